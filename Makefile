@@ -1,0 +1,48 @@
+# Everything made goes to _build/, which git ignores.
+.PHONY: help demo test check install docs format lint clean
+
+# scripts/library falls back on this library where R's own cannot be written to.
+export R_LIBS := $(CURDIR)/_build/library:$(R_LIBS)
+
+help:
+	@echo 'make demo      install what is missing, build covmash, run it on two data sets, write a report'
+	@echo 'make test      install what is missing, build covmash, run all tests'
+	@echo 'make check     install what is missing, build covmash, R CMD check --as-cran'
+	@echo 'make install   install what is missing, build and install covmash'
+	@echo 'make docs      bring the help pages and the exports of the C++ code up to date'
+	@echo 'make format    lay out the C++ code'
+	@echo 'make lint      look over the R code'
+	@echo 'make clean     remove what was made'
+
+demo:
+	@scripts/deps demo
+	@scripts/install
+	@scripts/demo
+
+test:
+	@scripts/deps test
+	@scripts/install
+	@scripts/test
+
+check:
+	@scripts/deps check
+	@scripts/install
+	@scripts/check
+
+install:
+	@scripts/deps demo
+	@scripts/install
+
+docs:
+	Rscript -e 'Rcpp::compileAttributes()'
+	@scripts/install
+	Rscript -e 'roxygen2::roxygenise(load_code = "installed")'
+
+format:
+	clang-format -i $(filter-out src/RcppExports.cpp,$(wildcard inst/include/covmash/*.h src/*.h src/*.cpp tests/cpp/*.cpp))
+
+lint:
+	Rscript -e 'print(lintr::lint_package())'
+
+clean:
+	rm -rf _build src/*.o src/*.so

@@ -1,0 +1,159 @@
+#' Covariance matrices of simple patterns
+#'
+#' Matrices that do not depend on the estimates: effects that are independent,
+#' specific to one condition, equal in all conditions, or equally correlated.
+#'
+#' @param data A data object made by [mash_set_data()]; only the number and the
+#'   names of its conditions are used.
+#' @param cov_methods Which patterns, as a character vector (names may be
+#'   abbreviated):
+#'   * `"identity"`: the identity;
+#'   * `"singletons"`: for each condition a matrix with a single 1 on the diagonal;
+#'   * `"equal_effects"`: all ones;
+#'   * `"simple_het"`: ones on the diagonal and 0.25, 0.5 or 0.75 off it;
+#'   * `"null"`: all zeros.
+#'
+#'   Or a list whose elements are such names, or, under a name of their own,
+#'   lists with `fn`, a function of `data` (or its name) that returns a matrix
+#'   or a list of matrices, and `args`, a list of further arguments to it.
+#' @return A named list of R x R matrices without dimnames: `identity`, one for
+#'   each condition (named after the columns of `Bhat`, or `singletons_1`, ...),
+#'   `equal_effects`, `simple_het_1` to `simple_het_3`.
+#' @section Errors: A method that does not exist is an error of class
+#'   `covmash_error_argument`.
+#' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
+#'   *Nature Genetics* 51, 187-195. \doi{10.1038/s41588-018-0268-8}
+#' @seealso [cov_pca()], [cov_ed()] for matrices learned from the data.
+#' @export
+#' @examples
+#' data <- mash_set_data(matrix(rnorm(12), 4, 3))
+#' names(cov_canonical(data))
+#' cov_canonical(data, c("id", "equal"))
+#'
+#' # a pattern of one's own
+#' ar1 <- function(data, rho) rho^abs(outer(seq_len(ncol(data)), seq_len(ncol(data)), "-"))
+#' cov_canonical(data, list(ar = list(fn = ar1, args = list(rho = 0.5))))
+cov_canonical <- function(data,
+                          cov_methods = c(
+                            "identity", "singletons", "equal_effects",
+                            "simple_het"
+                          )) {
+  check_data(data)
+  if (!is.character(cov_methods) && !is.list(cov_methods) ||
+        length(cov_methods) == 0L) {
+    abort_input(
+      paste0(
+        "`cov_methods` must be names of patterns or a list, not ",
+        describe(cov_methods), "."
+      ),
+      class = "covmash_error_argument"
+    )
+  }
+  parts <- lapply(seq_along(cov_methods), function(i) {
+    covariances_by_method(data, cov_methods[[i]], names(cov_methods)[i])
+  })
+  do.call(c, parts)
+}
+
+# The matrices of one method, named.
+covariances_by_method <- function(data, method, name) {
+  if (is.character(method)) {
+    name <- check_choice(method, names(canonical_methods), "cov_methods")
+    method <- canonical_methods[[name]]
+  } else if (is.function(method)) {
+    method <- list(fn = method)
+  }
+  if (is.null(name) || is.na(name) || !nzchar(name)) {
+    abort_input(
+      "A function in `cov_methods` needs a name: list(my_name = list(fn = ..., args = ...)).",
+      class = "covmash_error_argument"
+    )
+  }
+  fn <- if (is.character(method$fn)) get(method$fn, mode = "function") else method$fn
+  if (!is.function(fn)) {
+    abort_input(
+      paste0("The element '", name, "' of `cov_methods` has no function `fn`."),
+      class = "covmash_error_argument"
+    )
+  }
+  made <- do.call(fn, c(list(data), as.list(method$args)))
+  if (!is.list(made)) {
+    return(stats::setNames(list(made), name))
+  }
+  if (name == "singletons" && !is.null(colnames(data$Bhat))) {
+    names(made) <- colnames(data$Bhat)
+  } else {
+    names(made) <- paste0(name, "_", seq_along(made))
+  }
+  made
+}
+
+cov_identity <- function(data) diag(n_conditions(data))
+
+cov_singletons <- function(data) {
+  R <- n_conditions(data)
+  lapply(seq_len(R), function(r) cov_first_singleton(data, r))
+}
+
+# All zeros but for a 1 at (r, r); the first condition unless told otherwise.
+cov_first_singleton <- function(data, r = 1L) {
+  U <- cov_all_zeros(data)
+  U[r, r] <- 1
+  U
+}
+
+cov_equal_effects <- function(data) {
+  matrix(1, n_conditions(data), n_conditions(data))
+}
+
+cov_all_zeros <- function(data) {
+  matrix(0, n_conditions(data), n_conditions(data))
+}
+
+# Ones on the diagonal, `corr` elsewhere; one matrix for each value.
+cov_simple_het <- function(data, corr = c(0.25, 0.5, 0.75)) {
+  if (!is.numeric(corr) || length(corr) == 0L || anyNA(corr) ||
+        any(abs(corr) > 1)) {
+    abort_input(
+      paste0("`corr` must hold correlations from -1 to 1, not ", describe(corr), "."),
+      class = "covmash_error_argument"
+    )
+  }
+  lapply(corr, function(rho) {
+    U <- matrix(rho, n_conditions(data), n_conditions(data))
+    diag(U) <- 1
+    U
+  })
+}
+
+canonical_methods <- list(
+  null = list(fn = cov_all_zeros),
+  identity = list(fn = cov_identity),
+  singletons = list(fn = cov_singletons),
+  equal_effects = list(fn = cov_equal_effects),
+  simple_het = list(fn = cov_simple_het)
+)
+
+# ---- scaling and expanding lists --------------------------------------------
+
+# Divide by the largest variance, so that the grid means the same for all.
+normalize_cov <- function(U) {
+  largest <- max(diag(U))
+  if (largest > 0) U / largest else U
+}
+
+normalize_Ulist <- function(Ulist) lapply(Ulist, normalize_cov)
+
+# Every matrix at every grid point, grid-major, with component names.
+expand_cov <- function(Ulist, grid, usepointmass = TRUE) {
+  model <- list(Ulist = Ulist, grid = grid, usepointmass = usepointmass)
+  scaled <- scale_cov(Ulist, grid)
+  if (usepointmass) {
+    scaled <- c(list(matrix(0, nrow(Ulist[[1]]), ncol(Ulist[[1]]))), scaled)
+  }
+  stats::setNames(scaled, component_names(model))
+}
+
+scale_cov <- function(Ulist, grid) {
+  do.call(c, lapply(grid, function(w) lapply(Ulist, function(U) w^2 * U)))
+}

@@ -1,0 +1,58 @@
+# The grid of effect sizes: standard deviations omega_l; a component's covariance
+# is omega_l^2 U_k.
+
+# A grid from the data: from a tenth of the smallest standard error, so that the
+# smallest component is indistinguishable from zero, to twice the largest
+# effect the data can hide, 2 sqrt(max(Bhat^2 - Shat^2)), in steps of `mult`
+# (Stephens 2017). Observed entries only.
+autoselect_grid <- function(data, mult = sqrt(2)) {
+  Shat <- as.vector(data$Shat)
+  Bhat <- as.vector(data$Bhat)
+  use <- is.finite(Shat) & Shat > 0 & !is.na(Bhat)
+  if (!any(use)) {
+    abort_input(
+      "There is no observed estimate to choose a grid from; give `grid`.",
+      class = "covmash_error_grid"
+    )
+  }
+  if (!all(use)) {
+    Shat <- Shat[use]
+    Bhat <- Bhat[use]
+  }
+  smallest <- min(Shat) / 10
+  excess <- max(Bhat^2 - Shat^2)
+  largest <- if (excess <= 0) 8 * smallest else 2 * sqrt(excess)
+  if (mult == 0) {
+    return(c(0, largest / 2))
+  }
+  steps <- ceiling(log2(largest / smallest) / log2(mult))
+  mult^((-steps):0) * largest
+}
+
+check_gridmult <- function(gridmult, name = "gridmult") {
+  check_number(gridmult, name, what = "one number above 1 (or 0)")
+  if (gridmult != 0 && gridmult <= 1) {
+    abort_input(
+      paste0(
+        "`", name, "` must be above 1, the ratio of neighbouring grid points, ",
+        "not ", format(gridmult), "."
+      ),
+      class = "covmash_error_grid"
+    )
+  }
+  invisible(gridmult)
+}
+
+check_grid <- function(grid, name = "grid") {
+  if (!is.numeric(grid) || length(grid) < 1L || !all(is.finite(grid)) ||
+        any(grid < 0)) {
+    abort_input(
+      paste0(
+        "`", name, "` must be a vector of finite standard deviations of at ",
+        "least 0, not ", describe(grid), "."
+      ),
+      class = "covmash_error_grid"
+    )
+  }
+  as.double(grid)
+}

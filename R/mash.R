@@ -1,0 +1,408 @@
+#' Fit a mash model
+#'
+#' Estimates how effects are shared between conditions and computes the
+#' posterior of every effect: mixture weights of given covariance matrices at a
+#' grid of sizes by maximum penalised likelihood, then posterior means, standard
+#' deviations and local false sign rates.
+#'
+#' @param data A data object made by [mash_set_data()].
+#' @param Ulist List of R x R covariance matrices, symmetric and positive
+#'   semi-definite, e.g. from [cov_canonical()] and [cov_ed()]. Matrices without
+#'   a name are called `U1`, `U2`, ...
+#' @param gridmult Ratio of neighbouring grid points when the grid is chosen from
+#'   the data.
+#' @param grid Standard deviations \eqn{\omega_l}, in the units of `data$Bhat`;
+#'   chosen from the data if `NULL`.
+#' @param normalizeU Divide each matrix by its largest diagonal element? The grid
+#'   then means the same for all.
+#' @param usepointmass Add a component at exactly zero (`null`)?
+#' @param g A fit, or its `fitted_g`, to take `Ulist`, `grid` and `usepointmass`
+#'   from, in place of `Ulist`, `grid` and `normalizeU`.
+#' @param fixg Keep the weights of `g` too? If `FALSE` they are estimated anew.
+#' @param prior Penalty on the weights: `"nullbiased"` (`nullweight` on the null
+#'   component), `"uniform"` (no penalty), or one number of at least 1 for each
+#'   component.
+#' @param nullweight Weight of the null component under `"nullbiased"`, at least 1.
+#' @param optmethod Solver of the weights. `"newton"` (default) is covmash's own;
+#'   `"mixSQP"` and `"mixEM"` use the mixsqp package if it is installed. What is
+#'   not available is replaced by `"newton"` with a warning of class
+#'   `covmash_warning_optmethod`.
+#' @param control Settings of the solver. For `"newton"`: `max_iter` (1000) and `tol`
+#'   (1e-8, the largest violation of the optimality conditions, relative to the
+#'   number of rows). Otherwise those of [mixsqp::mixsqp()].
+#' @param verbose Say what is being done (messages, to stderr)?
+#' @param add.mem.profile Ignored; kept for scripts written for mashr.
+#' @param algorithm.version Ignored; kept for scripts written for mashr. There is
+#'   one implementation.
+#' @param pi_thresh Components with a weight of at most this are left out of the
+#'   posterior (not of the log-likelihood).
+#' @param A Not supported yet (an error unless `NULL`).
+#' @param posterior_samples Not supported yet (an error unless 0).
+#' @param seed Not used until posterior samples are supported.
+#' @param outputlevel 1: weights and log-likelihoods only; 2 (default): also
+#'   posterior means, standard deviations and sign probabilities. 3 and 4 are not
+#'   supported yet.
+#' @param output_lfdr Also return the local false discovery rate?
+#' @param n_threads Number of threads, see [covmash_threads].
+#'
+#' @return A list of class `c("mash_fit", "mash")`:
+#'   * `result`: J x R matrices `PosteriorMean`, `PosteriorSD`, `lfdr` (if asked
+#'     for), `NegativeProb`, `lfsr`, with the dimnames of `Bhat` and on its scale;
+#'     an empty list at `outputlevel = 1`;
+#'   * `loglik`: the log-likelihood; `vloglik`: J x 1, of each row; `null_loglik`,
+#'     `alt_loglik`: of each row under the null and under the other components
+#'     (`NULL` without a point mass); all of the original `Bhat`;
+#'   * `fitted_g`: `pi` (named weights, null first, then grid-major
+#'     `<matrix>.<grid index>`), `Ulist`, `grid`, `usepointmass`;
+#'   * `posterior_weights`: J x P' responsibilities of the P' components kept, with
+#'     the attribute `component`, their positions in `pi`; `NULL` if there would
+#'     be more than 1e7 of them, see [get_posterior_weights()];
+#'   * `alpha`;
+#'   * `convergence`: `objective` (penalised log-likelihood), `kkt_violation`,
+#'     `gap_bound` (how far below the maximum the objective can be), `iterations`,
+#'     `converged`; `NA` with `fixg = TRUE`;
+#'   * `timing`: seconds for `likelihood`, `weights`, `posterior`, `total`;
+#'   * `missing`: positions of missing estimates in `Bhat`, or `NULL`; `noise`:
+#'     counts of missing entries and of rows that share their noise.
+#'
+#' @details With components \eqn{p = (k, l)} and
+#'   \eqn{L_{jp} = N(\hat b_j; 0, V_j + \omega_l^2 U_k)}, the weights maximise
+#'   \deqn{\sum_j \log \sum_p \pi_p L_{jp} + \sum_p (prior_p - 1) \log \pi_p.}
+#'   `convergence` certifies the solution: with
+#'   \eqn{g_p = \sum_j L_{jp} / (L\pi)_j + (prior_p - 1) / \pi_p} and
+#'   \eqn{N = J + \sum_p (prior_p - 1)}, the weights are optimal if and only if
+#'   every \eqn{g_p \le N}; `kkt_violation` is \eqn{\max_p g_p / N - 1}.
+#'
+#'   lfsr is \eqn{\min(P(b < 0), P(b > 0)) + P(b = 0)} (Stephens 2017).
+#'
+#'   Missing estimates are left out of the likelihood exactly; `result` holds the
+#'   posterior of all conditions, so those entries are predictions. A row with
+#'   nothing observed adds nothing to the fit, has log-likelihood 0 and the
+#'   prior as posterior. If `alpha` is not 0 and the standard error of a missing
+#'   estimate is not known, its mean and standard deviation are `NA`.
+#'
+#' @section Errors: All of class `covmash_error_input`: bad matrices
+#'   (`covmash_error_ulist`, with the name of the matrix), `g` given together with
+#'   what it contains (`covmash_error_g`), a fit made with another `alpha`
+#'   (`covmash_error_alpha`). What a later version will bring is an error of class
+#'   `covmash_error_unsupported`. Weights that did not converge are a warning
+#'   of class `covmash_warning_convergence`.
+#'
+#' @section Differences from mashr:
+#'   * The default solver is `"newton"`; it reaches an objective at least as good
+#'     and reports a certificate.
+#'   * Missing estimates are left out, not taken as 0 with standard error 1e6.
+#'   * With `usepointmass = FALSE`, `"nullbiased"` penalises nothing; mashr puts
+#'     `nullweight` on the first component, which is not a null one.
+#'   * `g = NULL` may be given explicitly, `g` may be a fit, and `usepointmass`
+#'     may be given with `g` if it agrees with it.
+#'   * lfsr is computed from both tails, so that small values keep their
+#'     digits for negative effects too.
+#'   * `seed = NULL`: nothing changes the state of R's generator.
+#'   * `posterior_weights` has no `names`; use its attribute `component`.
+#'   * One effect, and one condition, work.
+#'
+#' @references
+#' Urbut SM, Wang G, Carbonetto P, Stephens M (2019). *Nature Genetics* 51,
+#' 187-195. \doi{10.1038/s41588-018-0268-8}
+#'
+#' Kim Y, Carbonetto P, Stephens M, Anitescu M (2020). A fast algorithm for
+#' maximum likelihood estimation of mixture proportions using sequential
+#' quadratic programming. *Journal of Computational and Graphical Statistics* 29,
+#' 261-273. \doi{10.1080/10618600.2019.1689985}
+#'
+#' Stephens M (2017). *Biostatistics* 18(2), 275-294.
+#' \doi{10.1093/biostatistics/kxw041}
+#'
+#' @seealso [mash_compute_posterior_matrices()] for further data,
+#'   [get_significant_results()], [get_pairwise_sharing()],
+#'   [get_estimated_pi()], [mash_fit-methods]
+#' @export
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 50, ncond = 4, err_sd = 1)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' fit
+#' head(get_pm(fit), 3)
+#' round(get_estimated_pi(fit), 2)
+mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
+                 normalizeU = TRUE, usepointmass = TRUE, g = NULL, fixg = FALSE,
+                 prior = c("nullbiased", "uniform"), nullweight = 10,
+                 optmethod = c(
+                   "newton", "mixSQP", "mixIP", "mixEM", "cxxMixSquarem"
+                 ),
+                 control = list(), verbose = TRUE, add.mem.profile = FALSE,
+                 algorithm.version = c("Rcpp", "R"), pi_thresh = 1e-10,
+                 A = NULL, posterior_samples = 0, seed = NULL, outputlevel = 2,
+                 output_lfdr = FALSE, n_threads = NULL) {
+  started <- elapsed()
+  check_data(data)
+  refuse_mash_options(A, posterior_samples, outputlevel)
+  check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")
+  check_flag(fixg, "fixg")
+  check_flag(verbose, "verbose")
+  check_flag(output_lfdr, "output_lfdr")
+  check_number(pi_thresh, "pi_thresh", 0, 1, what = "a number from 0 to 1")
+  n_threads <- resolve_threads(n_threads)
+
+  if (is.null(g)) {
+    if (fixg) {
+      abort_input(
+        "`fixg = TRUE` needs `g`, the fit whose weights are to be kept.",
+        class = "covmash_error_g"
+      )
+    }
+    model <- new_model(
+      data, Ulist, grid, gridmult, normalizeU, usepointmass
+    )
+  } else {
+    given <- c(
+      Ulist = !missing(Ulist) && !is.null(Ulist),
+      grid = !missing(grid) && !is.null(grid),
+      normalizeU = !missing(normalizeU) && !is.null(normalizeU)
+    )
+    refuse_with_g(given, fixg, !missing(prior), !missing(optmethod))
+    model <- model_from_g(
+      g, data, if (!missing(usepointmass)) usepointmass, need_pi = fixg
+    )
+  }
+
+  if (fixg) {
+    weights <- fixed_weights(model$pi)
+  } else {
+    optmethod <- choose_optmethod(optmethod)
+    penalty <- set_prior(
+      n_components(model), prior, nullweight, model$usepointmass
+    )
+    step_message(
+      verbose, "Fitting ", plural(n_components(model), "mixture component"),
+      " to ", plural(nrow(data$Bhat), "effect"), " x ",
+      plural(ncol(data$Bhat), "condition"), "."
+    )
+    weights <- fit_weights(data, model, penalty, optmethod, control, n_threads)
+    warn_not_converged(weights)
+    step_message(
+      verbose, "Likelihood: ", seconds(weights$seconds_likelihood),
+      ", weights: ", seconds(weights$seconds_weights), "."
+    )
+  }
+
+  before <- elapsed()
+  posterior <- posterior_of(
+    data, model, weights$pi, pi_thresh, outputlevel, n_threads
+  )
+  posterior_seconds <- elapsed() - before
+  step_message(verbose, "Posterior: ", seconds(posterior_seconds), ".")
+
+  objective <- if (fixg) {
+    NA_real_
+  } else {
+    active <- penalty > 1
+    posterior$loglik + sum((penalty[active] - 1) * log(weights$pi[active]))
+  }
+  timing <- list(
+    likelihood = weights$seconds_likelihood, weights = weights$seconds_weights,
+    posterior = posterior_seconds, total = elapsed() - started
+  )
+  new_mash_fit(
+    data, model, weights, posterior, objective, timing,
+    lfdr = output_lfdr
+  )
+}
+
+elapsed <- function() proc.time()[["elapsed"]]
+
+seconds <- function(x) paste0(format(x, digits = 2, nsmall = 2), " s")
+
+# Options of mashr that come with a later version.
+refuse_mash_options <- function(A, posterior_samples, outputlevel) {
+  if (!is.null(A)) {
+    abort_unsupported("`A` (posteriors of linear combinations)")
+  }
+  check_whole(posterior_samples, "posterior_samples")
+  if (posterior_samples > 0) {
+    abort_unsupported("`posterior_samples` above 0")
+  }
+  if (!checkmate::test_number(outputlevel) || !outputlevel %in% 1:4) {
+    abort_input(
+      paste0("`outputlevel` must be 1 or 2, not ", describe(outputlevel), "."),
+      class = "covmash_error_argument"
+    )
+  }
+  if (outputlevel > 2) {
+    abort_unsupported("`outputlevel` above 2 (posterior covariances, likelihoods)")
+  }
+}
+
+refuse_with_g <- function(given, fixg, prior_given, optmethod_given) {
+  if (any(given)) {
+    abort_input(
+      paste0(
+        "`", names(given)[given][1], "` cannot be given together with `g`, ",
+        "which contains it; give one of them."
+      ),
+      class = "covmash_error_g"
+    )
+  }
+  if (fixg && (prior_given || optmethod_given)) {
+    abort_input(
+      paste0(
+        "`", if (prior_given) "prior" else "optmethod", "` has no use with ",
+        "`fixg = TRUE`, which keeps the weights of `g`; leave it out."
+      ),
+      class = "covmash_error_g"
+    )
+  }
+}
+
+# ---- the prior of the effects -----------------------------------------------
+
+# Ulist, grid and point mass, checked, from the arguments of mash().
+new_model <- function(data, Ulist, grid, gridmult, normalizeU, usepointmass) {
+  check_flag(normalizeU, "normalizeU")
+  check_flag(usepointmass, "usepointmass")
+  if (is.null(Ulist)) {
+    abort_input(
+      "`Ulist` is missing; give covariance matrices, e.g. cov_canonical(data), or `g`.",
+      class = "covmash_error_ulist"
+    )
+  }
+  Ulist <- check_ulist(Ulist, ncol(data$Bhat), colnames(data$Bhat))
+  if (normalizeU) {
+    Ulist <- normalize_Ulist(Ulist)
+  }
+  if (is.null(grid)) {
+    check_gridmult(gridmult)
+    grid <- autoselect_grid(data, gridmult)
+  } else {
+    grid <- check_grid(grid)
+  }
+  list(Ulist = Ulist, grid = grid, usepointmass = usepointmass)
+}
+
+# The same from a fit, or its fitted_g; with `pi` if it has one.
+model_from_g <- function(g, data, usepointmass = NULL, need_pi = TRUE) {
+  if (inherits(g, "mash_fit") || is.list(g) && !is.null(g$fitted_g)) {
+    check_alpha(g, data)
+    g <- g$fitted_g
+  }
+  if (!is.list(g) || is.null(g$Ulist) || is.null(g$grid)) {
+    abort_input(
+      paste0(
+        "`g` must be a fit of mash() or its `fitted_g` (a list with pi, Ulist, ",
+        "grid, usepointmass), not ", describe(g), "."
+      ),
+      class = "covmash_error_g"
+    )
+  }
+  point <- point_mass_of_g(g, usepointmass)
+  model <- list(
+    Ulist = check_ulist(
+      g$Ulist, ncol(data$Bhat), colnames(data$Bhat), "g$Ulist"
+    ),
+    grid = check_grid(g$grid, "g$grid"),
+    usepointmass = point
+  )
+  if (need_pi) {
+    model$pi <- check_pi(g$pi, model)
+  }
+  model
+}
+
+# usepointmass may be said again, if it says the same.
+point_mass_of_g <- function(g, usepointmass) {
+  if (is.null(g$usepointmass)) {
+    point <- if (is.null(usepointmass)) TRUE else usepointmass
+  } else {
+    point <- g$usepointmass
+    if (!is.null(usepointmass) && !identical(usepointmass, point)) {
+      abort_input(
+        paste0(
+          "`usepointmass` cannot differ from that of `g`, which is ",
+          describe(point), "; leave it out."
+        ),
+        class = "covmash_error_g"
+      )
+    }
+  }
+  check_flag(point, "usepointmass")
+  point
+}
+
+check_alpha <- function(fit, data) {
+  if (!is.null(fit$alpha) && !isTRUE(all.equal(fit$alpha, data$alpha))) {
+    abort_input(
+      paste0(
+        "The fit was made with alpha = ", format(fit$alpha), " but `data` have ",
+        "alpha = ", format(data$alpha), "; make the data with the same alpha."
+      ),
+      class = "covmash_error_alpha"
+    )
+  }
+}
+
+check_pi <- function(pi, model) {
+  P <- n_components(model)
+  ok <- is.numeric(pi) && length(pi) == P && all(is.finite(pi)) &&
+    all(pi >= 0) && abs(sum(pi) - 1) < 1e-6
+  if (!ok) {
+    abort_input(
+      paste0(
+        "`g$pi` must hold ", plural(P, "non-negative weight"), " that sum to 1 (",
+        if (model$usepointmass) "null first, then ", "grid-major), not ",
+        describe(pi), "."
+      ),
+      class = "covmash_error_g"
+    )
+  }
+  as.double(pi)
+}
+
+# What fit_weights() returns, for weights that are not estimated.
+fixed_weights <- function(pi) {
+  list(
+    pi = pi, objective = NA_real_, kkt_violation = NA_real_,
+    gap_bound = NA_real_, iterations = 0L, converged = NA,
+    seconds_likelihood = 0, seconds_weights = 0
+  )
+}
+
+# ---- the result -------------------------------------------------------------
+
+# A fit keeps the responsibilities only up to this many numbers.
+max_kept_weights <- 1e7
+
+new_mash_fit <- function(data, model, weights, posterior, objective, timing,
+                         lfdr) {
+  components <- component_names(model)
+  result <- posterior$result
+  if (!lfdr) {
+    result$lfdr <- NULL
+  }
+  missing <- if (anyNA(data$Bhat)) which(is.na(data$Bhat))
+  structure(
+    list(
+      result = result,
+      loglik = posterior$loglik,
+      vloglik = posterior$vloglik,
+      null_loglik = posterior$null_loglik,
+      alt_loglik = posterior$alt_loglik,
+      fitted_g = list(
+        pi = stats::setNames(weights$pi, components), Ulist = model$Ulist,
+        grid = model$grid, usepointmass = model$usepointmass
+      ),
+      posterior_weights = posterior$posterior_weights,
+      alpha = data$alpha,
+      convergence = list(
+        objective = objective, kkt_violation = weights$kkt_violation,
+        gap_bound = weights$gap_bound, iterations = weights$iterations,
+        converged = weights$converged
+      ),
+      timing = timing,
+      missing = missing,
+      noise = noise_summary(data)
+    ),
+    class = c("mash_fit", "mash")
+  )
+}

@@ -1,0 +1,296 @@
+# Posterior summaries and log-likelihoods for a given prior, on the scale of the
+# original Bhat.
+
+# Everything cpp_posterior() computes, with names and on the original scale.
+# `level` as outputlevel; responsibilities only if there are not too many.
+posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
+                         keep_weights = NULL) {
+  if (is.null(keep_weights)) {
+    size <- as.numeric(nrow(data$Bhat)) * sum(pi > pi_thresh)
+    keep_weights <- size <= max_kept_weights
+  }
+  if (!any(pi > pi_thresh)) {
+    abort_input(
+      paste0(
+        "No mixture weight is above `pi_thresh` = ", format(pi_thresh),
+        "; lower it."
+      ),
+      class = "covmash_error_argument"
+    )
+  }
+  raw <- run_core(
+    cpp_posterior(
+      data$Bhat, data$Shat, data$V, unname_matrices(model$Ulist), model$grid,
+      model$usepointmass, pi, pi_thresh, as.integer(level), keep_weights,
+      n_threads, resolve_block_rows()
+    ),
+    rownames(data$Bhat), component_names(model)
+  )
+  jacobian <- log_jacobian(data)
+  vloglik <- matrix(as.vector(raw$vloglik) - jacobian)
+  list(
+    result = if (level >= 2) posterior_matrices(raw, data) else list(),
+    loglik = sum(vloglik),
+    vloglik = vloglik,
+    null_loglik = null_loglik(raw, jacobian, data),
+    alt_loglik = if (!is.null(raw$alt_loglik)) {
+      matrix(as.vector(raw$alt_loglik) - jacobian)
+    },
+    posterior_weights = name_weights(raw, model)
+  )
+}
+
+# log of the factor between the densities of Bhat and of Bhat / Shat^alpha, for
+# each row: the observed conditions count.
+log_jacobian <- function(data) {
+  if (data$alpha == 0) {
+    return(0)
+  }
+  logs <- log(data$Shat_alpha)
+  logs[is.na(data$Bhat)] <- 0
+  unname(rowSums(logs))
+}
+
+# mashr names this vector only when alpha is not 0; scripts rely on neither, but
+# the two packages give the same object.
+null_loglik <- function(raw, jacobian, data) {
+  if (is.null(raw$null_loglik)) {
+    return(NULL)
+  }
+  values <- as.vector(raw$null_loglik) - jacobian
+  if (data$alpha != 0) {
+    names(values) <- rownames(data$Bhat)
+  }
+  values
+}
+
+posterior_matrices <- function(raw, data) {
+  parts <- c("PosteriorMean", "PosteriorSD", "lfdr", "NegativeProb", "lfsr")
+  result <- raw[parts]
+  if (data$alpha != 0) {
+    scale <- unname(data$Shat_alpha)
+    result$PosteriorMean <- result$PosteriorMean * scale
+    result$PosteriorSD <- result$PosteriorSD * scale
+  }
+  lapply(result, function(x) {
+    dimnames(x) <- dimnames(data$Bhat)
+    x
+  })
+}
+
+name_weights <- function(raw, model) {
+  weights <- raw$posterior_weights
+  if (is.null(weights)) {
+    return(NULL)
+  }
+  kept <- as.integer(raw$kept)
+  dimnames(weights) <- list(NULL, component_names(model)[kept])
+  attr(weights, "component") <- kept
+  weights
+}
+
+# The model with its weights, from a fit or a fitted_g. A bare fitted_g does not
+# know its alpha, so the user is reminded of it.
+model_for_data <- function(g, data) {
+  check_data(data)
+  model <- model_from_g(g, data)
+  if (is.null(g$fitted_g)) {
+    inform_covmash(
+      paste0(
+        "`g` is a fitted_g, which does not record alpha; it is taken to belong ",
+        "to alpha = ", format(data$alpha), ", that of `data`."
+      ),
+      class = "covmash_message_alpha"
+    )
+  }
+  model
+}
+
+#' Posterior of new data under a given prior
+#'
+#' Posterior means, standard deviations and sign probabilities of data under a
+#' prior that was fitted before, usually to other rows. Rows are worked through
+#' in blocks, so that only the results take memory.
+#'
+#' @param g A fit of [mash()], or its `fitted_g`.
+#' @param data A data object made by [mash_set_data()] with the conditions and
+#'   the `alpha` of the fit.
+#' @param pi_thresh Components with a weight of at most this are left out.
+#' @param algorithm.version Ignored; kept for scripts written for mashr.
+#' @param A,output_posterior_cov,posterior_samples Not supported yet (an error
+#'   unless left at their defaults).
+#' @param seed Not used until posterior samples are supported.
+#' @param n_threads Number of threads, see [covmash_threads].
+#' @return A list of J x R matrices `PosteriorMean`, `PosteriorSD`, `lfdr`,
+#'   `NegativeProb` and `lfsr`, with the dimnames of `Bhat` and on its scale.
+#'   Missing estimates are predicted.
+#' @details With responsibilities
+#'   \eqn{w_{jp} \propto \pi_p N(\hat b_j; 0, V_j + \Sigma_p)}, the posterior is
+#'   \eqn{\sum_p w_{jp} N(\mu_{jp}, \Lambda_{jp})} with
+#'   \eqn{\mu_{jp} = \Sigma_p (V_j + \Sigma_p)^{-1} \hat b_j} and
+#'   \eqn{\Lambda_{jp} = \Sigma_p - \Sigma_p (V_j + \Sigma_p)^{-1} \Sigma_p}
+#'   (Urbut et al. 2019). lfdr is the weight of the components in which the
+#'   effect is exactly zero.
+#' @section Errors: `covmash_error_alpha` if the fit and the data have different
+#'   `alpha`; a `fitted_g` does not record it, which a message says.
+#' @section Differences from mashr: One row works. Missing estimates are left out
+#'   of the likelihood. `seed = NULL`.
+#' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
+#'   *Nature Genetics* 51, 187-195. \doi{10.1038/s41588-018-0268-8}
+#' @export
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 50, ncond = 3, err_sd = 1)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' train <- data[seq(1, 200, by = 2), ]
+#' fit <- mash(train, cov_canonical(train), verbose = FALSE, n_threads = 1)
+#' rest <- data[seq(2, 200, by = 2), ]
+#' posterior <- mash_compute_posterior_matrices(fit, rest, n_threads = 1)
+#' head(posterior$PosteriorMean, 3)
+mash_compute_posterior_matrices <- function(g, data, pi_thresh = 1e-10,
+                                            algorithm.version = c("Rcpp", "R"),
+                                            A = NULL,
+                                            output_posterior_cov = FALSE,
+                                            posterior_samples = 0, seed = NULL,
+                                            n_threads = NULL) {
+  refuse_mash_options(A, posterior_samples, 2)
+  check_flag(output_posterior_cov, "output_posterior_cov")
+  if (output_posterior_cov) {
+    abort_unsupported("`output_posterior_cov` (posterior covariances)")
+  }
+  check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")
+  check_number(pi_thresh, "pi_thresh", 0, 1, what = "a number from 0 to 1")
+  model <- model_for_data(g, data)
+  posterior_of(
+    data, model, model$pi, pi_thresh, 2, resolve_threads(n_threads),
+    keep_weights = FALSE
+  )$result
+}
+
+#' Log-likelihood of data under a given prior
+#'
+#' @inheritParams mash_compute_posterior_matrices
+#' @return `mash_compute_vloglik`: a J x 1 matrix, the log-likelihood of each row
+#'   of the original `Bhat`. `mash_compute_loglik`: their sum.
+#' @details \eqn{\log \sum_p \pi_p N(\hat b_j; 0, V_j + \Sigma_p)} over the observed
+#'   conditions, less \eqn{\alpha \sum_r \log Shat_{jr}}; all components count,
+#'   however small their weight. A row with nothing observed gives 0.
+#' @section Errors: As [mash_compute_posterior_matrices()].
+#' @section Differences from mashr: Missing estimates are left out, so that
+#'   log-likelihoods of data with different missing entries can be compared.
+#' @export
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 50, ncond = 3, err_sd = 1)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' mash_compute_loglik(fit, data, n_threads = 1)
+#' head(mash_compute_vloglik(fit, data, n_threads = 1), 3)
+mash_compute_vloglik <- function(g, data, algorithm.version = c("Rcpp", "R"),
+                                 n_threads = NULL) {
+  check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")
+  model <- model_for_data(g, data)
+  posterior_of(
+    data, model, model$pi, 0, 1, resolve_threads(n_threads),
+    keep_weights = FALSE
+  )$vloglik
+}
+
+#' @rdname mash_compute_vloglik
+#' @export
+mash_compute_loglik <- function(g, data, algorithm.version = c("Rcpp", "R"),
+                                n_threads = NULL) {
+  sum(mash_compute_vloglik(g, data, algorithm.version, n_threads))
+}
+
+#' Posterior weights of the mixture components
+#'
+#' The probability of each mixture component for each effect. A fit keeps them
+#' as `posterior_weights` unless there are more than 1e7; this function
+#' computes them in any case, for the data of the fit or for others.
+#'
+#' @param fit A fit of [mash()].
+#' @param data A data object made by [mash_set_data()]. If `NULL`, the weights
+#'   kept in the fit are returned.
+#' @param pi_thresh Components with a weight of at most this are left out.
+#' @param n_threads Number of threads, see [covmash_threads].
+#' @return A J x P' matrix of probabilities, each row summing to 1, with the names
+#'   of the P' components as column names and the attribute `component`, their
+#'   positions in `fit$fitted_g$pi`.
+#' @section Errors: `covmash_error_fit` if `data` is `NULL` and the fit keeps no
+#'   weights.
+#' @export
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 1)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' weights <- get_posterior_weights(fit, data, n_threads = 1)
+#' dim(weights)
+get_posterior_weights <- function(fit, data = NULL, pi_thresh = 1e-10,
+                                  n_threads = NULL) {
+  check_fit(fit, "fit")
+  if (is.null(data)) {
+    if (is.null(fit$posterior_weights)) {
+      abort_input(
+        "The fit keeps no posterior weights (there were too many); give `data`.",
+        class = "covmash_error_fit"
+      )
+    }
+    return(fit$posterior_weights)
+  }
+  check_number(pi_thresh, "pi_thresh", 0, 1, what = "a number from 0 to 1")
+  model <- model_for_data(fit, data)
+  posterior_of(
+    data, model, model$pi, pi_thresh, 1, resolve_threads(n_threads),
+    keep_weights = TRUE
+  )$posterior_weights
+}
+
+#' Methods for fits
+#'
+#' @param object,x A fit of [mash()].
+#' @param newdata A data object made by [mash_set_data()]; if left out, the
+#'   results of the fit itself are returned.
+#' @param ... For `predict`: further arguments of
+#'   [mash_compute_posterior_matrices()]. Otherwise not used.
+#' @return `predict`: a list of J x R matrices as
+#'   [mash_compute_posterior_matrices()] returns it. `logLik`: the log-likelihood,
+#'   with the number of positive weights less one as `df`. `nobs`: the number of
+#'   effects with at least one observed estimate. `format`: one line of text.
+#'   `print`: `x`, invisibly. `summary`: a list of class `"summary.mash_fit"`.
+#' @name mash_fit-methods
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 1)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' logLik(fit)
+#' nobs(fit)
+#' str(predict(fit, data[1:3, ], n_threads = 1))
+#' summary(fit)
+NULL
+
+#' @rdname mash_fit-methods
+#' @export
+predict.mash_fit <- function(object, newdata, ...) {
+  if (missing(newdata) || is.null(newdata)) {
+    return(object$result)
+  }
+  mash_compute_posterior_matrices(object, newdata, ...)
+}
+
+#' @rdname mash_fit-methods
+#' @export
+logLik.mash_fit <- function(object, ...) {
+  structure(
+    object$loglik,
+    df = sum(object$fitted_g$pi > 0) - 1L, nobs = nobs(object), class = "logLik"
+  )
+}
+
+#' @rdname mash_fit-methods
+#' @export
+nobs.mash_fit <- function(object, ...) {
+  as.integer(nrow(object$vloglik) - object$noise$n_all_missing)
+}

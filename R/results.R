@@ -1,0 +1,224 @@
+#' Parts of a result
+#'
+#' Take one part out of a fit of [mash()] or a result of [mash_1by1()].
+#'
+#' @param x,m A fit of [mash()] or a result of [mash_1by1()].
+#' @return * `get_pm`, `get_psd`: J x R matrices of posterior means and standard
+#'   deviations, on the scale of `Bhat`.
+#'   * `get_lfsr`, `get_lfdr`, `get_np`: J x R matrices of local false sign rates,
+#'   local false discovery rates and probabilities of a negative effect. `get_lfdr`
+#'   gives `NULL` for a fit made without `output_lfdr = TRUE`.
+#'   * `get_loglik`: the log-likelihood.
+#'   * `get_fitted_g`: the fitted prior, a list of `pi`, `Ulist`, `grid` and
+#'   `usepointmass`.
+#'   * `get_pi0`: the weight of the effects that are zero in every condition.
+#' @section Differences from mashr: mashr takes these functions from ashr;
+#'   covmash has its own. `get_pi0` works on a fit.
+#' @name get_results
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 1)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' head(get_pm(fit), 2)
+#' head(get_lfsr(fit), 2)
+#' get_pi0(fit)
+NULL
+
+#' @rdname get_results
+#' @export
+get_pm <- function(x) x$result$PosteriorMean
+
+#' @rdname get_results
+#' @export
+get_psd <- function(x) x$result$PosteriorSD
+
+#' @rdname get_results
+#' @export
+get_lfsr <- function(x) x$result$lfsr
+
+#' @rdname get_results
+#' @export
+get_lfdr <- function(x) x$result$lfdr
+
+#' @rdname get_results
+#' @export
+get_np <- function(x) x$result$NegativeProb
+
+#' @rdname get_results
+#' @export
+get_loglik <- function(x) x$loglik
+
+#' @rdname get_results
+#' @export
+get_fitted_g <- function(x) x$fitted_g
+
+#' @rdname get_results
+#' @export
+get_pi0 <- function(m) {
+  check_fit(m)
+  g <- m$fitted_g
+  zero <- vapply(g$Ulist, function(U) all(U == 0), logical(1))
+  is_null <- rep(zero, times = length(g$grid)) |
+    rep(g$grid == 0, each = length(g$Ulist))
+  if (g$usepointmass) {
+    is_null <- c(TRUE, is_null)
+  }
+  sum(g$pi[is_null])
+}
+
+#' Significant effects
+#'
+#' `get_significant_results()` lists the effects that are significant in at least
+#' one condition, most significant first; `get_n_significant_conditions()` counts
+#' for each effect the conditions in which it is.
+#'
+#' @param m A fit of [mash()] or a result of [mash_1by1()].
+#' @param thresh Significant means strictly below this.
+#' @param conditions Conditions to look at: numbers, names or `TRUE`/`FALSE`; all if
+#'   `NULL`.
+#' @param sig_fn Function that takes `m` and returns a J x R matrix of
+#'   significance, small where significant; [get_lfsr()] by default.
+#' @param predicted Count conditions in which the effect was not observed too? By
+#'   default only observed estimates count.
+#' @return `get_significant_results`: integer row numbers, named if the rows have
+#'   names, ordered by the smallest significance in the chosen conditions (ties
+#'   in row order). `get_n_significant_conditions`: an integer vector of length J,
+#'   named likewise.
+#' @section Errors: An unknown condition is an error of class
+#'   `covmash_error_index`; a result without significances (`outputlevel = 1`)
+#'   one of class `covmash_error_fit`.
+#' @section Differences from mashr: Missing estimates do not count unless
+#'   `predicted = TRUE`. `conditions` may be names.
+#' @export
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 50, ncond = 3, err_sd = 0.5)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' head(get_significant_results(fit))
+#' head(get_significant_results(fit, conditions = "condition_2"))
+#' table(get_n_significant_conditions(fit))
+get_significant_results <- function(m, thresh = 0.05, conditions = NULL,
+                                    sig_fn = get_lfsr, predicted = FALSE) {
+  sig <- significance(m, thresh, conditions, sig_fn, predicted)
+  columns <- lapply(seq_len(ncol(sig)), function(r) sig[, r])
+  best <- unname(do.call(pmin, c(columns, na.rm = TRUE)))
+  rows <- which(best < thresh)
+  rows <- rows[order(best[rows])]
+  if (!is.null(rownames(sig))) {
+    names(rows) <- rownames(sig)[rows]
+  }
+  rows
+}
+
+#' @rdname get_significant_results
+#' @export
+get_n_significant_conditions <- function(m, thresh = 0.05, conditions = NULL,
+                                         sig_fn = get_lfsr, predicted = FALSE) {
+  sig <- significance(m, thresh, conditions, sig_fn, predicted)
+  counts <- rowSums(sig < thresh, na.rm = TRUE)
+  storage.mode(counts) <- "integer"
+  counts
+}
+
+# The matrix of significances in the chosen conditions, NA where the estimate is
+# missing (unless predictions count).
+significance <- function(m, thresh, conditions, sig_fn, predicted) {
+  check_number(thresh, "thresh", what = "one number")
+  check_flag(predicted, "predicted")
+  if (!is.function(sig_fn)) {
+    abort_input(
+      paste0("`sig_fn` must be a function, not ", describe(sig_fn), "."),
+      class = "covmash_error_argument"
+    )
+  }
+  sig <- sig_fn(m)
+  if (!is.numeric(sig)) {
+    abort_input(
+      paste0(
+        "`m` has no significances (`sig_fn` gives ", describe(sig),
+        "); it must be a result of mash() with `outputlevel = 2`, or of mash_1by1()."
+      ),
+      class = "covmash_error_fit"
+    )
+  }
+  if (!is.matrix(sig)) {
+    sig <- as.matrix(sig)
+  }
+  if (!predicted && length(m$missing) > 0L &&
+        identical(dim(sig), dim(m$result$PosteriorMean))) {
+    sig[m$missing] <- NA_real_
+  }
+  if (is.null(conditions)) {
+    return(sig)
+  }
+  chosen <- resolve_index(
+    conditions, ncol(sig), colnames(sig), "conditions", "condition"
+  )
+  if (length(chosen) == 0L) {
+    abort_input(
+      "`conditions` selects no condition; choose at least one.",
+      class = "covmash_error_index"
+    )
+  }
+  sig[, chosen, drop = FALSE]
+}
+
+#' Estimated mixture weights
+#'
+#' @param m A fit of [mash()].
+#' @param dimension `"cov"` (default): summed over the grid, one weight for each
+#'   covariance matrix; `"grid"`: summed over the matrices, one for each grid
+#'   point; `"all"`: every component.
+#' @return A named vector that sums to 1: `null` first (if the model has a point
+#'   mass), then the matrices by name, the grid points `1`, `2`, ..., or the
+#'   components `<matrix>.<grid index>`.
+#' @export
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 50, ncond = 3, err_sd = 0.5)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' round(get_estimated_pi(fit), 3)
+get_estimated_pi <- function(m, dimension = c("cov", "grid", "all")) {
+  check_fit(m)
+  dimension <- check_choice(dimension, c("cov", "grid", "all"), "dimension")
+  g <- m$fitted_g
+  if (dimension == "all") {
+    return(g$pi)
+  }
+  null <- if (g$usepointmass) c(null = g$pi[[1]])
+  weights <- matrix(
+    if (g$usepointmass) g$pi[-1] else g$pi, length(g$Ulist), length(g$grid)
+  )
+  summed <- if (dimension == "cov") {
+    stats::setNames(rowSums(weights), names(g$Ulist))
+  } else {
+    stats::setNames(colSums(weights), seq_along(g$grid))
+  }
+  c(null, summed)
+}
+
+#' Bayes factors
+#'
+#' @param m A fit of [mash()].
+#' @return A J x 1 matrix: for each effect the base-10 logarithm of the Bayes factor
+#'   of "not zero in every condition" against "zero in every condition",
+#'   `(alt_loglik - null_loglik) / log(10)`; `NULL` for a fit without point mass.
+#' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
+#'   *Nature Genetics* 51, 187-195. \doi{10.1038/s41588-018-0268-8}
+#' @export
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 0.5)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' summary(get_log10bf(fit))
+get_log10bf <- function(m) {
+  check_fit(m)
+  if (is.null(m$null_loglik) || is.null(m$alt_loglik)) {
+    return(NULL)
+  }
+  unname((m$alt_loglik - as.vector(m$null_loglik)) / log(10))
+}

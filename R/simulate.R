@@ -1,0 +1,73 @@
+#' Simulate effects for examples
+#'
+#' `simple_sims()` draws four kinds of effects, `nsamp` of each, in this order of
+#' rows: null, independent in every condition, present in the first condition
+#' only, and equal in all conditions. `simple_sims2()` draws, for five conditions,
+#' effects that are equal in conditions 1 and 2 and zero elsewhere, then effects
+#' that are equal in conditions 3 to 5 and zero elsewhere.
+#'
+#' All non-zero effects are standard normal, and
+#' `Bhat = B + N(0, Shat^2)`. With the same seed and the same version of R's
+#' generator, mashr's functions of the same name give the same numbers.
+#'
+#' @param nsamp Number of effects of each kind.
+#' @param ncond Number of conditions.
+#' @param err_sd Standard deviation of the errors: one number, or a vector that
+#'   fills the matrix of standard errors column by column.
+#' @return A list of three matrices with row names `effect_1`, ... and column
+#'   names `condition_1`, ...: `B` (true effects), `Bhat` (estimates), `Shat`
+#'   (standard errors).
+#' @export
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 10, ncond = 4, err_sd = 1)
+#' dim(sim$Bhat)
+#' sim2 <- simple_sims2(nsamp = 10)
+#' head(sim2$B, 2)
+simple_sims <- function(nsamp = 100, ncond = 5, err_sd = 0.01) {
+  check_whole(nsamp, "nsamp", 1)
+  check_whole(ncond, "ncond", 1)
+  # The order of the draws is part of the interface: independent, equal,
+  # condition-specific, errors.
+  independent <- matrix(rnorm(nsamp * ncond), nsamp, ncond)
+  equal <- matrix(rnorm(nsamp), nsamp, ncond)
+  specific <- matrix(0, nsamp, ncond)
+  specific[, 1] <- rnorm(nsamp)
+  add_errors(
+    rbind(matrix(0, nsamp, ncond), independent, specific, equal), err_sd
+  )
+}
+
+#' @rdname simple_sims
+#' @export
+simple_sims2 <- function(nsamp = 100, err_sd = 0.01) {
+  check_whole(nsamp, "nsamp", 1)
+  first <- rnorm(nsamp)
+  second <- rnorm(nsamp)
+  zero <- numeric(nsamp)
+  add_errors(
+    rbind(
+      cbind(first, first, zero, zero, zero),
+      cbind(zero, zero, second, second, second)
+    ),
+    err_sd
+  )
+}
+
+# Observed effects from true ones, with names.
+add_errors <- function(B, err_sd) {
+  if (!is.numeric(err_sd) || length(err_sd) < 1L || anyNA(err_sd) ||
+        any(err_sd < 0)) {
+    abort_input(
+      paste0("`err_sd` must be positive numbers, not ", describe(err_sd), "."),
+      class = "covmash_error_argument"
+    )
+  }
+  labels <- list(
+    paste0("effect_", seq_len(nrow(B))), paste0("condition_", seq_len(ncol(B)))
+  )
+  dimnames(B) <- labels
+  Shat <- matrix(err_sd, nrow(B), ncol(B), dimnames = labels)
+  errors <- matrix(rnorm(length(Shat), 0, Shat), nrow(B), ncol(B))
+  list(B = B, Bhat = B + errors, Shat = Shat)
+}

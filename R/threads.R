@@ -1,0 +1,116 @@
+#' How many threads covmash uses
+#'
+#' Functions that compute in parallel have an argument `n_threads`. What they
+#' use is the first of these that is given:
+#'
+#' 1. the argument `n_threads`, a whole number of at least 1;
+#' 2. the R option `covmash.threads`, e.g. `options(covmash.threads = 8)`;
+#' 3. the environment variable `COVMASH_THREADS`;
+#' 4. what a cluster's scheduler (Slurm, SGE, PBS, ...) has assigned to the job,
+#'    as [parallelly::availableCores()] reports it;
+#' 5. the number of available cores, but no more than 2, so that nobody's
+#'    machine is taken over unasked.
+#'
+#' Results are identical, to the last bit, for any number of threads. Threads
+#' are the package's own; a multi-threaded BLAS is not needed and not used inside
+#' them. Rows are worked through in blocks of `getOption("covmash.block_rows")`
+#' rows (1024 unless set); the results do not depend on it.
+#'
+#' @name covmash_threads
+#' @seealso [covmash_info()] shows what is in use.
+NULL
+
+# The schedulers whose answer is taken as it is: the job was given these cores.
+scheduler_names <- c(
+  "PBS", "SGE", "Slurm", "LSF", "PJM", "TORQUE", "HTCondor", "BiocParallel"
+)
+
+resolve_threads <- function(n_threads = NULL) {
+  if (!is.null(n_threads)) {
+    return(thread_count(n_threads, "`n_threads`"))
+  }
+  from_option <- getOption("covmash.threads")
+  if (!is.null(from_option)) {
+    return(thread_count(from_option, "The option covmash.threads"))
+  }
+  from_env <- Sys.getenv("COVMASH_THREADS", "")
+  if (nzchar(from_env)) {
+    number <- suppressWarnings(as.numeric(from_env))
+    if (is.na(number)) {
+      number <- from_env
+    }
+    return(thread_count(number, "The environment variable COVMASH_THREADS"))
+  }
+  cores <- parallelly::availableCores()
+  if (any(names(cores) %in% scheduler_names)) {
+    return(max(1L, as.integer(cores)))
+  }
+  max(1L, min(2L, as.integer(cores)))
+}
+
+thread_count <- function(x, name) {
+  if (!checkmate::test_count(x, positive = TRUE)) {
+    abort_input(
+      paste0(
+        name, " must be a whole number of at least 1, not ", describe(x), "."
+      ),
+      class = "covmash_error_threads"
+    )
+  }
+  as.integer(x)
+}
+
+resolve_block_rows <- function() {
+  rows <- getOption("covmash.block_rows", 1024L)
+  if (!checkmate::test_count(rows, positive = TRUE)) {
+    abort_input(
+      paste0(
+        "The option covmash.block_rows must be a whole number of at least 1, ",
+        "not ", describe(rows), "."
+      ),
+      class = "covmash_error_threads"
+    )
+  }
+  as.integer(rows)
+}
+
+#' What covmash runs on
+#'
+#' The instruction set the compiled code uses on this machine, the number of
+#' threads ([covmash_threads]) and the linear algebra libraries of R.
+#'
+#' @return A list of class `"covmash_info"` with elements `version`, `simd` (the
+#'   instruction set in use), `simd_available`, `n_threads`, `block_rows`,
+#'   `blas`, `lapack` and `r`. It prints as a short summary.
+#' @export
+#' @examples
+#' covmash_info()
+covmash_info <- function() {
+  structure(
+    list(
+      version = unname(getNamespaceVersion("covmash")),
+      simd = cpp_simd(),
+      simd_available = cpp_simd_available(),
+      n_threads = resolve_threads(),
+      block_rows = resolve_block_rows(),
+      blas = unname(extSoftVersion()["BLAS"]),
+      lapack = La_library(),
+      r = R.version.string
+    ),
+    class = "covmash_info"
+  )
+}
+
+#' @export
+print.covmash_info <- function(x, ...) {
+  cat("<covmash_info> covmash ", x$version, ", ", x$r, "\n", sep = "")
+  cat(
+    "  instructions: ", x$simd, " (available: ",
+    paste(x$simd_available, collapse = ", "), ")\n",
+    sep = ""
+  )
+  cat("  threads:      ", x$n_threads, "\n", sep = "")
+  cat("  BLAS:         ", x$blas, "\n", sep = "")
+  cat("  LAPACK:       ", x$lapack, "\n", sep = "")
+  invisible(x)
+}

@@ -1,0 +1,204 @@
+# The mixture weights: the penalty, the choice of solver, and what a fit reports
+# about how good the solution is.
+
+optmethods <- c("newton", "mixSQP", "mixIP", "mixEM", "cxxMixSquarem")
+
+# The penalty as pseudo-counts: prior_p - 1 is the weight of log(pi_p). The
+# null component comes first, if there is one; without it nothing is penalised.
+set_prior <- function(n_components, prior, nullweight, usepointmass,
+                      name = "prior") {
+  if (is.numeric(prior)) {
+    return(check_prior_vector(prior, n_components, name))
+  }
+  prior <- check_choice(prior, c("nullbiased", "uniform"), name)
+  check_number(nullweight, "nullweight", 1, what = "a number of at least 1")
+  values <- rep(1, n_components)
+  if (prior == "nullbiased" && usepointmass) {
+    values[1] <- nullweight
+  }
+  values
+}
+
+check_prior_vector <- function(prior, n_components, name) {
+  if (length(prior) != n_components) {
+    abort_input(
+      paste0(
+        "A numeric `", name, "` must have one value for each of the ",
+        plural(n_components, "mixture component"), ", but it has length ",
+        length(prior), "."
+      ),
+      class = "covmash_error_prior"
+    )
+  }
+  if (!all(is.finite(prior)) || any(prior < 1)) {
+    at <- which(!is.finite(prior) | prior < 1)[1]
+    abort_input(
+      paste0(
+        "A numeric `", name, "` must hold finite values of at least 1, but its ",
+        "element ", at, " is ", format(prior[at]), "."
+      ),
+      class = "covmash_error_prior"
+    )
+  }
+  as.double(prior)
+}
+
+# The solver that will run. Solvers we do not have, or whose package is absent,
+# are replaced by our own: the problem is convex, so the optimum is the same.
+choose_optmethod <- function(optmethod) {
+  optmethod <- check_choice(optmethod, optmethods, "optmethod")
+  replaced <- function(why) {
+    warn_covmash(
+      paste0("optmethod = \"", optmethod, "\" ", why, "; \"newton\" is used."),
+      class = "covmash_warning_optmethod"
+    )
+    "newton"
+  }
+  if (optmethod %in% c("mixIP", "cxxMixSquarem")) {
+    return(replaced("is not part of covmash"))
+  }
+  if (optmethod %in% c("mixSQP", "mixEM") &&
+        !requireNamespace("mixsqp", quietly = TRUE)) {
+    return(replaced("needs the package mixsqp, which is not installed"))
+  }
+  optmethod
+}
+
+# control of our own solver.
+newton_control <- function(control) {
+  if (!is.list(control)) {
+    abort_input(
+      paste0("`control` must be a list, not ", describe(control), "."),
+      class = "covmash_error_argument"
+    )
+  }
+  control <- take_dots(
+    control, c("max_iter", "tol"), "`control` of optmethod = \"newton\""
+  )
+  settings <- list(max_iter = 1000L, tol = 1e-8)
+  settings[names(control)] <- control
+  check_whole(settings$max_iter, "control$max_iter", 1)
+  check_number(settings$tol, "control$tol", 0, what = "a number of at least 0")
+  list(
+    max_iter = as.integer(settings$max_iter), tol = as.double(settings$tol)
+  )
+}
+
+# Fit the weights. `model` has Ulist, grid and usepointmass. Returns the list of
+# cpp_fit(), whichever solver ran.
+fit_weights <- function(data, model, prior, optmethod, control, n_threads) {
+  if (optmethod == "newton") {
+    control <- newton_control(control)
+    return(run_core(
+      cpp_fit(
+        data$Bhat, data$Shat, data$V, model$Ulist, model$grid,
+        model$usepointmass, prior, control, n_threads, resolve_block_rows()
+      ),
+      rownames(data$Bhat), component_names(model)
+    ))
+  }
+  fit_weights_mixsqp(data, model, prior, optmethod, control, n_threads)
+}
+
+# The solvers of the mixsqp package. The penalty enters as extra rows: row p of
+# the identity with weight prior_p - 1.
+fit_weights_mixsqp <- function(data, model, prior, optmethod, control,
+                               n_threads) {
+  if (!is.list(control)) {
+    abort_input(
+      paste0("`control` must be a list, not ", describe(control), "."),
+      class = "covmash_error_argument"
+    )
+  }
+  start <- proc.time()[["elapsed"]]
+  loglik <- run_core(
+    cpp_loglik_matrix(
+      data$Bhat, data$Shat, data$V, model$Ulist, model$grid,
+      model$usepointmass, n_threads, resolve_block_rows()
+    ),
+    rownames(data$Bhat), component_names(model)
+  )
+  if (anyNA(data$Bhat)) {
+    loglik <- loglik[rowSums(!is.na(data$Bhat)) > 0, , drop = FALSE]
+  }
+  row_max <- do.call(pmax, lapply(seq_len(ncol(loglik)), function(p) loglik[, p]))
+  L <- exp(loglik - row_max)
+  seconds_likelihood <- proc.time()[["elapsed"]] - start
+
+  start <- proc.time()[["elapsed"]]
+  settings <- if (optmethod == "mixSQP") {
+    list(eps = 1e-6, numiter.em = 20, verbose = FALSE)
+  } else {
+    list(eps = 1e-6, numiter.em = 2000, maxiter.sqp = 1, verbose = FALSE)
+  }
+  settings[names(control)] <- control
+  penalised <- which(prior > 1)
+  P <- length(prior)
+  stacked <- rbind(diag(P)[penalised, , drop = FALSE], L)
+  weights <- c(prior[penalised] - 1, rep(1, nrow(L)))
+  # What mixsqp says about its convergence is replaced by the certificate below.
+  solution <- suppressWarnings(
+    mixsqp::mixsqp(stacked, weights, rep(1 / P, P), control = settings)
+  )
+  pi <- pmax(solution$x, 0)
+  pi <- pi / sum(pi)
+  certificate <- weights_certificate(L, pi, prior)
+  list(
+    pi = pi,
+    objective = sum(row_max) + certificate$objective,
+    kkt_violation = certificate$kkt_violation,
+    gap_bound = certificate$gap_bound,
+    iterations = nrow(solution$progress),
+    converged = grepl("^converged", solution$status) ||
+      certificate$kkt_violation < 1e-5,
+    n_rows = nrow(L),
+    seconds_likelihood = seconds_likelihood,
+    seconds_weights = proc.time()[["elapsed"]] - start
+  )
+}
+
+# How far from the optimum the weights can be. With g_p the derivative of the
+# objective, f* - f(pi) <= N log(max g / N), and pi is optimal iff max g <= N.
+weights_certificate <- function(L, pi, prior) {
+  mixture <- as.vector(L %*% pi)
+  penalty <- prior - 1
+  N <- length(mixture) + sum(penalty)
+  gradient <- as.vector(crossprod(L, 1 / mixture))
+  active <- penalty > 0
+  gradient[active] <- gradient[active] + penalty[active] / pi[active]
+  worst <- max(gradient) / N
+  list(
+    objective = sum(log(mixture)) + sum(penalty[active] * log(pi[active])),
+    kkt_violation = max(worst - 1, 0),
+    gap_bound = N * log(max(worst, 1))
+  )
+}
+
+warn_not_converged <- function(fit, what = "The mixture weights") {
+  if (isTRUE(fit$converged)) {
+    return(invisible(NULL))
+  }
+  warn_covmash(
+    paste0(
+      what, " did not converge in ", plural(fit$iterations, "iteration"),
+      ": the objective is at most ", format(fit$gap_bound, digits = 3),
+      " below its maximum (see `convergence`); raise the number of iterations ",
+      "in `control`."
+    ),
+    class = "covmash_warning_convergence"
+  )
+}
+
+# Component names, null first, then grid-major.
+component_names <- function(model) {
+  L <- length(model$grid)
+  labels <- paste0(
+    rep(names(model$Ulist), times = L), ".",
+    rep(seq_len(L), each = length(model$Ulist))
+  )
+  if (model$usepointmass) c("null", labels) else labels
+}
+
+n_components <- function(model) {
+  length(model$Ulist) * length(model$grid) + isTRUE(model$usepointmass)
+}

@@ -1,0 +1,133 @@
+#pragma once
+// A prior covariance U kept as what it is: U = F F' (+ diag(diagonal)), F of R x q.
+//
+// recognise() reads the structure off a plain R x R matrix: exact zero variances, then the rank by pivoted Cholesky of
+// the matrix scaled to unit diagonal, O(R q^2). Zero variance of a condition is a property of the structure (U_rr is
+// exactly 0) and is never inferred from a computed variance.
+
+#include <armadillo>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "error.h"
+
+namespace covmash {
+
+enum class Structure { null, singleton, rank1, low_rank, scaled_identity, full, low_rank_plus_diagonal };
+
+inline const char* structure_name(Structure s) {
+  switch (s) {
+    case Structure::null: return "null";
+    case Structure::singleton: return "singleton";
+    case Structure::rank1: return "rank1";
+    case Structure::low_rank: return "low_rank";
+    case Structure::scaled_identity: return "scaled_identity";
+    case Structure::full: return "full";
+    default: return "low_rank_plus_diagonal";
+  }
+}
+
+struct Covariance {
+  Structure structure = Structure::null;
+  arma::mat factor;     // R x q
+  arma::vec diagonal;   // empty unless low_rank_plus_diagonal
+  std::vector<unsigned char> zero_variance;  // R flags
+
+  arma::uword conditions() const { return factor.n_rows; }
+
+  // A factor of the whole matrix: F itself, or [F, diag(sqrt(diagonal))].
+  arma::mat whole_factor() const {
+    if (structure != Structure::low_rank_plus_diagonal) return factor;
+    return arma::join_rows(factor, arma::diagmat(arma::sqrt(diagonal)));
+  }
+
+  arma::mat matrix() const {
+    arma::mat U = factor * factor.t();
+    if (!diagonal.is_empty()) U.diag() += diagonal;
+    return U;
+  }
+};
+
+namespace detail {
+
+// Lower factor with pivoting of a unit-diagonal matrix; stops when no pivot exceeds the tolerance, after at least
+// `minimum_rank` steps where positive pivots remain.
+inline arma::mat pivoted_cholesky(arma::mat A, double tolerance, arma::uword minimum_rank) {
+  const arma::uword n = A.n_rows;
+  arma::mat L(n, n, arma::fill::zeros);
+  arma::vec remaining = A.diag();
+  std::vector<unsigned char> used(n, 0);
+  arma::uword rank = 0;
+  for (; rank < n; ++rank) {
+    arma::uword pivot = n;
+    double best = rank < minimum_rank ? 0.0 : tolerance;
+    for (arma::uword i = 0; i < n; ++i)
+      if (!used[i] && remaining[i] > best) {
+        best = remaining[i];
+        pivot = i;
+      }
+    if (pivot == n) break;
+    used[pivot] = 1;
+    const double root = std::sqrt(best);
+    for (arma::uword i = 0; i < n; ++i) {
+      if (used[i] && i != pivot) continue;
+      double a = A(i, pivot);
+      for (arma::uword k = 0; k < rank; ++k) a -= L(i, k) * L(pivot, k);
+      L(i, rank) = i == pivot ? root : a / root;
+      remaining[i] -= L(i, rank) * L(i, rank);
+    }
+  }
+  return L.head_cols(rank);
+}
+
+}  // namespace detail
+
+inline Covariance recognise(const arma::mat& U) {
+  require(U.is_square(), "a covariance matrix must be square");
+  const arma::uword R = U.n_rows;
+  Covariance out;
+  out.zero_variance.assign(R, 0);
+  std::vector<arma::uword> nonzero;
+  for (arma::uword r = 0; r < R; ++r) {
+    if (U(r, r) == 0.0)
+      out.zero_variance[r] = 1;
+    else
+      nonzero.push_back(r);
+    require(U(r, r) >= 0.0, "a covariance matrix has a negative variance in row " + std::to_string(r + 1));
+  }
+  if (nonzero.empty()) {
+    out.factor.set_size(R, 0);
+    return out;
+  }
+  if (nonzero.size() == 1) {
+    out.structure = Structure::singleton;
+    out.factor.zeros(R, 1);
+    out.factor(nonzero[0], 0) = std::sqrt(U(nonzero[0], nonzero[0]));
+    return out;
+  }
+  if (nonzero.size() == R && arma::all(U.diag() == U(0, 0)) && U.is_diagmat()) {
+    out.structure = Structure::scaled_identity;
+    out.factor = std::sqrt(U(0, 0)) * arma::eye(R, R);
+    return out;
+  }
+
+  const arma::uvec index(nonzero);
+  const arma::mat block = U.submat(index, index);
+  const arma::vec sd = arma::sqrt(block.diag());
+  const arma::mat scaled = block / (sd * sd.t());
+  const double eps = std::numeric_limits<double>::epsilon();
+  arma::mat L = detail::pivoted_cholesky(scaled, 8.0 * eps * static_cast<double>(index.n_elem), 1);
+  if (L.n_cols == 1) {
+    const arma::vec f = L.col(0) % sd;
+    if (arma::abs(block - f * f.t()).max() > 8.0 * eps * arma::abs(block).max())
+      L = detail::pivoted_cholesky(scaled, 0.0, 2);
+  }
+  out.factor.zeros(R, L.n_cols);
+  out.factor.rows(index) = L.each_col() % sd;
+  out.structure = L.n_cols == 1 ? Structure::rank1 : L.n_cols < R ? Structure::low_rank : Structure::full;
+  return out;
+}
+
+}  // namespace covmash

@@ -1,0 +1,12 @@
+#pragma once
+// The covmash core: header-only C++17 on Armadillo, no R in it. Packages that link to covmash include <RcppArmadillo.h>
+// first, then this.
+
+#include "covariance.h"
+#include "deconvolution.h"
+#include "fit.h"
+#include "likelihood.h"
+#include "noise.h"
+#include "posterior.h"
+#include "prior.h"
+#include "weights.h"

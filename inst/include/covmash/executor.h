@@ -1,0 +1,141 @@
+#pragma once
+// How work reaches threads. An algorithm cuts its work into tasks whose number and content do not depend on the threads;
+// every task writes its own output; sums are added in the order of the tasks. So results have the same bits for any
+// number of threads. Threads are made and joined inside one call: nothing survives that a fork could inherit.
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace covmash {
+
+// Hears from running work, always on the thread that called it. check() may throw to stop the work.
+class Progress {
+ public:
+  virtual ~Progress() = default;
+  virtual void check() {}
+};
+
+class Executor {
+ public:
+  using Task = std::function<void(std::size_t task, std::size_t worker)>;
+  virtual ~Executor() = default;
+  virtual std::size_t workers() const = 0;
+  // Runs task(i, worker) for i in [0, n_tasks), worker in [0, workers()). `work` is a rough count of floating-point
+  // operations: small work is not worth a thread.
+  virtual void run(std::size_t n_tasks, double work, const Task& task) = 0;
+};
+
+class SerialExecutor : public Executor {
+ public:
+  explicit SerialExecutor(Progress* progress = nullptr) : progress_(progress) {}
+  std::size_t workers() const override { return 1; }
+  void run(std::size_t n_tasks, double /*work*/, const Task& task) override {
+    for (std::size_t i = 0; i < n_tasks; ++i) {
+      task(i, 0);
+      poll();
+    }
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void poll() {
+    if (!progress_) return;
+    const auto now = Clock::now();
+    if (now - last_ < std::chrono::milliseconds(100)) return;
+    last_ = now;
+    progress_->check();
+  }
+  Progress* progress_;
+  Clock::time_point last_ = Clock::now();
+};
+
+class ThreadExecutor : public Executor {
+ public:
+  ThreadExecutor(std::size_t threads, Progress* progress = nullptr)
+      : threads_(std::max<std::size_t>(threads, 1)), progress_(progress), serial_(progress) {}
+  std::size_t workers() const override { return threads_; }
+
+  void run(std::size_t n_tasks, double work, const Task& task) override {
+    const std::size_t n = std::min(threads_, n_tasks);
+    if (n <= 1 || work < serial_below) {
+      serial_.run(n_tasks, work, task);
+      return;
+    }
+    std::atomic<std::size_t> next{0};
+    std::atomic<bool> stop{false};
+    std::exception_ptr error;
+    std::mutex mutex;
+    std::condition_variable finished;
+    std::size_t running = 0;
+
+    auto loop = [&](std::size_t worker) {
+      try {
+        for (std::size_t i; !stop && (i = next++) < n_tasks;) task(i, worker);
+      } catch (...) {
+        std::lock_guard<std::mutex> lock(mutex);
+        if (!error) error = std::current_exception();
+        stop = true;
+      }
+      std::lock_guard<std::mutex> lock(mutex);
+      --running;
+      finished.notify_one();
+    };
+
+    std::vector<std::thread> pool;
+    struct Joiner {
+      std::vector<std::thread>& pool;
+      std::atomic<bool>& stop;
+      ~Joiner() {
+        stop = true;
+        for (auto& t : pool) t.join();
+      }
+    };
+    {
+      Joiner joiner{pool, stop};
+      {
+        std::lock_guard<std::mutex> lock(mutex);
+        running = n;
+      }
+      for (std::size_t worker = 0; worker < n; ++worker) {
+        try {
+          pool.emplace_back(loop, worker);
+        } catch (const std::system_error&) {  // no thread to be had: this one does the work
+          if (worker == 0) {
+            loop(0);
+          } else {
+            std::lock_guard<std::mutex> lock(mutex);
+            --running;
+          }
+        }
+      }
+      // The calling thread waits and listens; it does no work, so that it can answer an interrupt at once.
+      std::unique_lock<std::mutex> lock(mutex);
+      while (running > 0) {
+        finished.wait_for(lock, std::chrono::milliseconds(100));
+        if (progress_ && running > 0) {
+          lock.unlock();
+          progress_->check();
+          lock.lock();
+        }
+      }
+    }
+    if (error) std::rethrow_exception(error);
+  }
+
+ private:
+  static constexpr double serial_below = 5e6;  // starting threads costs about 50 microseconds
+  std::size_t threads_;
+  Progress* progress_;
+  SerialExecutor serial_;
+};
+
+}  // namespace covmash

@@ -1,0 +1,250 @@
+#pragma once
+// The noise of every effect, grouped so that effects with the same noise share one decomposition.
+//
+// V_j = S_j C S_j on the observed conditions O of effect j. Effects with the same O and proportional Shat rows,
+// Shat_j = c_j s_0, share M_0 = diag(s_0) chol(C_OO)' up to the scalar c_j. Which path an effect takes:
+//   * complete with one Shat in all conditions (z-scores, exchangeable effects): always the shared path, however many
+//     effects there are, so that any subset gives the same bits;
+//   * otherwise shared if at least `minimum_shared` effects have the same noise up to a factor; else row-specific.
+// Effects with nothing observed are in no group. Cost O(J R) plus a sort of the effects.
+
+#include <algorithm>
+#include <armadillo>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "error.h"
+
+namespace covmash {
+
+// Summary statistics, column-major J x R; a missing effect has bhat = NaN. Borrowed, never changed.
+struct Effects {
+  const double* bhat = nullptr;
+  const double* shat = nullptr;
+  std::size_t n_effects = 0;
+  std::size_t n_conditions = 0;
+
+  bool observed(std::size_t j, std::size_t r) const { return !std::isnan(bhat[r * n_effects + j]); }
+  double b(std::size_t j, std::size_t r) const { return bhat[r * n_effects + j]; }
+  double s(std::size_t j, std::size_t r) const { return shat[r * n_effects + j]; }
+};
+
+constexpr std::size_t block_effects = 64;
+constexpr std::size_t minimum_shared = 32;
+
+struct SharedNoise {
+  std::vector<std::size_t> effects;  // sorted by factor, then index
+  std::vector<double> factor;        // c_j, in the order of effects
+  std::vector<std::size_t> observed;
+  std::vector<double> direction;     // s_0 on the observed conditions
+  arma::mat chol;                    // lower, chol(C_OO)'
+  bool identity = false;             // C_OO = I: no solve
+  double log_det = 0.0;              // log |M_0|
+  std::size_t lowest = 0;            // first effect of the data: the order of the groups
+};
+
+struct Block {
+  int group;  // index into shared, or -1: row-specific
+  std::size_t begin, count;
+};
+
+// Cholesky factor of C with unobserved conditions replaced by the identity, packed by rows, inverse diagonal: the row-
+// specific kernels skip missing conditions by multiplying with zero.
+inline bool embedded_cholesky(const arma::mat& C, const unsigned char* observed, double* packed, double* log_det) {
+  const std::size_t R = C.n_rows;
+  *log_det = 0.0;
+  double* row = packed;
+  for (std::size_t r = 0; r < R; ++r) {
+    const double* other = packed;
+    for (std::size_t c = 0; c <= r; ++c) {
+      double a = observed[r] && observed[c] ? C(r, c) : (r == c ? 1.0 : 0.0);
+      for (std::size_t k = 0; k < c; ++k) a -= row[k] * other[k];
+      if (c < r) {
+        row[c] = a * other[c];
+      } else {
+        if (!(a > 0.0)) return false;
+        *log_det += 0.5 * std::log(a);
+        row[c] = 1.0 / std::sqrt(a);
+      }
+      other += c + 1;
+    }
+    row += r + 1;
+  }
+  return true;
+}
+
+class NoiseModel {
+ public:
+  NoiseModel(const Effects& effects, const arma::mat& C) : effects_(effects), C_(C) {
+    require(C.n_rows == effects.n_conditions && C.n_cols == effects.n_conditions,
+            "V must have one row and one column for each condition");
+    identity_ = C.is_diagmat() && arma::all(C.diag() == 1.0);
+    group();
+    cut();
+  }
+
+  const Effects& effects() const { return effects_; }
+  const arma::mat& correlation() const { return C_; }
+  bool identity() const { return identity_; }
+  const std::vector<SharedNoise>& shared() const { return shared_; }
+  const std::vector<std::size_t>& row_specific() const { return row_specific_; }
+  const std::vector<std::size_t>& all_missing() const { return all_missing_; }
+  const std::vector<Block>& blocks() const { return blocks_; }
+  std::size_t n_patterns() const { return n_patterns_; }
+  std::size_t n_missing() const { return n_missing_; }
+  std::size_t n_observed_effects() const { return effects_.n_effects - all_missing_.size(); }
+
+  const std::vector<std::size_t>& members(const Block& block) const {
+    return block.group < 0 ? row_specific_ : shared_[block.group].effects;
+  }
+
+  // One noise covariance for every effect, nothing missing.
+  bool common() const {
+    return shared_.size() == 1 && row_specific_.empty() && all_missing_.empty() && n_missing_ == 0 &&
+           shared_[0].factor.front() == shared_[0].factor.back();
+  }
+
+ private:
+  static std::uint64_t mix(std::uint64_t h, std::uint64_t x) {
+    h ^= x + 0x9e3779b97f4a7c15ULL + (h << 6) + (h >> 2);
+    h *= 0xff51afd7ed558ccdULL;
+    return h ^ (h >> 33);
+  }
+
+  // Same pattern, and Shat proportional to the representative's up to rounding.
+  bool matches(std::size_t j, std::size_t first, double scale_j, double scale_first) const {
+    const double tolerance = 8.0 * std::numeric_limits<double>::epsilon();
+    for (std::size_t r = 0; r < effects_.n_conditions; ++r) {
+      const bool seen = effects_.observed(j, r);
+      if (seen != effects_.observed(first, r)) return false;
+      if (!seen) continue;
+      const double a = effects_.s(j, r) * scale_first, b = effects_.s(first, r) * scale_j;
+      if (std::fabs(a - b) > tolerance * b) return false;
+    }
+    return true;
+  }
+
+  void group() {
+    const std::size_t J = effects_.n_effects, R = effects_.n_conditions;
+    std::vector<double> scale(J, 0.0);            // Shat in the first observed condition
+    std::vector<std::uint64_t> key(J, 0), pattern(J, 0);
+    std::vector<unsigned char> simple(J, 1);      // complete, one Shat
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t j = 0; j < J; ++j) {
+        if (!effects_.observed(j, r)) {
+          simple[j] = 0;
+          ++n_missing_;
+          pattern[j] = mix(pattern[j], r + 1);
+          continue;
+        }
+        const double s = effects_.s(j, r);
+        if (scale[j] == 0.0) {
+          scale[j] = s;
+        } else if (s != scale[j]) {
+          simple[j] = 0;
+          float ratio = static_cast<float>(s / scale[j]);
+          std::uint32_t bits;
+          std::memcpy(&bits, &ratio, sizeof bits);
+          key[j] = mix(key[j], (static_cast<std::uint64_t>(r) << 32) | bits);
+        } else {
+          key[j] = mix(key[j], r);
+        }
+      }
+    }
+    std::vector<std::size_t> order;
+    order.reserve(J);
+    for (std::size_t j = 0; j < J; ++j) {
+      if (scale[j] == 0.0) {
+        all_missing_.push_back(j);
+      } else {
+        order.push_back(j);
+        key[j] = mix(key[j], pattern[j]);
+      }
+    }
+    count_patterns(pattern, order);
+    const bool one_key = std::all_of(order.begin(), order.end(), [&](std::size_t j) { return key[j] == key[order[0]]; });
+    if (!one_key)
+      std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return key[i] < key[j]; });
+
+    for (std::size_t from = 0, to; from < order.size(); from = to) {
+      const std::size_t first = order[from];
+      for (to = from; to < order.size() && key[order[to]] == key[first];) ++to;
+      std::vector<std::size_t> members;
+      for (std::size_t i = from; i < to; ++i) {
+        const std::size_t j = order[i];
+        if ((simple[j] && simple[first]) || matches(j, first, scale[j], scale[first]))
+          members.push_back(j);
+        else
+          row_specific_.push_back(j);
+      }
+      if (simple[first] || members.size() >= minimum_shared)
+        add_shared(std::move(members), scale);
+      else
+        row_specific_.insert(row_specific_.end(), members.begin(), members.end());
+    }
+    // In the order of the data, whatever the hash.
+    std::sort(row_specific_.begin(), row_specific_.end());
+    std::sort(shared_.begin(), shared_.end(),
+              [](const SharedNoise& a, const SharedNoise& b) { return a.lowest < b.lowest; });
+  }
+
+  void count_patterns(const std::vector<std::uint64_t>& pattern, const std::vector<std::size_t>& order) {
+    std::vector<std::uint64_t> seen;
+    if (n_missing_ > 0)
+      for (std::size_t j : order) seen.push_back(pattern[j]);
+    else if (!order.empty())
+      seen.push_back(0);
+    std::sort(seen.begin(), seen.end());
+    n_patterns_ = std::unique(seen.begin(), seen.end()) - seen.begin();
+  }
+
+  void add_shared(std::vector<std::size_t> members, const std::vector<double>& scale) {
+    const std::size_t R = effects_.n_conditions, first = members[0];
+    SharedNoise g;
+    g.lowest = first;
+    for (std::size_t r = 0; r < R; ++r)
+      if (effects_.observed(first, r)) {
+        g.observed.push_back(r);
+        g.direction.push_back(effects_.s(first, r) / scale[first]);
+      }
+    const auto uneven = [&](std::size_t j) { return scale[j] != scale[first]; };
+    if (std::any_of(members.begin(), members.end(), uneven))
+      std::stable_sort(members.begin(), members.end(),
+                       [&](std::size_t i, std::size_t j) { return scale[i] < scale[j]; });
+    g.effects = std::move(members);
+    g.factor.reserve(g.effects.size());
+    for (std::size_t j : g.effects) g.factor.push_back(scale[j]);
+
+    arma::uvec index(g.observed.size());
+    for (std::size_t r = 0; r < g.observed.size(); ++r) index[r] = g.observed[r];
+    const arma::mat C = C_.submat(index, index);
+    g.identity = C.is_diagmat() && arma::all(C.diag() == 1.0);
+    if (!arma::chol(g.chol, C, "lower")) throw input_error("V is not positive definite");
+    for (std::size_t r = 0; r < g.observed.size(); ++r)
+      g.log_det += std::log(g.direction[r]) + std::log(g.chol(r, r));
+    shared_.push_back(std::move(g));
+  }
+
+  void cut() {
+    const auto add = [this](int group, std::size_t n) {
+      for (std::size_t from = 0; from < n; from += block_effects)
+        blocks_.push_back({group, from, std::min(block_effects, n - from)});
+    };
+    for (std::size_t g = 0; g < shared_.size(); ++g) add(static_cast<int>(g), shared_[g].effects.size());
+    add(-1, row_specific_.size());
+  }
+
+  Effects effects_;
+  arma::mat C_;
+  bool identity_ = false;
+  std::vector<SharedNoise> shared_;
+  std::vector<std::size_t> row_specific_, all_missing_;
+  std::vector<Block> blocks_;
+  std::size_t n_patterns_ = 0, n_missing_ = 0;
+};
+
+}  // namespace covmash

@@ -1,0 +1,64 @@
+#pragma once
+// Between R and the core: arguments in, interrupts through. The only header that knows both.
+
+// RcppArmadillo first: it configures Armadillo for R.
+#include <RcppArmadillo.h>
+// then the core
+#include <covmash/executor.h>
+#include <covmash/noise.h>
+#include <covmash/prior.h>
+
+namespace bridge {
+
+// Asks R whether the user pressed interrupt, without ever jumping over C++ frames.
+class InterruptProgress : public covmash::Progress {
+ public:
+  void check() override {
+    if (R_ToplevelExec(poll, nullptr) == FALSE) throw covmash::interrupted();
+  }
+
+ private:
+  static void poll(void*) { R_CheckUserInterrupt(); }
+};
+
+struct Threads {
+  explicit Threads(int n) : executor(static_cast<std::size_t>(n), &progress) {}
+  InterruptProgress progress;
+  covmash::ThreadExecutor executor;
+};
+
+inline covmash::Effects effects(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat) {
+  covmash::require(bhat.nrow() == shat.nrow() && bhat.ncol() == shat.ncol(), "Bhat and Shat differ in size");
+  covmash::Effects e;
+  e.bhat = bhat.begin();
+  e.shat = shat.begin();
+  e.n_effects = bhat.nrow();
+  e.n_conditions = bhat.ncol();
+  return e;
+}
+
+inline covmash::MixturePrior mixture_prior(const Rcpp::List& Ulist, const std::vector<double>& grid, bool point_mass) {
+  covmash::MixturePrior prior;
+  for (R_xlen_t k = 0; k < Ulist.size(); ++k) prior.covariances.push_back(covmash::recognise(Rcpp::as<arma::mat>(Ulist[k])));
+  for (double sd : grid) prior.scales.push_back(sd * sd);
+  prior.point_mass = point_mass;
+  return prior;
+}
+
+inline std::vector<arma::mat> matrices(const Rcpp::List& x) {
+  std::vector<arma::mat> out;
+  for (R_xlen_t k = 0; k < x.size(); ++k) out.push_back(Rcpp::as<arma::mat>(x[k]));
+  return out;
+}
+
+// Runs the core; an interrupt becomes R's own.
+template <typename Function>
+auto guarded(Function&& f) -> decltype(f()) {
+  try {
+    return f();
+  } catch (const covmash::interrupted&) {
+    throw Rcpp::internal::InterruptedException();
+  }
+}
+
+}  // namespace bridge

@@ -1,0 +1,26 @@
+// Binding of what the core can tell about a covariance and about this machine.
+#include "bridge.h"
+
+#include <covmash/simd/kernels.h>
+
+using Rcpp::_;
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_covariance_structure(const arma::mat& U) {
+  const covmash::Covariance c = covmash::recognise(U);
+  return Rcpp::List::create(_["structure"] = covmash::structure_name(c.structure),
+                            _["rank"] = static_cast<int>(c.factor.n_cols), _["factor"] = c.factor);
+}
+
+// [[Rcpp::export(rng = false)]]
+std::string cpp_simd() { return covmash::simd::kernels().name; }
+
+// [[Rcpp::export(rng = false)]]
+std::vector<std::string> cpp_simd_available() {
+  std::vector<std::string> names;
+  for (const auto* table : covmash::simd::available_tables()) names.push_back(table->name);
+  return names;
+}
+
+// [[Rcpp::export(rng = false)]]
+void cpp_set_simd(const std::string& name) { covmash::simd::select_table(name); }

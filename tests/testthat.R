@@ -1,0 +1,4 @@
+library(testthat)
+library(covmash)
+
+test_check("covmash")

@@ -1,0 +1,200 @@
+test_that("a data object has mashr's elements, and both classes", {
+  sim <- small_data(J = 6, R = 3)
+  data <- mash_set_data(sim$Bhat, sim$Shat)
+  expect_s3_class(data, c("mash_data", "mash"), exact = TRUE)
+  expect_named(data, c("Bhat", "Shat", "Shat_alpha", "V", "commonV", "alpha"))
+  expect_identical(data$Bhat, sim$Bhat)
+  expect_identical(data$Shat, sim$Shat)
+  expect_identical(data$Shat_alpha, array(1, dim(sim$Bhat), dimnames(sim$Bhat)))
+  expect_equal(unname(data$V), diag(3))
+  expect_true(data$commonV)
+  expect_identical(data$alpha, 0)
+})
+
+test_that("Shat is 1 if not given, and a single number stands for all", {
+  sim <- small_data(J = 6, R = 3)
+  expect_identical(mash_set_data(sim$Bhat), mash_set_data(sim$Bhat, 1))
+  expect_identical(unname(mash_set_data(sim$Bhat, 2)$Shat), matrix(2, 6, 3))
+})
+
+test_that("alpha divides Bhat by Shat^alpha and keeps that scale", {
+  sim <- small_data(J = 6, R = 3, shat = "varying")
+  z <- mash_set_data(sim$Bhat, sim$Shat, alpha = 1)
+  expect_close(z$Bhat, sim$Bhat / sim$Shat, 1e-15)
+  expect_true(all(z$Shat == 1))
+  expect_close(z$Shat_alpha, sim$Shat, 1e-15)
+  half <- mash_set_data(sim$Bhat, sim$Shat, alpha = 0.5)
+  expect_close(half$Bhat, sim$Bhat / sqrt(sim$Shat), 1e-15)
+  expect_close(half$Shat, sqrt(sim$Shat), 1e-15)
+  expect_close(half$Shat_alpha, sqrt(sim$Shat), 1e-15)
+  expect_identical(dimnames(half$Shat_alpha), dimnames(sim$Bhat))
+  expect_identical(half$alpha, 0.5)
+})
+
+test_that("missing entries stay NA in Bhat and Shat, however they were marked", {
+  sim <- small_data(J = 8, R = 3, shat = "varying")
+  Bhat <- sim$Bhat
+  Shat <- sim$Shat
+  Bhat[2, 1] <- NA
+  Shat[2, 1] <- NA
+  Bhat[3, 2] <- NA
+  Shat[4, 3] <- Inf
+  for (alpha in c(0, 1)) {
+    data <- mash_set_data(Bhat, Shat, alpha = alpha)
+    holes <- cbind(c(2, 3, 4), c(1, 2, 3))
+    expect_true(all(is.na(data$Bhat[holes])) && all(is.na(data$Shat[holes])))
+    expect_identical(sum(is.na(data$Bhat)), 3L)
+    expect_identical(is.na(data$Shat), is.na(data$Bhat))
+    # The original scale of a missing effect is known only if its Shat is.
+    expected <- Shat^alpha
+    if (alpha == 1) expected[rbind(c(2, 1), c(4, 3))] <- NA
+    if (alpha == 0) expected[] <- 1
+    expect_close(data$Shat_alpha, expected, 1e-15)
+  }
+})
+
+test_that("a row with nothing observed is accepted with a warning that counts it", {
+  sim <- small_data(J = 8, R = 3)
+  Bhat <- sim$Bhat
+  Bhat[c(2, 5), ] <- NA
+  heard <- character()
+  data <- withCallingHandlers(
+    {
+      data <- mash_set_data(Bhat, 1)
+      mash(data, cov_canonical(data), verbose = FALSE)
+      data
+    },
+    covmash_warning_all_missing = function(w) {
+      heard <<- c(heard, conditionMessage(w))
+      invokeRestart("muffleWarning")
+    }
+  )
+  expect_match(heard[1], "2 rows.*no observed")
+  expect_identical(dim(data), c(8L, 3L))
+})
+
+test_that("data frames are accepted", {
+  sim <- small_data(J = 6, R = 3)
+  expect_identical(mash_set_data(as.data.frame(sim$Bhat), as.data.frame(sim$Shat)), mash_set_data(sim$Bhat, sim$Shat))
+  expect_input_error(mash_set_data(data.frame(a = 1:3, b = letters[1:3])), "Bhat")
+})
+
+test_that("integers are numbers", {
+  data <- mash_set_data(matrix(1:6, 3), matrix(1L, 3, 2))
+  expect_true(is.double(data$Bhat) && is.double(data$Shat))
+})
+
+test_that("a vector is one condition", {
+  data <- mash_set_data(c(a = 1, b = 2), c(1, 3))
+  expect_identical(data$Bhat, matrix(c(1, 2), 2, dimnames = list(c("a", "b"), NULL)))
+  expect_identical(unname(data$Shat), matrix(c(1, 3)))
+})
+
+test_that("one row and one condition keep their dimensions", {
+  row <- mash_set_data(matrix(c(1, 2, 3), 1))
+  expect_identical(dim(row$Bhat), c(1L, 3L))
+  column <- mash_set_data(matrix(c(1, 2, 3)))
+  expect_identical(dim(column$Bhat), c(3L, 1L))
+  expect_identical(dim(column$V), c(1L, 1L))
+})
+
+test_that("duplicated names are kept, with a warning", {
+  Bhat <- matrix(rnorm(6), 3, dimnames = list(c("x", "y", "x"), c("a", "b")))
+  expect_covmash_warning(data <- mash_set_data(Bhat, 1), "x")
+  expect_identical(rownames(data$Bhat), c("x", "y", "x"))
+  colnames(Bhat) <- c("a", "a")
+  rownames(Bhat) <- NULL
+  expect_covmash_warning(mash_set_data(Bhat, 1), "a")
+})
+
+test_that("names given by one of Bhat and Shat only are those of the data", {
+  sim <- small_data(J = 5, R = 2)
+  expect_identical(dimnames(mash_set_data(sim$Bhat, unname(sim$Shat))$Bhat), dimnames(sim$Bhat))
+})
+
+test_that("bad estimates and standard errors are refused, each for its own reason", {
+  sim <- small_data(J = 8, R = 3)
+  Bhat <- sim$Bhat
+  Shat <- sim$Shat
+  change <- function(x, i, j, value) {
+    x[i, j] <- value
+    x
+  }
+  expect_input_error(mash_set_data(Shat, Bhat), "negative.*swapped|swapped.*negative|Shat.*swapped")
+  expect_input_error(mash_set_data(Bhat, Shat[, -1]), "Shat")
+  expect_input_error(mash_set_data(Bhat, Shat[-1, ]), "Shat")
+  expect_input_error(mash_set_data("a"), "Bhat")
+  expect_input_error(mash_set_data(matrix("a", 2, 2)), "Bhat")
+  expect_input_error(mash_set_data(Bhat, matrix("1", 8, 3)), "Shat")
+  expect_input_error(mash_set_data(Bhat[0, ], Shat[0, ]), "Bhat")
+  expect_input_error(mash_set_data(change(Bhat, 3, 2, NaN), Shat), "Bhat.*(row 3|e003)")
+  expect_input_error(mash_set_data(change(Bhat, 3, 2, Inf), Shat), "Bhat.*(row 3|e003)")
+  expect_input_error(mash_set_data(change(Bhat, 3, 2, -Inf), Shat), "Bhat.*(row 3|e003)")
+  expect_input_error(mash_set_data(Bhat, change(Shat, 4, 1, 0)), "Shat.*(row 4|e004)")
+  expect_input_error(mash_set_data(Bhat, change(Shat, 4, 1, NaN)), "Shat.*(row 4|e004)")
+  expect_input_error(mash_set_data(Bhat, change(Shat, 4, 1, -1)), "Shat.*(row 4|e004)")
+  expect_input_error(mash_set_data(Bhat, 0), "Shat")
+  expect_input_error(mash_set_data(Bhat, Shat[8:1, ]), "row 1 is 'e008'.*'e001'")
+  expect_input_error(mash_set_data(Bhat, Shat[, 3:1]),  "column 1 is 'c'.*'a'")
+  expect_input_error(mash_set_data(Bhat, Shat, alpha = NA), "alpha")
+  expect_input_error(mash_set_data(Bhat, Shat, alpha = "1"), "alpha")
+})
+
+test_that("a bad noise correlation is refused, each for its own reason", {
+  Bhat <- small_data(J = 8, R = 3)$Bhat
+  expect_input_error(mash_set_data(Bhat, 1, V = diag(2)), "V")
+  expect_input_error(mash_set_data(Bhat, 1, V = matrix(1, 3, 3)), "V.*positive definite")
+  expect_input_error(mash_set_data(Bhat, 1, V = diag(c(1, 1, -1))), "V.*positive definite")
+  asymmetric <- diag(3)
+  asymmetric[1, 2] <- 0.5
+  expect_input_error(mash_set_data(Bhat, 1, V = asymmetric), "V.*symmetric")
+  expect_input_error(mash_set_data(Bhat, 1, V = diag(c(1, NA, 1))), "V")
+  expect_input_error(mash_set_data(Bhat, 1, V = "a"), "V")
+})
+
+test_that("standard errors of zero can be reset, each kind by its own argument", {
+  Bhat <- matrix(c(0, -1, 2, 3), 2)
+  Shat <- matrix(c(0, 0, 1, 1), 2)
+  expect_input_error(mash_set_data(Bhat, Shat), "Shat")
+  data <- mash_set_data(Bhat, Shat, zero_Bhat_Shat_reset = 5, zero_Shat_reset = 7)
+  expect_identical(unname(data$Shat), matrix(c(5, 7, 1, 1), 2))
+  expect_identical(unname(data$Bhat), Bhat)
+  expect_input_error(mash_set_data(Bhat, Shat, zero_Shat_reset = 7), "Shat")
+})
+
+test_that("what a later version brings says so", {
+  sim <- small_data(J = 6, R = 3)
+  unsupported <- "covmash_error_unsupported"
+  expect_error(mash_set_data(sim$Bhat, sim$Shat, df = 5), "df", class = unsupported)
+  expect_error(mash_set_data(sim$Bhat, pval = abs(sim$Bhat)), "pval", class = unsupported)
+  expect_error(mash_set_data(sim$Bhat, sim$Shat, V = array(diag(3), c(3, 3, 6))), "V", class = unsupported)
+})
+
+test_that("data objects have dimensions and names", {
+  sim <- small_data(J = 6, R = 3)
+  expect_identical(dim(sim$data), c(6L, 3L))
+  expect_identical(dimnames(sim$data), dimnames(sim$Bhat))
+  expect_identical(c(nrow(sim$data), ncol(sim$data)), c(6L, 3L))
+})
+
+test_that("[ takes rows and conditions by number, name or flag, and never drops", {
+  V <- 0.2 + diag(0.8, 3)
+  sim <- small_data(J = 6, R = 3, shat = "varying", missing = 3, alpha = 1, V = V)
+  data <- sim$data
+  part <- data[c(5, 2), c("c", "a")]
+  expect_s3_class(part, c("mash_data", "mash"), exact = TRUE)
+  for (name in c("Bhat", "Shat", "Shat_alpha")) expect_identical(part[[name]], data[[name]][c(5, 2), c("c", "a")])
+  expect_equal(unname(part$V), V[c(3, 1), c(3, 1)])
+  expect_identical(part$alpha, 1)
+  expect_identical(data["e005", ]$Bhat, data$Bhat["e005", , drop = FALSE])
+  expect_identical(data[, 2]$Bhat, data$Bhat[, 2, drop = FALSE])
+  expect_identical(dim(data[1, 1]), c(1L, 1L))
+  expect_identical(dim(data[1, 1]$V), c(1L, 1L))
+  expect_identical(data[seq_len(6) > 4, ], data[5:6, ])
+  expect_identical(data[-(1:4), ], data[5:6, ])
+  expect_identical(data[, ], data)
+  expect_input_error(data[1], "rows")
+  expect_error(data[7, ], class = "covmash_error")
+  expect_error(data["nobody", ], "nobody", class = "covmash_error")
+  expect_error(data[, 4], class = "covmash_error")
+})

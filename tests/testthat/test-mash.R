@@ -1,0 +1,261 @@
+canonical_fit <- function(sim = small_data(), ...) mash(sim$data, cov_canonical(sim$data), verbose = FALSE, ...)
+
+test_that("a fit has mashr's elements in mashr's order, then its own", {
+  sim <- small_data(J = 50, R = 3)
+  fit <- canonical_fit(sim)
+  expect_s3_class(fit, c("mash_fit", "mash"), exact = TRUE)
+  expected <- c("result", "loglik", "vloglik", "null_loglik", "alt_loglik", "fitted_g", "posterior_weights", "alpha")
+  expect_identical(names(fit)[1:8], expected)
+  expect_true(all(c("convergence", "timing") %in% names(fit)))
+  expect_named(fit$result, c("PosteriorMean", "PosteriorSD", "NegativeProb", "lfsr"))
+  for (x in fit$result) expect_identical(dimnames(x), dimnames(sim$Bhat))
+  expect_named(fit$fitted_g, c("pi", "Ulist", "grid", "usepointmass"))
+  expect_identical(dim(fit$vloglik), c(50L, 1L))
+  expect_null(dimnames(fit$vloglik))
+  expect_length(fit$null_loglik, 50)
+  expect_identical(dim(fit$alt_loglik), c(50L, 1L))
+  expect_identical(fit$alpha, 0)
+  expect_close(fit$loglik, sum(fit$vloglik), 1e-13)
+  expect_true(all(c("objective", "kkt_violation", "iterations", "converged") %in% names(fit$convergence)))
+  expect_type(fit, "list")
+})
+
+test_that("components are null first, then scale by scale in the order of the matrices", {
+  sim <- small_data(R = 2)
+  fit <- canonical_fit(sim, grid = c(0.5, 1, 3))
+  U <- names(cov_canonical(sim$data))
+  expect_named(fit$fitted_g$pi, c("null", paste0(U, ".1"), paste0(U, ".2"), paste0(U, ".3")))
+  expect_named(fit$fitted_g$Ulist, U)
+  expect_close(sum(fit$fitted_g$pi), 1, 1e-14)
+  kept <- names(fit$fitted_g$pi)[fit$fitted_g$pi > 1e-10]
+  expect_identical(colnames(fit$posterior_weights), kept)
+  expect_identical(dim(fit$posterior_weights), c(60L, length(kept)))
+  expect_close(rowSums(fit$posterior_weights), rep(1, 60), 1e-12)
+})
+
+test_that("output_lfdr and outputlevel choose what is computed", {
+  sim <- small_data(J = 30, R = 3)
+  expect_named(canonical_fit(sim, output_lfdr = TRUE)$result, posterior_names)
+  short <- canonical_fit(sim, outputlevel = 1)
+  expect_identical(short$result, list())
+  expect_close(short$loglik, canonical_fit(sim)$loglik, 1e-13)
+  expect_identical(short$fitted_g, canonical_fit(sim)$fitted_g)
+  expect_input_error(canonical_fit(sim, outputlevel = 0), "outputlevel")
+})
+
+test_that("matrices are scaled to a largest variance of 1, unless told not to", {
+  sim <- small_data(R = 3)
+  U <- list(big = 4 * diag(3), flat = matrix(0.25, 3, 3))
+  fit <- mash(sim$data, U, verbose = FALSE)
+  expect_equal(unname(fit$fitted_g$Ulist$big), diag(3))
+  expect_equal(unname(fit$fitted_g$Ulist$flat), matrix(1, 3, 3))
+  raw <- mash(sim$data, U, verbose = FALSE, normalizeU = FALSE, grid = 1)
+  expect_equal(unname(raw$fitted_g$Ulist$big), 4 * diag(3))
+  half <- mash(sim$data, list(id = diag(3)), verbose = FALSE, grid = 2)
+  whole <- mash(sim$data, list(id = 4 * diag(3)), verbose = FALSE, grid = 1, normalizeU = FALSE)
+  expect_close(half$loglik, whole$loglik, 1e-10)
+  null <- mash(sim$data, list(none = matrix(0, 3, 3), id = diag(3)), verbose = FALSE)
+  expect_true(all(null$fitted_g$Ulist$none == 0))
+})
+
+test_that("without a point mass there is no null component", {
+  sim <- small_data(J = 40, R = 3)
+  fit <- canonical_fit(sim, usepointmass = FALSE)
+  expect_identical(names(fit)[1:8],
+    c("result", "loglik", "vloglik", "null_loglik", "alt_loglik", "fitted_g", "posterior_weights", "alpha"))
+  expect_null(fit$null_loglik)
+  expect_null(fit$alt_loglik)
+  expect_false("null" %in% names(fit$fitted_g$pi))
+  expect_false(fit$fitted_g$usepointmass)
+  again <- mash(sim$data, g = fit$fitted_g, fixg = TRUE, verbose = FALSE)
+  expect_identical(again$result, fit$result)
+})
+
+test_that("log-likelihoods and posterior are those of the plain model at the fitted weights", {
+  for (alpha in 0:1) {
+    sim <- small_data(J = 60, R = 3, shat = "varying", missing = 10, alpha = alpha, V = 0.3 + diag(0.7, 3))
+    fit <- canonical_fit(sim, output_lfdr = TRUE)
+    g <- fit$fitted_g
+    expected <- reference_mash(sim$Bhat, sim$Shat, sim$data$V, g$Ulist, g$grid, g$pi, TRUE, alpha)
+    expect_close(fit$vloglik, expected$vloglik, 1e-10)
+    expect_close(fit$null_loglik, expected$null_loglik, 1e-10)
+    top <- apply(expected$loglik_matrix, 1, max)
+    alternative <- exp(expected$loglik_matrix[, -1] - top) %*% (g$pi[-1] / (1 - g$pi[1]))
+    jacobian <- expected$loglik_matrix[, 1] - expected$null_loglik
+    expect_close(fit$alt_loglik, log(alternative) + top - jacobian, 1e-10)
+    for (name in posterior_names) expect_close(fit$result[[name]], expected[[name]], 1e-9)
+  }
+})
+
+test_that("the penalty of the null is what prior and nullweight say", {
+  sim <- small_data(J = 200, R = 3)
+  null <- canonical_fit(sim)
+  uniform <- canonical_fit(sim, prior = "uniform")
+  heavy <- canonical_fit(sim, nullweight = 100)
+  pi0 <- c(uniform$fitted_g$pi[1], null$fitted_g$pi[1], heavy$fitted_g$pi[1])
+  expect_false(is.unsorted(pi0, strictly = TRUE))
+  expect_gt(uniform$loglik, null$loglik)
+  P <- length(null$fitted_g$pi)
+  by_vector <- canonical_fit(sim, prior = c(10, rep(1, P - 1)))
+  expect_identical(by_vector$fitted_g, null$fitted_g)
+  expect_close(null$convergence$objective, null$loglik + 9 * log(pi0[2]), 1e-12)
+  expect_input_error(canonical_fit(sim, prior = c(1, 1)), "prior")
+  expect_input_error(canonical_fit(sim, prior = rep(0.5, P)), "prior")
+  expect_input_error(canonical_fit(sim, nullweight = -1), "nullweight")
+})
+
+test_that("the nullbiased prior favours no component when there is no null", {
+  sim <- small_data(J = 100, R = 3)
+  expect_close(canonical_fit(sim, usepointmass = FALSE)$loglik,
+    canonical_fit(sim, usepointmass = FALSE, prior = "uniform")$loglik, 1e-8)
+})
+
+test_that("a prior that was fitted before can be used as it is, or as a start", {
+  sim <- small_data(J = 80, R = 3, shat = "varying")
+  fit <- canonical_fit(sim)
+  fixed <- mash(sim$data, g = fit$fitted_g, fixg = TRUE, verbose = FALSE)
+  expect_identical(fixed$result, fit$result)
+  expect_identical(fixed$vloglik, fit$vloglik)
+  expect_identical(fixed$fitted_g, fit$fitted_g)
+  g <- fit$fitted_g
+  g$pi[] <- 1 / length(g$pi)
+  refit <- mash(sim$data, g = g, verbose = FALSE)
+  expect_close(refit$loglik, fit$loglik, 1e-8)
+  expect_close(refit$fitted_g$pi, fit$fitted_g$pi, 1e-4)
+})
+
+test_that("a prior is not rescaled when it is given", {
+  sim <- small_data(J = 20, R = 2)
+  g <- list(pi = c(null = 0.5, big.1 = 0.5), Ulist = list(big = diag(c(4, 2))), grid = 1.5, usepointmass = TRUE)
+  fit <- mash(sim$data, g = g, fixg = TRUE, verbose = FALSE)
+  expected <- reference_mash(sim$Bhat, sim$Shat, diag(2), g$Ulist, g$grid, g$pi)
+  expect_close(fit$vloglik, expected$vloglik, 1e-10)
+  expect_close(fit$result$PosteriorMean, expected$PosteriorMean, 1e-10)
+})
+
+test_that("contradictory arguments are refused, each for its own reason", {
+  sim <- small_data(J = 30, R = 3)
+  U <- cov_canonical(sim$data)
+  g <- canonical_fit(sim)$fitted_g
+  fit <- function(...) mash(sim$data, ..., verbose = FALSE)
+  expect_input_error(fit(U, g = g), "`?g`?.*Ulist|Ulist.*`?g`?")
+  expect_input_error(fit(g = g, grid = 1), "grid")
+  expect_input_error(fit(g = g, normalizeU = FALSE), "normalizeU")
+  expect_input_error(fit(g = g, usepointmass = FALSE), "usepointmass")
+  expect_input_error(fit(g = g, fixg = TRUE, prior = "uniform"), "prior")
+  expect_input_error(fit(), "Ulist")
+  expect_input_error(fit(U, fixg = TRUE), "fixg")
+  expect_input_error(fit(U, prior = "strange"), "prior")
+  expect_input_error(fit(U, optmethod = "strange"), "optmethod")
+  expect_input_error(fit(U, usepointmass = NA), "usepointmass")
+  expect_input_error(fit(U, pi_thresh = "a"), "pi_thresh")
+  expect_input_error(fit(U, n_threads = 0), "n_threads")
+  for (bad in list(
+    within(g, pi <- pi[-1]), within(g, pi <- -pi), within(g, pi <- pi * 2), within(g, pi[2] <- NA), g["pi"],
+    within(g, grid <- "a"), within(g, Ulist <- list(a = diag(2)))
+  )) {
+    expect_input_error(fit(g = bad, fixg = TRUE), "g|Ulist")
+  }
+})
+
+test_that("g = NULL is as good as none", {
+  sim <- small_data(J = 30, R = 3)
+  expect_identical(without_timing(canonical_fit(sim, g = NULL)), without_timing(canonical_fit(sim)))
+})
+
+test_that("what a later version brings says so", {
+  sim <- small_data(J = 20, R = 3)
+  for (args in list(list(A = diag(3)), list(posterior_samples = 5), list(outputlevel = 3), list(outputlevel = 4))) {
+    call <- c(list(sim$data, cov_canonical(sim$data), verbose = FALSE), args)
+    expect_error(do.call(mash, call), names(args), class = "covmash_error_unsupported")
+  }
+})
+
+test_that("every optimiser of mashr is accepted: computed, or replaced with a warning", {
+  sim <- small_data(J = 60, R = 3)
+  newton <- canonical_fit(sim)
+  expect_identical(without_timing(canonical_fit(sim, optmethod = "newton")), without_timing(newton))
+  for (method in c("mixIP", "cxxMixSquarem")) {
+    expect_covmash_warning(fit <- canonical_fit(sim, optmethod = method), method)
+    expect_close(fit$loglik, newton$loglik, 1e-10)
+  }
+})
+
+test_that("mixSQP and mixEM run through the mixsqp package, to no better objective", {
+  skip_if_not_installed("mixsqp")
+  sim <- small_data(J = 150, R = 3)
+  newton <- canonical_fit(sim)
+  for (method in c("mixSQP", "mixEM")) {
+    fit <- canonical_fit(sim, optmethod = method)
+    expect_named(fit$fitted_g$pi, names(newton$fitted_g$pi))
+    expect_gte(newton$convergence$objective, fit$convergence$objective - 1e-8 * abs(fit$convergence$objective))
+    expect_close(fit$loglik, newton$loglik, if (method == "mixSQP") 1e-5 else 1e-3)
+  }
+})
+
+test_that("algorithm.version of mashr is accepted, also in short", {
+  sim <- small_data(J = 30, R = 3)
+  fit <- canonical_fit(sim, algorithm = "R")
+  expect_close(fit$loglik, canonical_fit(sim)$loglik, 1e-12)
+})
+
+test_that("too few iterations are said in a warning and in the fit", {
+  sim <- small_data(J = 200, R = 3)
+  expect_covmash_warning(fit <- canonical_fit(sim, control = list(max_iter = 1)), "converge")
+  expect_false(fit$convergence$converged)
+})
+
+test_that("steps are told when asked for, and only then", {
+  sim <- small_data(J = 30, R = 3)
+  expect_match(capture_messages(mash(sim$data, cov_canonical(sim$data))), "likelihood", ignore.case = TRUE, all = FALSE)
+  expect_silent(canonical_fit(sim))
+})
+
+test_that("one row", {
+  data <- mash_set_data(matrix(c(3, -1, 2), 1, dimnames = list("only", letters[1:3])))
+  fit <- mash(data, cov_canonical(data), verbose = FALSE)
+  expect_identical(dim(fit$result$lfsr), c(1L, 3L))
+  expect_identical(dimnames(fit$result$lfsr), list("only", letters[1:3]))
+  expect_identical(dim(fit$posterior_weights)[1], 1L)
+  fixed <- mash(data, g = fit$fitted_g, fixg = TRUE, verbose = FALSE)
+  expect_identical(fixed$result, fit$result)
+})
+
+test_that("one condition", {
+  sim <- small_data(J = 50, R = 1, shat = "varying", missing = 0)
+  fit <- mash(sim$data, list(one = matrix(1)), verbose = FALSE, output_lfdr = TRUE)
+  expected <- with(fit$fitted_g, reference_mash(sim$Bhat, sim$Shat, matrix(1), Ulist, grid, pi))
+  for (name in posterior_names) {
+    expect_identical(dim(fit$result[[name]]), c(50L, 1L))
+    expect_close(fit$result[[name]], expected[[name]], 1e-9)
+  }
+})
+
+test_that("one row and one condition, one matrix, one scale", {
+  data <- mash_set_data(matrix(2))
+  fit <- mash(data, list(matrix(1)), grid = 1, verbose = FALSE)
+  expect_identical(dim(fit$result$PosteriorMean), c(1L, 1L))
+  expect_true(is.finite(fit$loglik))
+})
+
+test_that("data without any signal put everything on the null", {
+  data <- mash_set_data(matrix(withr::with_seed(1, rnorm(300, sd = 0.3)), 100))
+  fit <- mash(data, cov_canonical(data), verbose = FALSE)
+  expect_gt(fit$fitted_g$pi[["null"]], 0.9)
+  expect_true(all(is.finite(fit$alt_loglik)))
+})
+
+test_that("nothing observed at all is refused", {
+  data <- muffle_all_missing(mash_set_data(matrix(NA_real_, 3, 2), 1))
+  expect_error(muffle_all_missing(mash(data, list(id = diag(2)), grid = 1, verbose = FALSE)), class = "covmash_error")
+})
+
+test_that("a fit survives being saved", {
+  sim <- small_data(J = 30, R = 3)
+  fit <- canonical_fit(sim)
+  path <- withr::local_tempfile(fileext = ".rds")
+  saveRDS(fit, path)
+  back <- readRDS(path)
+  expect_identical(back, fit)
+  expect_identical(mash_compute_vloglik(back, sim$data), fit$vloglik)
+})

@@ -1,0 +1,51 @@
+lines_of <- function(x) capture.output(shown <- withVisible(print(x)))
+
+test_that("data print their dimensions, what is missing and the noise groups, in a few lines", {
+  sim <- small_data(J = 500, R = 4, missing = 37)
+  lines <- lines_of(sim$data)
+  expect_lt(length(lines), 10)
+  text <- paste(lines, collapse = "\n")
+  expect_match(text, "500 effects x 4 conditions")
+  expect_match(text, "37 of 2000")
+  expect_match(text, "noise")
+  expect_match(paste(lines_of(small_data(J = 40, R = 3)$data), collapse = "\n"), "none")
+})
+
+test_that("fits print components, log-likelihood, convergence and timing, in a few lines", {
+  sim <- small_data(J = 500, R = 4)
+  fit <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE)
+  lines <- lines_of(fit)
+  expect_lt(length(lines), 25)
+  text <- paste(lines, collapse = "\n")
+  expect_match(text, "500")
+  expect_match(text, "component")
+  expect_match(text, format(round(fit$loglik, 2), nsmall = 2), fixed = TRUE)
+  expect_match(text, "KKT")
+  expect_match(text, "converged")
+  expect_match(text, "second| s\\b")
+})
+
+test_that("print returns its object invisibly, also without posteriors or point mass", {
+  sim <- small_data(J = 30, R = 3)
+  one_by_one <- mash_1by1(sim$data)
+  full <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE)
+  short <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE, outputlevel = 1)
+  fixed <- mash(sim$data, g = full$fitted_g, fixg = TRUE, verbose = FALSE)
+  no_null <- mash(sim$data, list(id = diag(3)), verbose = FALSE, usepointmass = FALSE)
+  for (x in list(sim$data, one_by_one, full, short, fixed, no_null)) {
+    capture.output(shown <- withVisible(print(x)))
+    expect_false(shown$visible)
+    expect_identical(shown$value, x)
+    expect_gt(length(capture.output(print(summary(x)))), 1)
+  }
+})
+
+test_that("summaries say more than prints, and print shortly too", {
+  sim <- small_data(J = 500, R = 4, missing = 20)
+  fit <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE)
+  for (x in list(sim$data, fit)) {
+    more <- capture.output(print(summary(x)))
+    expect_gt(length(more), length(lines_of(x)))
+    expect_lt(length(more), 80)
+  }
+})

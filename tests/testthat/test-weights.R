@@ -1,0 +1,137 @@
+control <- list(max_iter = 1000L, tol = 1e-8)
+
+random_likelihood <- function(J, P, seed) {
+  withr::with_seed(seed, {
+    centre <- sample(seq(-3, 3, length.out = P), J, TRUE)
+    exp(-0.5 * (outer(centre + rnorm(J), seq(-3, 3, length.out = P), "-"))^2 * runif(1, 0.2, 2))
+  })
+}
+
+test_that("rows that belong to one component each have the closed-form solution", {
+  L <- diag(3)[rep(1:3, c(5, 3, 2)), ]
+  fit <- cpp_fit_weights(L, rep(1, 3), control, 1L)
+  expect_close(fit$pi, c(0.5, 0.3, 0.2), 1e-9)
+  expect_close(fit$objective, sum(c(5, 3, 2) * log(c(0.5, 0.3, 0.2))), 1e-10)
+  penalised <- cpp_fit_weights(L, c(10, 1, 2), control, 1L)
+  expect_close(penalised$pi, c(14, 3, 3) / 20, 1e-9)
+  expect_true(penalised$converged)
+})
+
+test_that("the certificate is the one that a plain computation finds, and it holds", {
+  for (seed in 1:20) {
+    P <- c(2, 5, 20, 60)[1 + seed %% 4]
+    L <- random_likelihood(200, P, seed)
+    prior <- c(if (seed %% 2) 10 else 1, rep(1, P - 1))
+    fit <- cpp_fit_weights(L, prior, control, 1L)
+    expect_true(fit$converged)
+    expect_close(sum(fit$pi), 1, 1e-14)
+    expect_true(all(fit$pi >= 0))
+    violation <- reference_violation(log(L), fit$pi, prior)
+    expect_lte(violation, 1e-7)
+    expect_close(fit$kkt_violation, violation, 1e-10)
+    expect_close(fit$objective, reference_objective(log(L), fit$pi, prior), 1e-11)
+    N <- 200 + sum(prior - 1)
+    expect_gte(fit$gap_bound, N * log1p(violation) * (1 - 1e-6) - 1e-9)
+    expect_gte(fit$pi[1], (prior[1] - 1) / N - 1e-12)
+  }
+})
+
+test_that("the objective is never worse than mixsqp's", {
+  skip_if_not_installed("mixsqp")
+  for (seed in 1:15) {
+    P <- c(3, 10, 40)[1 + seed %% 3]
+    L <- random_likelihood(300, P, 100 + seed)
+    prior <- c(if (seed %% 2) 10 else 1, rep(1, P - 1))
+    ours <- cpp_fit_weights(L, prior, control, 1L)
+    penalty <- which(prior > 1)
+    stacked <- rbind(L, diag(P)[penalty, , drop = FALSE])
+    theirs <- mixsqp::mixsqp(stacked, c(rep(1, 300), prior[penalty] - 1), control = list(verbose = FALSE))$x
+    best <- reference_objective(log(L), theirs / sum(theirs), prior)
+    expect_gte(ours$objective, best - 1e-8 * abs(best))
+  }
+})
+
+test_that("a whole fit is never worse than mixsqp's on the same likelihoods", {
+  skip_if_not_installed("mixsqp")
+  for (seed in 1:4) {
+    sim <- small_data(J = 400, R = 4, seed = seed, shat = c("one", "varying")[1 + seed %% 2], missing = 50 * (seed > 2))
+    Ulist <- c(cov_canonical(sim$data), cov_pca(sim$data, 2))
+    fit <- muffle_all_missing(mash(sim$data, Ulist, verbose = FALSE, outputlevel = 1))
+    g <- fit$fitted_g
+    loglik <- cpp_loglik_matrix(sim$data$Bhat, sim$data$Shat, sim$data$V, g$Ulist, g$grid, TRUE, 1L, 1024L)
+    P <- ncol(loglik)
+    L <- rbind(exp(loglik - apply(loglik, 1, max)), diag(P)[1, ])
+    theirs <- mixsqp::mixsqp(L, c(rep(1, 400), 9), control = list(verbose = FALSE))$x
+    best <- reference_objective(loglik, theirs / sum(theirs), c(10, rep(1, P - 1)))
+    expect_gte(fit$convergence$objective, best - 1e-8 * abs(best))
+  }
+})
+
+test_that("splitting a component into two equal ones changes the split, not the fit", {
+  L <- random_likelihood(150, 6, 3)
+  one <- cpp_fit_weights(L, rep(1, 6), control, 1L)
+  two <- cpp_fit_weights(L[, c(1:6, 4)], rep(1, 7), control, 1L)
+  expect_close(two$objective, one$objective, 1e-9)
+  expect_close(c(two$pi[1:3], two$pi[4] + two$pi[7], two$pi[5:6]), one$pi, 1e-5)
+})
+
+test_that("a component that explains nothing gets no weight, and its presence changes nothing", {
+  L <- random_likelihood(150, 6, 4)
+  one <- cpp_fit_weights(L, rep(1, 6), control, 1L)
+  more <- cpp_fit_weights(cbind(L, 0, apply(L, 1, min) / 2), rep(1, 8), control, 1L)
+  expect_close(more$pi, c(one$pi, 0, 0), 1e-6)
+  expect_close(more$objective, one$objective, 1e-9)
+})
+
+test_that("order of rows and of components does not matter", {
+  L <- random_likelihood(200, 8, 5)
+  prior <- c(10, rep(1, 7))
+  one <- cpp_fit_weights(L, prior, control, 1L)
+  columns <- c(3, 8, 1, 2, 7, 5, 6, 4)
+  other <- cpp_fit_weights(L[200:1, columns], prior[columns], control, 1L)
+  expect_close(other$objective, one$objective, 1e-10)
+  expect_close(other$pi, one$pi[columns], 1e-4)
+})
+
+test_that("rows scaled to tiny or huge likelihoods have the same weights", {
+  L <- random_likelihood(100, 5, 6)
+  one <- cpp_fit_weights(L, rep(1, 5), control, 1L)
+  scale <- 10^withr::with_seed(1, runif(100, -250, 250))
+  scaled <- cpp_fit_weights(L * scale, rep(1, 5), control, 1L)
+  expect_close(scaled$pi, one$pi, 1e-6)
+  expect_true(all(is.finite(scaled$pi)))
+})
+
+test_that("one component takes it all, and one row its best component", {
+  expect_equal(cpp_fit_weights(matrix(c(0.2, 3), 2, 1), 1, control, 1L)$pi, 1)
+  expect_close(cpp_fit_weights(matrix(c(0.1, 0.9, 0.5), 1), rep(1, 3), control, 1L)$pi, c(0, 1, 0), 1e-7)
+})
+
+test_that("too few iterations are told", {
+  L <- random_likelihood(200, 40, 7)
+  fit <- cpp_fit_weights(L, rep(1, 40), list(max_iter = 1L, tol = 1e-14), 1L)
+  expect_false(fit$converged)
+  expect_gt(fit$kkt_violation, 0)
+})
+
+test_that("the same bits for any number of threads", {
+  L <- random_likelihood(3000, 25, 8)
+  one <- cpp_fit_weights(L, c(10, rep(1, 24)), control, 1L)
+  for (n in c(2L, 3L, 7L)) {
+    other <- cpp_fit_weights(L, c(10, rep(1, 24)), control, n)
+    seconds <- grepl("^seconds", names(one))
+    expect_identical(other[!seconds], one[!seconds])
+  }
+})
+
+test_that("streaming through mash() reaches the optimum of the stored matrix", {
+  sim <- small_data(J = 300, R = 3, shat = "varying")
+  fit <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE, outputlevel = 1)
+  g <- fit$fitted_g
+  loglik <- cpp_loglik_matrix(sim$data$Bhat, sim$data$Shat, sim$data$V, g$Ulist, g$grid, TRUE, 1L, 1024L)
+  prior <- c(10, rep(1, length(g$pi) - 1))
+  stored <- cpp_fit_weights(exp(loglik - apply(loglik, 1, max)), prior, control, 1L)
+  top <- sum(apply(loglik, 1, max))
+  expect_close(fit$convergence$objective, stored$objective + top, 1e-9)
+  expect_lte(reference_violation(loglik, g$pi, prior), 1e-7)
+})
