@@ -51,6 +51,12 @@ inline std::vector<arma::mat> matrices(const Rcpp::List& x) {
   return out;
 }
 
+inline Rcpp::List list_of(const std::vector<arma::mat>& x) {
+  Rcpp::List out(x.size());
+  for (std::size_t k = 0; k < x.size(); ++k) out[k] = Rcpp::wrap(x[k]);
+  return out;
+}
+
 // Runs the core; an interrupt becomes R's own.
 template <typename Function>
 auto guarded(Function&& f) -> decltype(f()) {

@@ -245,9 +245,13 @@ test_that("data without any signal put everything on the null", {
   expect_true(all(is.finite(fit$alt_loglik)))
 })
 
-test_that("nothing observed at all is refused", {
+test_that("nothing observed at all teaches nothing", {
   data <- muffle_all_missing(mash_set_data(matrix(NA_real_, 3, 2), 1))
-  expect_error(muffle_all_missing(mash(data, list(id = diag(2)), grid = 1, verbose = FALSE)), class = "covmash_error")
+  expect_input_error(mash(data, list(id = diag(2)), verbose = FALSE), "observed")
+  fit <- muffle_all_missing(mash(data, list(id = diag(2)), grid = 1, verbose = FALSE))
+  expect_identical(fit$loglik, 0)
+  expect_true(all(fit$result$PosteriorMean == 0))
+  expect_equal(nobs(fit), 0)
 })
 
 test_that("a fit survives being saved", {

@@ -168,7 +168,8 @@ test_that("the certificate that a fit reports is the one found from the likeliho
     prior <- c(10, rep(1, length(g$pi) - 1))
     violation <- reference_violation(loglik, g$pi, prior)
     expect_lt(violation, 1e-6)
-    expect_lte(violation, fit$convergence$kkt_violation + 1e-9)
+    # The solver sees likelihoods in single precision: 6e-8 in each, averaged over the rows.
+    expect_lte(violation, fit$convergence$kkt_violation + 3e-8)
     # The objective is that of the original Bhat, like the log-likelihood.
     jacobian <- sum(log(data$Shat_alpha)[!is.na(data$Bhat)])
     expect_close(fit$convergence$objective, reference_objective(loglik, g$pi, prior) - jacobian, 1e-11)

@@ -208,8 +208,10 @@ class WeightsSolver {
       }
   }
 
-  // Every effect must have some likelihood on the support: where it has (almost) none, its best column joins.
+  // Every effect must have a fair likelihood on the support, relative to its best column: where it has not, that column
+  // joins. The logarithm's quadratic model, and so Newton's method, is useless where the density is nearly zero.
   void cover(std::vector<unsigned char>& chosen) const {
+    constexpr float fair = 0.05f;
     for (std::size_t b = 0; b < L_.n_blocks; ++b) {
       const float* block = L_.block(b);
       float best[simd::lanes] = {};
@@ -218,13 +220,15 @@ class WeightsSolver {
           for (std::size_t lane = 0; lane < simd::lanes; ++lane)
             best[lane] = std::max(best[lane], block[p * simd::lanes + lane]);
       for (std::size_t lane = 0; lane < L_.counts[b]; ++lane) {
-        if (best[lane] > 1e-20f) continue;
+        if (best[lane] > fair) continue;
         std::size_t top = 0;
         for (std::size_t p = 1; p < L_.n_columns; ++p)
           if (block[p * simd::lanes + lane] > block[top * simd::lanes + lane]) top = p;
         if (!(block[top * simd::lanes + lane] > 0.0f))
           throw numeric_error("an effect has likelihood zero under every mixture component");
         chosen[top] = 1;
+        for (std::size_t other = 0; other < simd::lanes; ++other)
+          best[other] = std::max(best[other], block[top * simd::lanes + other]);
       }
     }
   }
