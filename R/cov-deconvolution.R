@@ -280,7 +280,7 @@ unname_matrices <- function(Ulist) lapply(Ulist, unname)
 
 warn_rows_left_out <- function(n, why) {
   warn_covmash(
-    paste0(plural(n, "row"), " left out because of ", why, "."),
+    paste0(plural(n, "row"), " left out: ", why, "."),
     class = "covmash_warning_missing"
   )
 }

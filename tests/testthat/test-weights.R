@@ -142,3 +142,17 @@ test_that("streaming through mash() reaches the optimum of the stored matrix", {
   expect_close(fit$convergence$objective, reference_objective(loglik, stored$pi, prior), 1e-9)
   expect_lte(reference_violation(loglik, g$pi, prior), 1e-7)
 })
+
+test_that("few rows and many nearly collinear components converge all the same", {
+  for (seed in c(2, 4, 8, 16, 19, 28, 44, 56)) {
+    sim <- small_data(J = c(10, 40, 150, 600)[1 + seed %% 4], R = 1 + seed %% 6, seed = seed)
+    R <- ncol(sim$Bhat)
+    more <- withr::with_seed(seed, lapply(1:10, function(i) random_covariance("full", R)))
+    Ulist <- c(cov_canonical(sim$data), setNames(more, paste0("more_", 1:10)))
+    for (gridmult in c(sqrt(2), 1.1, 2)) {
+      fit <- mash(sim$data, Ulist, gridmult = gridmult, verbose = FALSE, outputlevel = 1)
+      expect_true(fit$convergence$converged)
+      expect_lte(fit$convergence$kkt_violation, 1e-7)
+    }
+  }
+})

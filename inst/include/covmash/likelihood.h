@@ -41,9 +41,10 @@ inline std::vector<double> row_major(const arma::mat& A) {
 }
 
 inline WhitenedCovariance whiten(const arma::mat& factor, const SharedNoise& noise) {
+  if (factor.n_cols == 0) return {};
   arma::mat G(noise.observed.size(), factor.n_cols);
   for (std::size_t r = 0; r < noise.observed.size(); ++r) G.row(r) = factor.row(noise.observed[r]) / noise.direction[r];
-  if (!noise.identity && G.n_cols > 0) G = arma::solve(arma::trimatl(noise.chol), G, arma::solve_opts::fast);
+  if (!noise.identity) G = arma::solve(arma::trimatl(noise.chol), G, arma::solve_opts::fast);
   const JacobiSvd svd = jacobi_svd(G);
   WhitenedCovariance out;
   out.rank = factor.n_cols;
@@ -288,13 +289,14 @@ class LikelihoodEngine {
     const Block& block = ws.block;
     double* z = ws.z.require_size(m * simd::lanes);
     std::size_t index[block_effects];
-    double log_factor = 0.0;
+    double log_factor = 0.0, last = 0.0;
     ws.one_factor = noise.factor[block.begin] == noise.factor[block.begin + block.count - 1];
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
       const std::size_t i = block.begin + std::min(lane, block.count - 1);
       index[lane] = noise.effects[i];
       const double c = noise.factor[i];
-      if (lane == 0 || c != noise.factor[i - 1]) log_factor = std::log(c);
+      if (c != last) log_factor = std::log(c);
+      last = c;
       ws.inverse_c[lane] = 1.0 / c;
       ws.inverse_c2[lane] = ws.inverse_c[lane] * ws.inverse_c[lane];
       ws.constant[lane] = -log_sqrt_2pi * static_cast<double>(m) - noise.log_det - static_cast<double>(m) * log_factor;

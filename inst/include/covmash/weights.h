@@ -83,7 +83,9 @@ class WeightsSolver {
     for (;;) {
       for (int step = 0; step < 4 && result.iterations < options_.max_iterations; ++step) {
         ++result.iterations;
-        if (!newton_step()) break;
+        if (newton_step()) continue;
+        if (stalled > 0) expectation_steps(10);
+        break;
       }
       density(support_, x_, u_.data());
       const std::vector<double> g = gradient(nullptr, L_.n_columns);
@@ -191,12 +193,16 @@ class WeightsSolver {
     for (std::size_t p = 0; p < L_.n_columns; ++p)
       if (chosen[p]) support_.push_back(p);
     x_.assign(support_.size(), 1.0 / static_cast<double>(support_.size()));
-    for (int step = 0; step < 3; ++step) {  // expectation-maximisation, to a region where Newton is at home
-      density(support_, x_, u_.data());
-      const std::vector<double> gs = gradient(&support_, support_.size());
-      for (std::size_t s = 0; s < support_.size(); ++s) x_[s] *= gs[s] / n_;
-    }
     density(support_, x_, u_.data());
+    expectation_steps(3);  // to a region where Newton is at home
+  }
+
+  void expectation_steps(int steps) {
+    for (int step = 0; step < steps; ++step) {
+      const std::vector<double> g = gradient(&support_, support_.size());
+      for (std::size_t s = 0; s < support_.size(); ++s) x_[s] *= g[s] / n_;
+      density(support_, x_, u_.data());
+    }
   }
 
   void mark_local_maxima(const std::vector<double>& g, double above, std::vector<unsigned char>& chosen) const {
@@ -260,12 +266,25 @@ class WeightsSolver {
   arma::mat hessian() {
     const std::size_t s = support_.size(), width = (s + 31) / 32 * 32;
     constexpr std::size_t depth = 8;  // blocks summed in float
+    // Few effects leave the rounding of float sums no room to average out, and are cheap in double.
+    const bool wide = static_cast<double>(s * s) * n_ < 2e7;
     std::vector<arma::mat> partial(n_chunks_);
     executor_.run(n_chunks_, static_cast<double>(s * s) * static_cast<double>(L_.n_blocks * simd::lanes),
                   [&](std::size_t chunk, std::size_t) {
                     partial[chunk].zeros(width, width);
-                    Buffer<float> scaled(depth * simd::lanes * width);
                     const std::size_t end = std::min(L_.n_blocks, (chunk + 1) * blocks_per_chunk_);
+                    if (wide) {
+                      const std::vector<double> one(simd::lanes, 1.0);
+                      Buffer<double> scaled(simd::lanes * width);
+                      for (std::size_t b = chunk * blocks_per_chunk_; b < end; ++b) {
+                        double ratio[simd::lanes];
+                        ratios(b, ratio);
+                        kernels_.scaled_support_wide(L_.block(b), s, support_.data(), ratio, width, scaled.data());
+                        kernels_.weighted_outer(simd::lanes, width, scaled.data(), one.data(), partial[chunk].memptr());
+                      }
+                      return;
+                    }
+                    Buffer<float> scaled(depth * simd::lanes * width);
                     for (std::size_t from = chunk * blocks_per_chunk_; from < end; from += depth) {
                       const std::size_t n = std::min(depth, end - from);
                       for (std::size_t i = 0; i < n; ++i) {
@@ -296,7 +315,7 @@ class WeightsSolver {
     if (violation <= 0.1 * options_.tolerance) return false;
 
     arma::mat H = hessian();
-    H.diag() += 1e-8 * arma::mean(H.diag());
+    H.diag() += 1e-10 * arma::mean(H.diag());
     const arma::vec target = nonnegative_quadratic(H, slope - H * x, x);
     const arma::vec d = target - x;
     const double decrease = arma::dot(slope, d);
@@ -329,26 +348,21 @@ class WeightsSolver {
   }
 
   // argmin y'Hy/2 + b'y over y >= 0 by block principal pivoting (all infeasible variables change sides at once; one at a
-  // time when that stops helping), from the sides of `start`.
+  // time when that stops helping), from the sides of `start`. Where near-dependent columns make it cycle, the active-set
+  // method takes over: slower, but each of its steps goes down.
   static arma::vec nonnegative_quadratic(const arma::mat& H, const arma::vec& b, const arma::vec& start) {
     const arma::uword n = b.n_elem;
     std::vector<unsigned char> free(n);
     for (arma::uword i = 0; i < n; ++i) free[i] = start[i] > 0.0 || b[i] + arma::dot(H.col(i), start) < 0.0;
-    arma::vec y(n);
     arma::uword fewest = n + 1;
     int patience = 3;
-    for (arma::uword iteration = 0; iteration < 5 * n + 50; ++iteration) {
-      std::vector<arma::uword> index;
-      for (arma::uword i = 0; i < n; ++i)
-        if (free[i]) index.push_back(i);
-      const arma::uvec F(index);
-      y.zeros();
-      if (!F.is_empty()) y.elem(F) = solve_positive(H.submat(F, F), -b.elem(F));
+    for (arma::uword iteration = 0; iteration < n + 20; ++iteration) {
+      const arma::vec y = on_free_set(H, b, free);
       const arma::vec dual = H * y + b;
       std::vector<arma::uword> wrong;
       for (arma::uword i = 0; i < n; ++i)
-        if (free[i] ? y[i] < 0.0 : dual[i] < -1e-14) wrong.push_back(i);
-      if (wrong.empty()) break;
+        if (free[i] ? y[i] < 0.0 : dual[i] < -dual_tolerance) wrong.push_back(i);
+      if (wrong.empty()) return y;
       if (wrong.size() < fewest) {
         fewest = wrong.size();
         patience = 3;
@@ -359,7 +373,46 @@ class WeightsSolver {
       }
       for (arma::uword i : wrong) free[i] = !free[i];
     }
+    return active_set(H, b, start);
+  }
+
+  static arma::vec active_set(const arma::mat& H, const arma::vec& b, arma::vec y) {
+    const arma::uword n = b.n_elem;
+    std::vector<unsigned char> free(n);
+    for (arma::uword i = 0; i < n; ++i) free[i] = y[i] > 0.0;
+    for (arma::uword iteration = 0; iteration < 10 * n + 50; ++iteration) {
+      const arma::vec target = on_free_set(H, b, free);
+      double step = 1.0;
+      arma::uword blocking = n;
+      for (arma::uword i = 0; i < n; ++i)
+        if (free[i] && target[i] < 0.0 && y[i] < step * (y[i] - target[i])) {
+          step = y[i] / (y[i] - target[i]);
+          blocking = i;
+        }
+      y += step * (target - y);
+      if (blocking < n) {
+        y[blocking] = 0.0;
+        free[blocking] = 0;
+        continue;
+      }
+      const arma::vec dual = H * y + b;
+      arma::uword worst = n;
+      for (arma::uword i = 0; i < n; ++i)
+        if (!free[i] && dual[i] < -dual_tolerance && (worst == n || dual[i] < dual[worst])) worst = i;
+      if (worst == n) break;
+      free[worst] = 1;
+    }
     return arma::clamp(y, 0.0, arma::datum::inf);
+  }
+
+  static arma::vec on_free_set(const arma::mat& H, const arma::vec& b, const std::vector<unsigned char>& free) {
+    std::vector<arma::uword> index;
+    for (arma::uword i = 0; i < b.n_elem; ++i)
+      if (free[i]) index.push_back(i);
+    const arma::uvec F(index);
+    arma::vec y(b.n_elem, arma::fill::zeros);
+    if (!F.is_empty()) y.elem(F) = solve_positive(H.submat(F, F), -b.elem(F));
+    return y;
   }
 
   static arma::vec solve_positive(const arma::mat& A, const arma::vec& rhs) {
@@ -375,6 +428,8 @@ class WeightsSolver {
     const arma::vec half = arma::solve(arma::trimatl(L), rhs, arma::solve_opts::fast);
     return arma::solve(arma::trimatu(L.t()), half, arma::solve_opts::fast);
   }
+
+  static constexpr double dual_tolerance = 1e-11;
 
   const RelativeLikelihood& L_;
   const std::vector<double>& prior_;

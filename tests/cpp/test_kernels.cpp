@@ -1,0 +1,137 @@
+#include <covmash/simd/kernels.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+using namespace covmash::simd;
+
+namespace {
+
+class EveryTable : public ::testing::TestWithParam<const KernelTable*> {};
+
+double relative(double actual, long double expected) {
+  return static_cast<double>(std::fabs((static_cast<long double>(actual) - expected) / expected));
+}
+
+}  // namespace
+
+TEST_P(EveryTable, ExponentialIsAccurate) {
+  double worst = 0.0;
+  for (int i = 0; i < 20000; i += 64) {
+    double x[64], y[64];
+    for (int k = 0; k < 64; ++k) x[k] = -708.0 + 1416.0 * (i + k) / 20032.0;
+    GetParam()->exponentials(64, x, y);
+    for (int k = 0; k < 64; ++k) worst = std::max(worst, relative(y[k], std::exp(static_cast<long double>(x[k]))));
+  }
+  EXPECT_LT(worst, 3.4e-16);
+  double x[64] = {-INFINITY, -800.0, 0.0}, y[64];
+  GetParam()->exponentials(64, x, y);
+  EXPECT_EQ(y[0], 0.0);
+  EXPECT_EQ(y[1], 0.0);
+  EXPECT_EQ(y[2], 1.0);
+}
+
+TEST_P(EveryTable, LogarithmIsAccurate) {
+  double worst = 0.0;
+  for (int i = 0; i < 20000; i += 64) {
+    double x[64], y[64];
+    for (int k = 0; k < 64; ++k) x[k] = std::exp(-700.0 + 1400.0 * (i + k + 0.5) / 20032.0);
+    GetParam()->logarithms(64, x, y);
+    for (int k = 0; k < 64; ++k) worst = std::max(worst, relative(y[k], std::log(static_cast<long double>(x[k]))));
+  }
+  for (int k = 0; k < 4096; ++k) {  // around 1, where the logarithm cancels
+    double x[64], y[64];
+    for (double& v : x) v = 1.0 + (k - 2048.0) / 40960.0;
+    GetParam()->logarithms(64, x, y);
+    if (x[0] != 1.0) worst = std::max(worst, relative(y[0], std::log(static_cast<long double>(x[0]))));
+  }
+  EXPECT_LT(worst, 3.4e-16);
+  double x[64] = {0.0, 1.0}, y[64];
+  GetParam()->logarithms(64, x, y);
+  EXPECT_EQ(y[0], -INFINITY);
+  EXPECT_EQ(y[1], 0.0);
+}
+
+TEST_P(EveryTable, NormalTailIsAccurateFarOut) {
+  double worst = 0.0;
+  for (int i = 0; i < 20000; i += 64) {
+    double x[64], y[64];
+    for (int k = 0; k < 64; ++k) x[k] = 37.0 * (i + k) / 20064.0;
+    GetParam()->normal_tails(64, x, y);
+    for (int k = 0; k < 64; ++k)
+      worst = std::max(worst, relative(y[k], std::erfc(static_cast<long double>(x[k]) / std::sqrt(2.0L)) / 2.0L));
+  }
+  EXPECT_LT(worst, 2e-15);
+  double x[64] = {0.0, -1.0, 1.0, 40.0, INFINITY}, y[64];
+  GetParam()->normal_tails(64, x, y);
+  EXPECT_EQ(y[0], 0.5);
+  EXPECT_EQ(y[1], y[2]);
+  EXPECT_EQ(y[3], 0.0);
+  EXPECT_EQ(y[4], 0.0);
+}
+
+TEST_P(EveryTable, ProductsMatchPlainLoops) {
+  for (std::size_t rows : {1, 2, 3, 5, 9}) {
+    const std::size_t inner = 7;
+    std::vector<double> A(rows * inner), X(inner * 64), Y(rows * 64);
+    for (std::size_t i = 0; i < A.size(); ++i) A[i] = std::sin(1.0 + i);
+    for (std::size_t i = 0; i < X.size(); ++i) X[i] = std::cos(1.0 + i);
+    GetParam()->multiply(rows, inner, A.data(), X.data(), Y.data());
+    for (std::size_t i = 0; i < rows; ++i)
+      for (std::size_t lane = 0; lane < 64; ++lane) {
+        double sum = 0.0;
+        for (std::size_t k = 0; k < inner; ++k) sum += A[i * inner + k] * X[k * 64 + lane];
+        EXPECT_NEAR(Y[i * 64 + lane], sum, 1e-14);
+      }
+  }
+}
+
+// A scale's determinant must survive products that leave the range of doubles.
+TEST_P(EveryTable, DeterminantsDoNotOverflow) {
+  const std::size_t rank = 200;
+  std::vector<double> d(rank, 1e30), shrink(rank), w = {1.0}, log_det(1);
+  GetParam()->shared_tables(rank, d.data(), 1.0, 1, w.data(), shrink.data(), log_det.data());
+  EXPECT_NEAR(log_det[0] / (rank * std::log(1e30)), 1.0, 1e-14);
+}
+
+TEST_P(EveryTable, SharedAndLaneTablesHaveTheSameBits) {
+  const std::size_t rank = 11;
+  std::vector<double> d(rank), w = {0.01, 1.0, 30.0}, c2(64);
+  for (std::size_t i = 0; i < rank; ++i) d[i] = std::exp(0.7 * i - 3.0);
+  for (std::size_t k = 0; k < 64; ++k) c2[k] = 0.5 + 0.03 * k;
+  std::vector<double> lane_shrink(3 * rank * 64), lane_log_det(3 * 64), shrink(3 * rank), log_det(3);
+  GetParam()->lane_tables(rank, d.data(), c2.data(), 3, w.data(), lane_shrink.data(), lane_log_det.data());
+  for (std::size_t lane = 0; lane < 64; ++lane) {
+    GetParam()->shared_tables(rank, d.data(), c2[lane], 3, w.data(), shrink.data(), log_det.data());
+    for (std::size_t l = 0; l < 3; ++l) {
+      EXPECT_EQ(log_det[l], lane_log_det[l * 64 + lane]);
+      for (std::size_t i = 0; i < rank; ++i)
+        EXPECT_EQ(shrink[l * rank + i], lane_shrink[(l * rank + i) * 64 + lane]);
+    }
+  }
+}
+
+TEST_P(EveryTable, HessianTilesMatchPlainLoops) {
+  const std::size_t depth = 64, width = 64;
+  std::vector<float> Y(depth * width);
+  for (std::size_t i = 0; i < Y.size(); ++i) Y[i] = static_cast<float>(i % 17) / 16.0f;
+  std::vector<double> H(width * width, 0.0);
+  GetParam()->accumulate_hessian(depth, width, Y.data(), H.data());
+  for (std::size_t i = 0; i < width; ++i)
+    for (std::size_t j = i; j < width; ++j) {
+      double sum = 0.0;
+      for (std::size_t k = 0; k < depth; ++k) sum += static_cast<double>(Y[k * width + i]) * Y[k * width + j];
+      EXPECT_NEAR(H[i * width + j], sum, 1e-4);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, ::testing::ValuesIn(available_tables()),
+                         [](const auto& info) { return std::string(info.param->name); });
+
+TEST(Dispatch, ChoosesAndRefuses) {
+  const std::string before = kernels().name;
+  select_table("baseline");
+  EXPECT_STREQ(kernels().name, "baseline");
+  EXPECT_THROW(select_table("abacus"), std::invalid_argument);
+  select_table(before);
+}
