@@ -210,3 +210,12 @@ TEST(Posterior, RefusesWrongWeights) {
   EXPECT_THROW(compute(p, prior, {1.0}), input_error);
   EXPECT_THROW(compute(p, prior, std::vector<double>(prior.n_components(), 0.0)), input_error);
 }
+
+TEST(Posterior, AScaleOfZeroIsAPointMass) {
+  for (auto kind : every_noise) {
+    const auto p = reference::problem(37, 50, 2, kind, true);
+    MixturePrior prior = mixture(p);
+    prior.scales = {0.0, 1.0};
+    expect_dense(p, prior, uneven_weights(prior.n_components()));
+  }
+}

@@ -88,6 +88,7 @@ class LikelihoodEngine {
     const std::size_t R = noise.effects().n_conditions, K = selection_.covariances.size();
     for (const auto& c : selection_.covariances) {
       factors_.push_back(prior.covariances[c.index].whole_factor());
+      if (c.zero()) factors_.back().set_size(R, 0);
       require(factors_.back().n_rows == R,
               "covariance matrix " + std::to_string(c.index + 1) + " has " + std::to_string(factors_.back().n_rows) +
                   " rows, but there are " + std::to_string(R) + " conditions");

@@ -284,7 +284,7 @@ class PosteriorPass {
       const arma::mat U = prior.covariances[k].matrix();
       for (std::size_t l = 0; l < prior.scales.size(); ++l) {
         const double p = pi_[prior.component(k, l)];
-        if (!(p > options_.pi_threshold)) continue;
+        if (!(p > options_.pi_threshold) || prior.scales[l] == 0.0) continue;
         for (std::size_t r = 0; r < R; ++r) {
           if (prior.covariances[k].zero_variance[r]) continue;
           variance[r] += p / total * prior.scales[l] * U(r, r);

@@ -28,7 +28,8 @@ struct Selection {
   struct Covariance {
     std::size_t index;            // k
     std::size_t slot;             // first slot
-    std::vector<double> scales;   // w of the chosen scales
+    std::vector<double> scales;   // w of the chosen scales: all positive, or all 0
+    bool zero() const { return scales[0] == 0.0; }  // a point mass by its scale
   };
   bool point_mass = false;        // slot 0
   std::vector<Covariance> covariances;
@@ -43,17 +44,25 @@ struct Selection {
       component.push_back(0);
     }
     for (std::size_t k = 0; k < prior.covariances.size(); ++k) {
-      Covariance c{k, component.size(), {}};
-      for (std::size_t l = 0; l < prior.scales.size(); ++l) {
-        if (!keep(prior.component(k, l))) continue;
-        c.scales.push_back(prior.scales[l]);
-        component.push_back(prior.component(k, l));
-      }
-      if (!c.scales.empty()) covariances.push_back(std::move(c));
+      add(prior, k, keep, [](double w) { return w == 0.0; });
+      add(prior, k, keep, [](double w) { return w != 0.0; });
     }
   }
 
+  // The point mass, and every covariance and scale.
   explicit Selection(const MixturePrior& prior) : Selection(prior, [](std::size_t) { return true; }) {}
+
+ private:
+  template <typename Keep, typename Scale>
+  void add(const MixturePrior& prior, std::size_t k, Keep keep, Scale wanted) {
+    Covariance c{k, component.size(), {}};
+    for (std::size_t l = 0; l < prior.scales.size(); ++l) {
+      if (!wanted(prior.scales[l]) || !keep(prior.component(k, l))) continue;
+      c.scales.push_back(prior.scales[l]);
+      component.push_back(prior.component(k, l));
+    }
+    if (!c.scales.empty()) covariances.push_back(std::move(c));
+  }
 };
 
 }  // namespace covmash
