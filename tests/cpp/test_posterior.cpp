@@ -204,6 +204,18 @@ TEST(Posterior, WithAllWeightOnThePointMassAlternativesCountEqually) {
   }
 }
 
+TEST(Posterior, NamesAnEffectBeyondAllNumbers) {
+  auto p = reference::problem(38, 5, 2, reference::Noise::common, false);
+  p.bhat(3, 1) = 1e200;
+  const MixturePrior prior = mixture(p);
+  try {
+    compute(p, prior, uneven_weights(prior.n_components()));
+    FAIL();
+  } catch (const numeric_error& e) {
+    EXPECT_NE(std::string(e.what()).find("effect 4"), std::string::npos);
+  }
+}
+
 TEST(Posterior, RefusesWrongWeights) {
   const auto p = reference::problem(36, 5, 2, reference::Noise::common, false);
   const MixturePrior prior = mixture(p);

@@ -251,6 +251,10 @@ class PosteriorPass {
       if (target)
         for (std::size_t i = 0; i < block.count; ++i) target[rows[i]] = values[i];
     };
+    for (std::size_t i = 0; i < block.count; ++i)
+      if (!std::isfinite(s.out_loglik[i]))
+        throw numeric_error("the log-likelihood of effect " + std::to_string(rows[i] + 1) +
+                            " is not finite under any mixture component");
     scatter(out.loglik, s.out_loglik.data());
     if (engine_.prior().point_mass) {
       scatter(out.null_loglik, s.out_null.data());

@@ -18,6 +18,9 @@
 #else
 #define COVMASH_DISPATCH_X86 0
 #endif
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 #if defined(__aarch64__)
 #include <arm_neon.h>
 #endif
