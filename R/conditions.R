@@ -62,7 +62,7 @@ run_core <- function(expr, rows = NULL, components = NULL) {
       stop(cnd)
     }
     message <- conditionMessage(cnd)
-    message <- add_names_to_numbers(message, "row", rows)
+    message <- add_names_to_numbers(message, "effect", rows)
     message <- add_names_to_numbers(message, "component", components)
     rlang::abort(
       message,
@@ -72,7 +72,7 @@ run_core <- function(expr, rows = NULL, components = NULL) {
   })
 }
 
-# "row 12" becomes "row 12 (gene_7)".
+# "effect 12" becomes "effect 12 (gene_7)".
 add_names_to_numbers <- function(message, word, labels) {
   if (is.null(labels)) {
     return(message)

@@ -22,6 +22,17 @@ autoselect_grid <- function(data, mult = sqrt(2)) {
   smallest <- min(Shat) / 10
   excess <- max(Bhat^2 - Shat^2)
   largest <- if (excess <= 0) 8 * smallest else 2 * sqrt(excess)
+  if (!is.finite(largest)) {
+    at <- which.max(abs(data$Bhat))
+    abort_input(
+      paste0(
+        "`Bhat` has an estimate too large to choose a grid from, ",
+        format(data$Bhat[at]), " in ", label_entry(data$Bhat, at),
+        "; correct it, set it to NA or give `grid`."
+      ),
+      class = "covmash_error_grid"
+    )
+  }
   if (mult == 0) {
     return(c(0, largest / 2))
   }

@@ -18,8 +18,7 @@ Rcpp::List cpp_ed(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& sh
     options.fix_weights = fix_weights;
     options.fix_covariance.assign(fix_cov.begin(), fix_cov.end());
     const covmash::NoiseModel noise(bridge::effects(bhat, shat), V);
-    const auto fit =
-        covmash::extreme_deconvolution(noise, bridge::matrices(Ulist), weights, options, threads.executor);
+    const auto fit = covmash::extreme_deconvolution(noise, bridge::matrices(Ulist), weights, options, threads.executor);
     return Rcpp::List::create(_["pi"] = fit.weights, _["Ulist"] = bridge::list_of(fit.covariances),
                               _["av_loglik"] = fit.mean_loglik, _["iterations"] = fit.iterations,
                               _["converged"] = fit.converged);
@@ -39,7 +38,6 @@ Rcpp::List cpp_teem(const arma::mat& z, const Rcpp::List& Ulist, const std::vect
         covmash::truncated_deconvolution(z.t(), bridge::matrices(Ulist), weights, options, threads.executor);
     return Rcpp::List::create(_["w"] = fit.weights, _["Ulist"] = bridge::list_of(fit.covariances),
                               _["objective"] = fit.loglik, _["maxd"] = fit.change,
-                              _["iterations"] = static_cast<double>(fit.loglik.size()),
-                              _["converged"] = fit.converged);
+                              _["iterations"] = static_cast<double>(fit.loglik.size()), _["converged"] = fit.converged);
   });
 }

@@ -17,8 +17,7 @@ covmash::WeightsOptions weights_options(const Rcpp::List& control) {
 
 Rcpp::List weights_list(const covmash::WeightsResult& w) {
   return Rcpp::List::create(_["pi"] = w.pi, _["objective"] = w.objective, _["kkt_violation"] = w.kkt_violation,
-                            _["gap_bound"] = w.gap_bound, _["iterations"] = w.iterations,
-                            _["converged"] = w.converged);
+                            _["gap_bound"] = w.gap_bound, _["iterations"] = w.iterations, _["converged"] = w.converged);
 }
 
 }  // namespace

@@ -44,8 +44,8 @@ inline Problem problem(unsigned seed, arma::uword J, arma::uword R, Noise noise,
   const arma::mat low = draw(g, R, 2), full = draw(g, R, R);
   arma::mat single(R, R, arma::fill::zeros);
   single(R - 1, R - 1) = 1.0;
-  p.covariances = {arma::eye(R, R), arma::ones(R, R), f * f.t(), low * low.t(), full * full.t(), single,
-                   arma::zeros(R, R)};
+  p.covariances = {arma::eye(R, R), arma::ones(R, R), f * f.t(),        low * low.t(),
+                   full * full.t(), single,           arma::zeros(R, R)};
   return p;
 }
 

@@ -7,7 +7,9 @@ using namespace covmash;
 
 namespace {
 
-Effects effects(const reference::Problem& p) { return {p.bhat.memptr(), p.shat.memptr(), p.bhat.n_rows, p.bhat.n_cols}; }
+Effects effects(const reference::Problem& p) {
+  return {p.bhat.memptr(), p.shat.memptr(), p.bhat.n_rows, p.bhat.n_cols};
+}
 
 // One textbook EM step: E[b b' | y] averaged with the responsibilities.
 struct Step {
@@ -50,7 +52,9 @@ Step textbook(const reference::Problem& p, const std::vector<arma::mat>& U, cons
   return out;
 }
 
-std::vector<arma::mat> starts(const reference::Problem& p) { return {p.covariances[0], p.covariances[2], p.covariances[3], p.covariances[4]}; }
+std::vector<arma::mat> starts(const reference::Problem& p) {
+  return {p.covariances[0], p.covariances[2], p.covariances[3], p.covariances[4]};
+}
 
 DeconvolutionResult run(const reference::Problem& p, double steps, std::size_t threads = 1) {
   DeconvolutionOptions options;

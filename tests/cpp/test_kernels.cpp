@@ -105,24 +105,28 @@ TEST_P(EveryTable, SharedAndLaneTablesHaveTheSameBits) {
     GetParam()->shared_tables(rank, d.data(), c2[lane], 3, w.data(), shrink.data(), log_det.data());
     for (std::size_t l = 0; l < 3; ++l) {
       EXPECT_EQ(log_det[l], lane_log_det[l * 64 + lane]);
-      for (std::size_t i = 0; i < rank; ++i)
-        EXPECT_EQ(shrink[l * rank + i], lane_shrink[(l * rank + i) * 64 + lane]);
+      for (std::size_t i = 0; i < rank; ++i) EXPECT_EQ(shrink[l * rank + i], lane_shrink[(l * rank + i) * 64 + lane]);
     }
   }
 }
 
 TEST_P(EveryTable, HessianTilesMatchPlainLoops) {
-  const std::size_t depth = 64, width = 64;
-  std::vector<float> Y(depth * width);
-  for (std::size_t i = 0; i < Y.size(); ++i) Y[i] = static_cast<float>(i % 17) / 16.0f;
-  std::vector<double> H(width * width, 0.0);
-  GetParam()->accumulate_hessian(depth, width, Y.data(), H.data());
-  for (std::size_t i = 0; i < width; ++i)
-    for (std::size_t j = i; j < width; ++j) {
-      double sum = 0.0;
-      for (std::size_t k = 0; k < depth; ++k) sum += static_cast<double>(Y[k * width + i]) * Y[k * width + j];
-      EXPECT_NEAR(H[i * width + j], sum, 1e-4);
-    }
+  const std::size_t depth = 128;
+  for (std::size_t n : {1, 3, 4, 9, 16}) {
+    std::vector<float> Y(depth * n);
+    for (std::size_t i = 0; i < Y.size(); ++i) Y[i] = static_cast<float>(std::sin(1.0 + i));
+    const std::vector<double> wide(Y.begin(), Y.end());
+    std::vector<double> H(n * n, 1.0), H_wide(n * n, 1.0);
+    GetParam()->accumulate_hessian(depth, n, Y.data(), H.data());
+    GetParam()->accumulate_hessian_wide(depth, n, wide.data(), H_wide.data());
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = i; j < n; ++j) {
+        double sum = 1.0;
+        for (std::size_t k = 0; k < depth; ++k) sum += wide[i * depth + k] * wide[j * depth + k];
+        EXPECT_NEAR(H[i * n + j], sum, 1e-4);
+        EXPECT_NEAR(H_wide[i * n + j], sum, 1e-12);
+      }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, ::testing::ValuesIn(available_tables()),

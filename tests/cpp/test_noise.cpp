@@ -9,7 +9,9 @@ using namespace covmash;
 
 namespace {
 
-Effects effects(const reference::Problem& p) { return {p.bhat.memptr(), p.shat.memptr(), p.bhat.n_rows, p.bhat.n_cols}; }
+Effects effects(const reference::Problem& p) {
+  return {p.bhat.memptr(), p.shat.memptr(), p.bhat.n_rows, p.bhat.n_cols};
+}
 
 std::multiset<std::size_t> in_blocks(const NoiseModel& noise) {
   std::multiset<std::size_t> seen;
@@ -76,7 +78,7 @@ TEST(Noise, EmbeddedCholeskyIsThatOfTheObservedPart) {
   EXPECT_NEAR(log_det, arma::accu(arma::log(L.diag())), 1e-14);
   EXPECT_NEAR(packed[9], 1.0 / L(2, 2), 1e-14);  // inverse diagonal
   EXPECT_NEAR(packed[8], L(2, 1), 1e-14);
-  EXPECT_EQ(packed[7], 0.0);                     // the missing condition
+  EXPECT_EQ(packed[7], 0.0);  // the missing condition
 }
 
 TEST(Noise, RefusesAWrongV) {

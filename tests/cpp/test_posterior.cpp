@@ -32,7 +32,9 @@ std::vector<double> uneven_weights(std::size_t n) {
   return pi;
 }
 
-Effects effects(const reference::Problem& p) { return {p.bhat.memptr(), p.shat.memptr(), p.bhat.n_rows, p.bhat.n_cols}; }
+Effects effects(const reference::Problem& p) {
+  return {p.bhat.memptr(), p.shat.memptr(), p.bhat.n_rows, p.bhat.n_cols};
+}
 
 Summaries compute(const reference::Problem& p, const MixturePrior& prior, const std::vector<double>& pi,
                   std::size_t threads = 1, std::size_t block_rows = 1024) {
@@ -155,7 +157,8 @@ TEST(Posterior, SameBitsForAnyThreadsAndBlocks) {
     const auto pi = uneven_weights(prior.n_components());
     const Summaries one = compute(p, prior, pi);
     for (std::size_t threads : {2, 3, 7})
-      for (std::size_t block_rows : {1, 64, 100, 5000}) expect_same_bits(one, compute(p, prior, pi, threads, block_rows));
+      for (std::size_t block_rows : {1, 64, 100, 5000})
+        expect_same_bits(one, compute(p, prior, pi, threads, block_rows));
   }
 }
 

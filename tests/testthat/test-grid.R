@@ -52,3 +52,12 @@ test_that("a grid that is given is used as it is, and a useless one is refused",
   }
   expect_input_error(mash(sim$data, U, gridmult = 0.5, verbose = FALSE), "gridmult")
 })
+
+test_that("an estimate whose square is beyond all numbers is named", {
+  Bhat <- matrix(c(1, 2, 1e200, -1), 2, dimnames = list(c("a", "b"), c("x", "y")))
+  data <- mash_set_data(Bhat, 1)
+  expect_error(fitted_grid(data), "row 1 \\('a'\\), column 2 \\('y'\\)", class = "covmash_error_grid")
+  # With a grid given, the core says which effect it cannot handle.
+  U <- cov_canonical(data, "identity")
+  expect_error(mash(data, U, grid = c(1, 2), verbose = FALSE), "effect 1 \\(a\\)", class = "covmash_error_core")
+})

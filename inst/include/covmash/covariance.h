@@ -19,20 +19,27 @@ enum class Structure { null, singleton, rank1, low_rank, scaled_identity, full, 
 
 inline const char* structure_name(Structure s) {
   switch (s) {
-    case Structure::null: return "null";
-    case Structure::singleton: return "singleton";
-    case Structure::rank1: return "rank1";
-    case Structure::low_rank: return "low_rank";
-    case Structure::scaled_identity: return "scaled_identity";
-    case Structure::full: return "full";
-    default: return "low_rank_plus_diagonal";
+    case Structure::null:
+      return "null";
+    case Structure::singleton:
+      return "singleton";
+    case Structure::rank1:
+      return "rank1";
+    case Structure::low_rank:
+      return "low_rank";
+    case Structure::scaled_identity:
+      return "scaled_identity";
+    case Structure::full:
+      return "full";
+    default:
+      return "low_rank_plus_diagonal";
   }
 }
 
 struct Covariance {
   Structure structure = Structure::null;
-  arma::mat factor;     // R x q
-  arma::vec diagonal;   // empty unless low_rank_plus_diagonal
+  arma::mat factor;                          // R x q
+  arma::vec diagonal;                        // empty unless low_rank_plus_diagonal
   std::vector<unsigned char> zero_variance;  // R flags
 
   arma::uword conditions() const { return factor.n_rows; }

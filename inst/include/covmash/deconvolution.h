@@ -1,14 +1,15 @@
 #pragma once
 // Deconvolution: the covariances U_k of true effects from noisy ones, y_j ~ sum_k pi_k N(0, V_j + U_k), by EM.
 //
-//   extreme_deconvolution  ED (Bovy, Hogg & Roweis 2011, doi:10.1214/10-AOAS439, equations 15-18 with means fixed at 0).
+//   extreme_deconvolution  ED (Bovy, Hogg & Roweis 2011, doi:10.1214/10-AOAS439, equations 15-18 with means fixed at
+//   0).
 //                          With A_j = V_j + U and U = F F' the step is F <- F chol(I + F' D F / N)',
 //                          D = sum gamma (x x' - A^-1), x = A^-1 y, on the observed conditions: positive semi-definite
 //                          by construction, and it keeps the rank of U.
 //   truncated_deconvolution  TED / TEEM (Yang, Wang, Carbonetto & Stephens 2024, arXiv:2406.08784) for noise I:
 //                          the eigenvalues of the weighted second moment, truncated at the noise.
-// Common noise: one Cholesky factor a component; n R^2 flops for likelihood and moments each. Noise by effect: R^3 flops
-// for each effect and component. Sums run over fixed chunks of effects, added in order.
+// Common noise: one Cholesky factor a component; n R^2 flops for likelihood and moments each. Noise by effect: R^3
+// flops for each effect and component. Sums run over fixed chunks of effects, added in order.
 
 #include <armadillo>
 #include <cmath>
@@ -25,9 +26,9 @@
 namespace covmash {
 
 struct DeconvolutionOptions {
-  double tolerance = 1e-6;      // stop when the mean log-likelihood grows by no more
+  double tolerance = 1e-6;  // stop when the mean log-likelihood grows by no more
   double max_iterations = 1e9;
-  double ridge = 0.0;           // Bovy et al.'s w: U <- (N U + w I) / (N + 1)
+  double ridge = 0.0;  // Bovy et al.'s w: U <- (N U + w I) / (N + 1)
   bool fix_weights = false;
   std::vector<unsigned char> fix_covariance;  // K flags, or empty
 };
@@ -51,8 +52,8 @@ struct Chunks {
 };
 
 // Responsibilities of one block: in loglik (K x 64, with log weights), out gamma; returns the block's log-likelihood.
-inline double responsibilities(const simd::KernelTable& kernels, std::size_t K, std::size_t count,
-                               const double* loglik, const double* log_weights, double* gamma) {
+inline double responsibilities(const simd::KernelTable& kernels, std::size_t K, std::size_t count, const double* loglik,
+                               const double* log_weights, double* gamma) {
   double maximum[simd::lanes], sum[simd::lanes];
   kernels.block_maximum(K, loglik, log_weights, maximum, 0, simd::lanes);
   kernels.block_exponentials(K, loglik, log_weights, maximum, gamma, sum, 0, simd::lanes);
@@ -60,7 +61,8 @@ inline double responsibilities(const simd::KernelTable& kernels, std::size_t K, 
   for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
     const bool real = lane < count;
     if (real) total += maximum[lane] + std::log(sum[lane]);
-    for (std::size_t k = 0; k < K; ++k) gamma[k * simd::lanes + lane] = real ? gamma[k * simd::lanes + lane] / sum[lane] : 0.0;
+    for (std::size_t k = 0; k < K; ++k)
+      gamma[k * simd::lanes + lane] = real ? gamma[k * simd::lanes + lane] / sum[lane] : 0.0;
   }
   return total;
 }
@@ -82,7 +84,11 @@ class CommonExpectation {
  public:
   // Y: R x n, one effect a column.
   CommonExpectation(const arma::mat& Y, Executor& executor)
-      : kernels_(simd::kernels()), executor_(executor), n_(Y.n_cols), R_(Y.n_rows), width_((R_ + 31) / 32 * 32),
+      : kernels_(simd::kernels()),
+        executor_(executor),
+        n_(Y.n_cols),
+        R_(Y.n_rows),
+        width_((R_ + 31) / 32 * 32),
         chunks_(n_) {
     columns_.require_size(chunks_.blocks * R_ * simd::lanes);
     rows_.require_size(chunks_.blocks * simd::lanes * width_);
@@ -104,7 +110,8 @@ class CommonExpectation {
     for (std::size_t k = 0; k < K; ++k) {
       arma::mat L;
       if (!arma::chol(L, T[k], "lower"))
-        throw numeric_error("the covariance of component " + std::to_string(k + 1) + " plus noise is not positive definite");
+        throw numeric_error("the covariance of component " + std::to_string(k + 1) +
+                            " plus noise is not positive definite");
       factors[k].resize(R_ * R_);
       for (std::size_t i = 0; i < R_; ++i)
         for (std::size_t j = 0; j <= i; ++j) factors[k][i * R_ + j] = L(i, j);
@@ -329,8 +336,8 @@ inline DeconvolutionResult extreme_deconvolution(const NoiseModel& noise, std::v
 
 struct TruncatedOptions {
   double max_iterations = 5000;
-  double tolerance = 1e-7;        // on the largest change of a weight
-  double eigenvalue_floor = 1e-7; // eigenvalues of U below become this
+  double tolerance = 1e-7;         // on the largest change of a weight
+  double eigenvalue_floor = 1e-7;  // eigenvalues of U below become this
 };
 
 struct TruncatedResult {

@@ -1,7 +1,7 @@
 #pragma once
-// How work reaches threads. An algorithm cuts its work into tasks whose number and content do not depend on the threads;
-// every task writes its own output; sums are added in the order of the tasks. So results have the same bits for any
-// number of threads. Threads are made and joined inside one call: nothing survives that a fork could inherit.
+// How work reaches threads. An algorithm cuts its work into tasks whose number and content do not depend on the
+// threads; every task writes its own output; sums are added in the order of the tasks. So results have the same bits
+// for any number of threads. Threads are made and joined inside one call: nothing survives that a fork could inherit.
 
 #include <algorithm>
 #include <atomic>

@@ -91,8 +91,7 @@ inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const s
   result.weights = WeightsSolver(L, slot_penalty, std::move(grids), options.weights, executor).solve();
   result.weights.objective += maxima;
   std::vector<double> pi(prior.n_components(), 0.0);
-  for (std::size_t slot = 0; slot < selection.size(); ++slot)
-    pi[selection.component[slot]] = result.weights.pi[slot];
+  for (std::size_t slot = 0; slot < selection.size(); ++slot) pi[selection.component[slot]] = result.weights.pi[slot];
   result.weights.pi = std::move(pi);
   result.seconds_weights = detail::seconds_since(start);
   return result;

@@ -16,9 +16,9 @@
 namespace covmash {
 
 struct JacobiSvd {
-  arma::mat Q;      // m x q; zero columns where sigma = 0
-  arma::vec sigma;  // q, decreasing
-  arma::mat W;      // q x q orthogonal
+  arma::mat Q;           // m x q; zero columns where sigma = 0
+  arma::vec sigma;       // q, decreasing
+  arma::mat W;           // q x q orthogonal
   arma::uword rank = 0;  // number of positive sigma, at most min(m, q)
 };
 

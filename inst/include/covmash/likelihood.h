@@ -1,12 +1,16 @@
 #pragma once
 // Log-likelihoods of blocks of 64 effects under every selected component.
 //
-//   shared noise    M^-1 F = Q diag(sigma) W' once for a group and covariance; an effect costs one projection t = Q'z
-//                   (2 |O| q flops) and q multiply-adds a scale
+// With V = M M', U = F F', z = M^-1 bhat and the whitened factor M^-1 F = Q diag(sigma) W', d = sigma^2, t = Q'z:
+//
+//   log N(bhat; 0, V + w U) = -|O|/2 log 2 pi - log |M| - 1/2 sum log(1 + w d)
+//                             - 1/2 ( ||z - Q t||^2 + sum t^2 / (1 + w d) )
+//
+//   shared noise    the decomposition once for a group and covariance; an effect costs one projection (2 |O| q flops) and
+//                   q multiply-adds a scale
 //   row-specific    a bidiagonal decomposition for each effect and covariance (about 8/3 R^2 q flops), then 5 q flops a
-//                   scale
-// (mathematics.md sections 1 and 3 of the design; Urbut et al. 2019, equation for the marginal likelihood.) A row's
-// result depends on that row alone.
+//                   scale (simd/rowwise.inc)
+// A row's result depends on that row alone.
 
 #include <armadillo>
 #include <cmath>
@@ -89,9 +93,9 @@ class LikelihoodEngine {
     for (const auto& c : selection_.covariances) {
       factors_.push_back(prior.covariances[c.index].whole_factor());
       if (c.zero()) factors_.back().set_size(R, 0);
-      require(factors_.back().n_rows == R,
-              "covariance matrix " + std::to_string(c.index + 1) + " has " + std::to_string(factors_.back().n_rows) +
-                  " rows, but there are " + std::to_string(R) + " conditions");
+      require(factors_.back().n_rows == R, "covariance matrix " + std::to_string(c.index + 1) + " has " +
+                                               std::to_string(factors_.back().n_rows) + " rows, but there are " +
+                                               std::to_string(R) + " conditions");
     }
     whitened_.resize(noise.shared().size() * K);
     const double work = 40.0 * static_cast<double>(R * R * R) * static_cast<double>(whitened_.size());

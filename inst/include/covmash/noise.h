@@ -40,11 +40,11 @@ struct SharedNoise {
   std::vector<std::size_t> effects;  // sorted by factor, then index
   std::vector<double> factor;        // c_j, in the order of effects
   std::vector<std::size_t> observed;
-  std::vector<double> direction;     // s_0 on the observed conditions
-  arma::mat chol;                    // lower, chol(C_OO)'
-  bool identity = false;             // C_OO = I: no solve
-  double log_det = 0.0;              // log |M_0|
-  std::size_t lowest = 0;            // first effect of the data: the order of the groups
+  std::vector<double> direction;  // s_0 on the observed conditions
+  arma::mat chol;                 // lower, chol(C_OO)'
+  bool identity = false;          // C_OO = I: no solve
+  double log_det = 0.0;           // log |M_0|
+  std::size_t lowest = 0;         // first effect of the data: the order of the groups
 };
 
 struct Block {
@@ -130,9 +130,9 @@ class NoiseModel {
 
   void group() {
     const std::size_t J = effects_.n_effects, R = effects_.n_conditions;
-    std::vector<double> scale(J, 0.0);            // Shat in the first observed condition
+    std::vector<double> scale(J, 0.0);  // Shat in the first observed condition
     std::vector<std::uint64_t> key(J, 0), pattern(J, 0);
-    std::vector<unsigned char> simple(J, 1);      // complete, one Shat
+    std::vector<unsigned char> simple(J, 1);  // complete, one Shat
     for (std::size_t r = 0; r < R; ++r) {
       for (std::size_t j = 0; j < J; ++j) {
         if (!effects_.observed(j, r)) {
@@ -166,7 +166,8 @@ class NoiseModel {
       }
     }
     count_patterns(pattern, order);
-    const bool one_key = std::all_of(order.begin(), order.end(), [&](std::size_t j) { return key[j] == key[order[0]]; });
+    const bool one_key =
+        std::all_of(order.begin(), order.end(), [&](std::size_t j) { return key[j] == key[order[0]]; });
     if (!one_key)
       std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return key[i] < key[j]; });
 
@@ -224,8 +225,7 @@ class NoiseModel {
     const arma::mat C = C_.submat(index, index);
     g.identity = C.is_diagmat() && arma::all(C.diag() == 1.0);
     if (!arma::chol(g.chol, C, "lower")) throw input_error("V is not positive definite");
-    for (std::size_t r = 0; r < g.observed.size(); ++r)
-      g.log_det += std::log(g.direction[r]) + std::log(g.chol(r, r));
+    for (std::size_t r = 0; r < g.observed.size(); ++r) g.log_det += std::log(g.direction[r]) + std::log(g.chol(r, r));
     shared_.push_back(std::move(g));
   }
 

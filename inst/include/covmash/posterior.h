@@ -5,7 +5,7 @@
 //   mean      sum rho m          sd^2    sum rho (s^2 + (m - mean)^2), accumulated centred
 //   negative  sum rho Phi(-m/s)  zero    sum rho over components with structurally zero variance
 //   lfsr      min(negative, positive) + zero
-// (mathematics.md section 7; Urbut et al. 2019.) O(R q) for a component of rank q >= 2 and effect, one Phi for a
+// (Urbut et al. 2019, doi:10.1038/s41588-018-0268-8; lfsr as Stephens 2017, doi:10.1093/biostatistics/kxw041.) O(R q) for a component of rank q >= 2 and effect, one Phi for a
 // component of rank 1. Nothing of size J x P or R^2 J is formed.
 
 #include <algorithm>
@@ -226,8 +226,7 @@ class PosteriorPass {
       const std::size_t q = F.n_cols;
       const double* rho = s.weight.data() + chosen.slot * simd::lanes + lane;
       if (q == 0) {
-        for (std::size_t l = 0; l < chosen.scales.size(); ++l)
-          kernels_.pack_null(R, rho + l * simd::lanes, total, at);
+        for (std::size_t l = 0; l < chosen.scales.size(); ++l) kernels_.pack_null(R, rho + l * simd::lanes, total, at);
         continue;
       }
       double* work = s.work.require_size(3 * q * kernels_.width);
@@ -301,7 +300,8 @@ class PosteriorPass {
       if (prior.point_mass && out.null_loglik) out.null_loglik[j] = 0.0;
       if (prior.point_mass && out.alternative_loglik) out.alternative_loglik[j] = 0.0;
       if (out.weights)
-        for (std::size_t i = 0; i < kept_components_.size(); ++i) out.weights[i * J + j] = pi_[kept_components_[i]] / total;
+        for (std::size_t i = 0; i < kept_components_.size(); ++i)
+          out.weights[i * J + j] = pi_[kept_components_[i]] / total;
       if (!options_.summaries) continue;
       for (std::size_t r = 0; r < R; ++r) {
         const double zero = std::max(1.0 - nonzero[r], 0.0);

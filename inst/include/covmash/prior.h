@@ -2,8 +2,8 @@
 // The mixture prior: a point mass at zero and N(0, w_l U_k) for every covariance k and scale l.
 //
 // Users count components as mashr does: the point mass first, then scale by scale, covariance by covariance within a
-// scale. The core keeps all scales of a covariance together (a "slot" order: point mass, then covariance by covariance),
-// since one decomposition serves them all. Components with weight zero can be left out of a Selection.
+// scale. The core keeps all scales of a covariance together (a "slot" order: point mass, then covariance by
+// covariance), since one decomposition serves them all. Components with weight zero can be left out of a Selection.
 
 #include <cstddef>
 #include <vector>
@@ -26,12 +26,12 @@ struct MixturePrior {
 // Which components to evaluate, in slot order.
 struct Selection {
   struct Covariance {
-    std::size_t index;            // k
-    std::size_t slot;             // first slot
-    std::vector<double> scales;   // w of the chosen scales: all positive, or all 0
+    std::size_t index;                              // k
+    std::size_t slot;                               // first slot
+    std::vector<double> scales;                     // w of the chosen scales: all positive, or all 0
     bool zero() const { return scales[0] == 0.0; }  // a point mass by its scale
   };
-  bool point_mass = false;        // slot 0
+  bool point_mass = false;  // slot 0
   std::vector<Covariance> covariances;
   std::vector<std::size_t> component;  // slot -> component as users count
 

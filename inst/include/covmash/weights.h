@@ -1,12 +1,13 @@
 #pragma once
-// Mixture weights: maximise  sum_j a_j log (L pi)_j + sum_p (prior_p - 1) log pi_p  over the simplex.
+// Mixture weights: maximise  sum_j log (L pi)_j + sum_p (prior_p - 1) log pi_p  over the simplex.
 //
-// Restricted Newton with column generation. Newton steps run on a small support S: the quadratic model of the Lagrangian
-// form  -1/N objective + sum x, x >= 0  (its minimum has sum x = 1), solved by block principal pivoting, then a line
-// search on exact values. Between them one pass over all columns gives the gradient g; the local maxima of g along each
-// scale grid join the support. N = sum a + sum (prior - 1). At the optimum g_p <= N for every p, and for any pi
+// Restricted Newton with column generation. Newton steps run on a small support S: the quadratic model of the
+// Lagrangian form  -1/N objective + sum x, x >= 0  (its minimum has sum x = 1), solved by block principal pivoting,
+// then a line search on exact values. Between them one pass over all columns gives the gradient g; the local maxima of
+// g along each scale grid join the support. N = J + sum (prior - 1). At the optimum g_p <= N for every p, and for
+// any pi
 //     f* - f(pi) <= N log( max_p g_p / N ),
-// which is the certificate that is returned (mathematics.md section 4; Kim, Carbonetto, Stephens & Anitescu 2020,
+// by concavity, which is the certificate that is returned (Kim, Carbonetto, Stephens & Anitescu 2020,
 // doi:10.1080/10618600.2019.1689985, state the problem and an SQP method).
 //
 // L is float in blocks of 64 effects, L[(b * P + p) * 64 + lane], scaled to maximum 1 in every row; sums are in double,
@@ -38,8 +39,8 @@ struct RelativeLikelihood {
 };
 
 struct WeightsOptions {
-  double tolerance = 1e-8;   // on max_p g_p / N - 1
-  int max_iterations = 1000; // Newton steps
+  double tolerance = 1e-8;    // on max_p g_p / N - 1
+  int max_iterations = 1000;  // Newton steps
 };
 
 struct WeightsResult {
@@ -56,7 +57,11 @@ class WeightsSolver {
   WeightsSolver(const RelativeLikelihood& L, const std::vector<double>& prior,
                 std::vector<std::pair<std::size_t, std::size_t>> grids, const WeightsOptions& options,
                 Executor& executor)
-      : L_(L), prior_(prior), grids_(std::move(grids)), options_(options), executor_(executor),
+      : L_(L),
+        prior_(prior),
+        grids_(std::move(grids)),
+        options_(options),
+        executor_(executor),
         kernels_(simd::kernels()) {
     require(prior.size() == L.n_columns, "prior must have one value for each mixture component");
     n_ = L.n_effects();
@@ -126,7 +131,7 @@ class WeightsSolver {
     });
   }
 
-  // a / u, 0 in the padding
+  // 1 / u, 0 in the padding
   void ratios(std::size_t b, double* ratio) const {
     for (std::size_t lane = 0; lane < simd::lanes; ++lane)
       ratio[lane] = lane < L_.counts[b] ? 1.0 / u_[b * simd::lanes + lane] : 0.0;
@@ -134,15 +139,18 @@ class WeightsSolver {
 
   // g_p for the given columns, or for the first n; penalties included.
   std::vector<double> gradient(const Columns* columns, std::size_t n) {
-    std::vector<double> partial(n_chunks_ * n, 0.0);
+    const std::size_t W = kernels_.width;
+    std::vector<double> partial(n_chunks_ * n * W, 0.0);
     over_chunks(2.0 * static_cast<double>(n), [&](std::size_t chunk, std::size_t b) {
       double ratio[simd::lanes];
       ratios(b, ratio);
-      kernels_.mixture_gradient(L_.block(b), n, columns ? columns->data() : nullptr, ratio, partial.data() + chunk * n);
+      kernels_.mixture_gradient(L_.block(b), n, columns ? columns->data() : nullptr, ratio,
+                                partial.data() + chunk * n * W);
     });
     std::vector<double> g(n, 0.0);
     for (std::size_t chunk = 0; chunk < n_chunks_; ++chunk)
-      for (std::size_t p = 0; p < n; ++p) g[p] += partial[chunk * n + p];
+      for (std::size_t p = 0; p < n; ++p)
+        for (std::size_t lane = 0; lane < W; ++lane) g[p] += partial[(chunk * n + p) * W + lane];
     if (columns) {
       for (std::size_t s = 0; s < n; ++s) g[s] += penalty_gradient((*columns)[s], x_[s]);
     } else {
@@ -264,44 +272,41 @@ class WeightsSolver {
   }
 
   arma::mat hessian() {
-    const std::size_t s = support_.size(), width = (s + 31) / 32 * 32;
-    constexpr std::size_t depth = 8;  // blocks summed in float
+    const std::size_t s = support_.size();
     // Few effects leave the rounding of float sums no room to average out, and are cheap in double.
     const bool wide = static_cast<double>(s * s) * n_ < 2e7;
     std::vector<arma::mat> partial(n_chunks_);
     executor_.run(n_chunks_, static_cast<double>(s * s) * static_cast<double>(L_.n_blocks * simd::lanes),
                   [&](std::size_t chunk, std::size_t) {
-                    partial[chunk].zeros(width, width);
-                    const std::size_t end = std::min(L_.n_blocks, (chunk + 1) * blocks_per_chunk_);
-                    if (wide) {
-                      const std::vector<double> one(simd::lanes, 1.0);
-                      Buffer<double> scaled(simd::lanes * width);
-                      for (std::size_t b = chunk * blocks_per_chunk_; b < end; ++b) {
-                        double ratio[simd::lanes];
-                        ratios(b, ratio);
-                        kernels_.scaled_support_wide(L_.block(b), s, support_.data(), ratio, width, scaled.data());
-                        kernels_.weighted_outer(simd::lanes, width, scaled.data(), one.data(), partial[chunk].memptr());
-                      }
-                      return;
-                    }
-                    Buffer<float> scaled(depth * simd::lanes * width);
-                    for (std::size_t from = chunk * blocks_per_chunk_; from < end; from += depth) {
-                      const std::size_t n = std::min(depth, end - from);
-                      for (std::size_t i = 0; i < n; ++i) {
-                        double ratio[simd::lanes];
-                        ratios(from + i, ratio);
-                        kernels_.scaled_support(L_.block(from + i), s, support_.data(), ratio, width,
-                                                scaled.data() + i * simd::lanes * width);
-                      }
-                      kernels_.accumulate_hessian(n * simd::lanes, width, scaled.data(), partial[chunk].memptr());
-                    }
+                    partial[chunk].zeros(s, s);
+                    if (wide)
+                      add_hessian<double>(chunk, kernels_.scaled_support_wide, kernels_.accumulate_hessian_wide,
+                                          partial[chunk]);
+                    else
+                      add_hessian<float>(chunk, kernels_.scaled_support, kernels_.accumulate_hessian, partial[chunk]);
                   });
-    arma::mat H(width, width, arma::fill::zeros);
+    arma::mat H(s, s, arma::fill::zeros);
     for (const auto& h : partial) H += h;
-    H = arma::symmatl(H.submat(0, 0, s - 1, s - 1)) / n_;  // row-major upper tiles: the lower triangle here
+    H = arma::symmatl(H) / n_;  // row-major upper triangle: the lower one here
     for (std::size_t i = 0; i < s; ++i)
       if (prior_[support_[i]] > 1.0) H(i, i) += (prior_[support_[i]] - 1.0) / (n_ * x_[i] * x_[i]);
     return H;
+  }
+
+  template <typename T, typename Scale, typename Accumulate>
+  void add_hessian(std::size_t chunk, Scale scale, Accumulate accumulate, arma::mat& H) const {
+    constexpr std::size_t panel = 16;  // blocks summed at a time
+    const std::size_t s = support_.size(), end = std::min(L_.n_blocks, (chunk + 1) * blocks_per_chunk_);
+    Buffer<T> scaled(panel * simd::lanes * s);
+    for (std::size_t from = chunk * blocks_per_chunk_; from < end; from += panel) {
+      const std::size_t n = std::min(panel, end - from);
+      for (std::size_t i = 0; i < n; ++i) {
+        double ratio[simd::lanes];
+        ratios(from + i, ratio);
+        scale(L_.block(from + i), s, support_.data(), ratio, n * simd::lanes, scaled.data() + i * simd::lanes);
+      }
+      accumulate(n * simd::lanes, s, scaled.data(), H.memptr());
+    }
   }
 
   // One Newton step on the support. False if it cannot improve the objective any more.
@@ -311,7 +316,8 @@ class WeightsSolver {
     arma::vec slope(s), x(x_);
     for (std::size_t i = 0; i < s; ++i) slope[i] = 1.0 - g[i] / n_;
     double violation = 0.0;
-    for (std::size_t i = 0; i < s; ++i) violation = std::max({violation, -slope[i], x[i] > 0.0 ? x[i] * slope[i] : 0.0});
+    for (std::size_t i = 0; i < s; ++i)
+      violation = std::max({violation, -slope[i], x[i] > 0.0 ? x[i] * slope[i] : 0.0});
     if (violation <= 0.1 * options_.tolerance) return false;
 
     arma::mat H = hessian();
@@ -340,16 +346,16 @@ class WeightsSolver {
       // The slack admits the last steps, whose gain is below the rounding of the objective.
       if (there <= here + 1e-4 * t * decrease + 1e-15 * std::fabs(here)) {
         for (std::size_t i = 0; i < s; ++i) x_[i] = next[i] / total;
-        density(support_, x_, u_.data());
+        for (std::size_t i = 0; i < L_.n_blocks * simd::lanes; ++i) u_[i] = (u_[i] + t * v_[i]) / total;
         return true;
       }
     }
     return false;
   }
 
-  // argmin y'Hy/2 + b'y over y >= 0 by block principal pivoting (all infeasible variables change sides at once; one at a
-  // time when that stops helping), from the sides of `start`. Where near-dependent columns make it cycle, the active-set
-  // method takes over: slower, but each of its steps goes down.
+  // argmin y'Hy/2 + b'y over y >= 0 by block principal pivoting (all infeasible variables change sides at once; one at
+  // a time when that stops helping), from the sides of `start`. Where near-dependent columns make it cycle, the
+  // active-set method takes over: slower, but each of its steps goes down.
   static arma::vec nonnegative_quadratic(const arma::mat& H, const arma::vec& b, const arma::vec& start) {
     const arma::uword n = b.n_elem;
     std::vector<unsigned char> free(n);

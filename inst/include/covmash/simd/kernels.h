@@ -73,14 +73,15 @@ struct KernelTable {
                             double*, double*, double*, double*, double*);
   void (*rowwise_loglik)(std::size_t, const double*, const double*, const double*, const double*, std::size_t,
                          const double*, double*, std::size_t);
-  void (*rowwise_posterior)(std::size_t, std::size_t, const double*, const unsigned char*, const double*,
-                            const double*, const double*, const double*, std::size_t, const double*, const double*,
-                            double*, double*, const Moments&);
+  void (*rowwise_posterior)(std::size_t, std::size_t, const double*, const unsigned char*, const double*, const double*,
+                            const double*, const double*, std::size_t, const double*, const double*, double*, double*,
+                            const Moments&);
   void (*mixture_density)(const float*, std::size_t, const std::size_t*, const double*, double*);
   void (*mixture_gradient)(const float*, std::size_t, const std::size_t*, const double*, double*);
   void (*scaled_support)(const float*, std::size_t, const std::size_t*, const double*, std::size_t, float*);
   void (*scaled_support_wide)(const float*, std::size_t, const std::size_t*, const double*, std::size_t, double*);
   void (*accumulate_hessian)(std::size_t, std::size_t, const float*, double*);
+  void (*accumulate_hessian_wide)(std::size_t, std::size_t, const double*, double*);
   void (*weighted_outer)(std::size_t, std::size_t, const double*, const double*, double*);
   void (*rowwise_inverse)(std::size_t, const double*, const double*, const double*, const double*, const double*,
                           double*, double*, double*, double*);
