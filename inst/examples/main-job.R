@@ -25,7 +25,7 @@ main_job <- function(data, prior, algorithm) {
   U_pca <- timed("principal components of the strong rows: cov_pca(npc = 5)", cov_pca(data, 5, subset = strong))
   U_ed <- timed(
     sprintf("deconvolution: cov_ed(algorithm = \"%s\")", algorithm),
-    cov_ed(data, U_pca, subset = strong, algorithm = algorithm)
+    say_warnings(cov_ed(data, U_pca, subset = strong, algorithm = algorithm))
   )
   U_canonical <- cov_canonical(data)
   fits <- list(
@@ -38,6 +38,14 @@ main_job <- function(data, prior, algorithm) {
     n_matrices = c(canonical = length(U_canonical), deconvolved = length(U_ed)),
     loglik = vapply(fits, get_loglik, 0)
   )
+}
+
+# Warnings of covmash where they arise, as part of the text.
+say_warnings <- function(value) {
+  withCallingHandlers(value, covmash_warning = function(w) {
+    cat(paste0("  ", strwrap(conditionMessage(w), 92), "\n"), sep = "")
+    invokeRestart("muffleWarning")
+  })
 }
 
 # ---- What was found ------------------------------------------------------------------------
@@ -78,55 +86,6 @@ print_findings <- function(found) {
   indented(found$significant)
 }
 
-# ---- Pictures ------------------------------------------------------------------------------
-
-# The most significant effect: estimates and posteriors with 95 % intervals.
-forest_plot <- function(job) {
-  row <- get_significant_results(job$fit)[1]
-  conditions <- colnames(job$data$Bhat)
-  interval <- function(mean, sd, what) {
-    data.frame(condition = conditions, mean = mean, low = mean - 1.96 * sd, high = mean + 1.96 * sd, what = what)
-  }
-  posterior <- get_pm(job$fit)[row, ]
-  points <- rbind(
-    interval(job$data$Bhat[row, ], job$data$Shat[row, ], "estimate"),
-    interval(posterior, get_psd(job$fit)[row, ], "posterior")
-  )
-  points$condition <- factor(points$condition, conditions[order(posterior)])
-  ggplot(points, aes(mean, condition, xmin = low, xmax = high, colour = what)) +
-    geom_vline(xintercept = 0, colour = "grey60") +
-    geom_pointrange(position = position_dodge(width = 0.6), size = 0.3) +
-    scale_colour_manual(values = c(estimate = "grey65", posterior = "#0072B2")) +
-    labs(title = rownames(job$data$Bhat)[row], x = "effect", y = NULL, colour = NULL)
-}
-
-weights_plot <- function(job) {
-  weights <- largest(get_estimated_pi(job$fit, "cov"), 20)
-  bars <- data.frame(matrix = factor(names(weights), rev(names(weights))), weight = unname(weights))
-  ggplot(bars, aes(weight, matrix)) +
-    geom_col(fill = "#0072B2") +
-    labs(x = "mixture weight", y = NULL)
-}
-
-# Conditions that share much stand beside each other.
-sharing_plot <- function(job) {
-  sharing <- get_pairwise_sharing(job$fit)
-  distance <- 1 - sharing
-  distance[is.na(distance)] <- 1
-  order <- rownames(sharing)[stats::hclust(stats::as.dist(distance), "average")$order]
-  cells <- data.frame(
-    row = factor(rep(rownames(sharing), ncol(sharing)), rev(order)),
-    column = factor(rep(colnames(sharing), each = nrow(sharing)), order),
-    share = as.vector(sharing)
-  )
-  ggplot(cells, aes(column, row, fill = share)) +
-    geom_tile() +
-    scale_fill_viridis_c(limits = c(0, 1)) +
-    coord_equal() +
-    labs(x = NULL, y = NULL, fill = "shared") +
-    theme(axis.text.x = element_text(angle = 90, hjust = 1, vjust = 0.5))
-}
-
 # ---- The report ----------------------------------------------------------------------------
 
 escape <- function(text) {
@@ -163,13 +122,14 @@ html_section <- function(title, text, job, found) {
     sprintf("<p>%s.<br>%s.</p>", escape(found$strong), escape(found$matrices)),
     "<h3>Log-likelihoods</h3>", html_table(found$loglik),
     "<h3>Largest mixture components</h3>", html_table(found$components),
-    html_picture(weights_plot(job), 7, 3.5,
+    html_picture(autoplot(job$fit, "weights", max_weights = 20), 7, 4,
                  "Mixture weights by covariance matrix, summed over scales; null is no effect at all."),
     "<h3>One effect across conditions</h3>",
-    html_picture(forest_plot(job), 7, if (many) 9.5 else 3,
+    html_picture(autoplot(job$fit, "effect", effect = get_significant_results(job$fit)[1], data = job$data),
+                 7, if (many) 9.5 else 3,
                  "The most significant effect: estimates and posterior means with 95 % intervals."),
     "<h3>Sharing between conditions</h3>",
-    html_picture(sharing_plot(job), if (many) 10 else 6, if (many) 9.5 else 5,
+    html_picture(autoplot(job$fit, "sharing"), if (many) 10 else 6, if (many) 9.5 else 5,
                  paste("Share of the effects significant in either of two conditions",
                        "whose posterior means agree within a factor of 2.")),
     "<h3>Significant effects (lfsr &lt; 0.05)</h3>", html_table(found$significant),
@@ -192,15 +152,16 @@ write_report <- function(sections, path) {
 
 # ---- The two data sets ---------------------------------------------------------------------
 
+notebook <- mash_set_data(mash_notebook$Bhat, mash_notebook$Shat)
 examples <- list(
   list(
     title = "The notebook: 2000 simulated effects in 5 conditions",
     text = paste(
       "A quarter of the effects is null, a quarter independent, a quarter in one condition only, a quarter equal.",
       "Strong rows are those with an lfsr below 0.05 under a flat prior, as in the notebook;",
-      "an adaptive prior finds 41."
+      sprintf("an adaptive prior finds %d.", length(get_significant_results(mash_1by1(notebook))))
     ),
-    data = mash_set_data(mash_notebook$Bhat, mash_notebook$Shat),
+    data = notebook,
     prior = "flat"
   ),
   list(
