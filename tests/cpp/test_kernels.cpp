@@ -9,6 +9,13 @@ namespace {
 
 class EveryTable : public ::testing::TestWithParam<const KernelTable*> {};
 
+// Under valgrind, and on some systems, long double is no wider than double and cannot serve as the truth.
+bool long_double_is_wide() {
+  volatile long double tiny = 0x1p-60L;
+  volatile long double sum = 1.0L + tiny;
+  return sum != 1.0L;
+}
+
 double relative(double actual, long double expected) {
   return static_cast<double>(std::fabs((static_cast<long double>(actual) - expected) / expected));
 }
@@ -53,6 +60,7 @@ TEST_P(EveryTable, LogarithmIsAccurate) {
 }
 
 TEST_P(EveryTable, NormalTailIsAccurateFarOut) {
+  if (!long_double_is_wide()) GTEST_SKIP() << "no extended precision to compare with";
   double worst = 0.0;
   for (int i = 0; i < 20000; i += 64) {
     double x[64], y[64];
