@@ -131,6 +131,12 @@ model_for_data <- function(g, data) {
 #'   \eqn{\Lambda_{jp} = \Sigma_p - \Sigma_p (V_j + \Sigma_p)^{-1} \Sigma_p}
 #'   (Urbut et al. 2019). lfdr is the weight of the components in which the
 #'   effect is exactly zero.
+#'
+#'   The result of a row does not depend on the other rows, so data can be worked
+#'   through in parts: complete rows with one standard error in all conditions
+#'   (such as z-scores) get the same bits in any part. Other rows share a
+#'   decomposition only if at least 32 of them have the same noise up to a factor,
+#'   and so agree to about 1e-12 between parts.
 #' @section Errors: `covmash_error_alpha` if the fit and the data have different
 #'   `alpha`; a `fitted_g` does not record it, which a message says.
 #' @section Differences from mashr: One row works. Missing estimates are left out

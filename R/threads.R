@@ -14,7 +14,8 @@
 #' Results are identical, to the last bit, for any number of threads. Threads
 #' are the package's own; a multi-threaded BLAS is not needed and not used inside
 #' them. Rows are worked through in blocks of `getOption("covmash.block_rows")`
-#' rows (1024 unless set); the results do not depend on it.
+#' rows (1024 unless set); the results do not depend on it. Between instruction
+#' sets ([covmash_info()]) results differ by rounding.
 #'
 #' @name covmash_threads
 #' @seealso [covmash_info()] shows what is in use.
