@@ -58,6 +58,9 @@ cov_pca <- function(data, npc, subset = NULL) {
   }
   axes <- if (anyNA(X)) principal_axes_missing(X) else principal_axes(X)
   v <- axes$v[, seq_len(npc), drop = FALSE]
+  # Nothing is known of a condition without data: its loading is exactly 0, not
+  # the rounding error of the decomposition, to which mash() would give a sign.
+  v[colSums(X != 0, na.rm = TRUE) == 0, ] <- 0
   labels <- list(colnames(data$Bhat), colnames(data$Bhat))
   if (is.null(colnames(data$Bhat))) {
     labels <- NULL

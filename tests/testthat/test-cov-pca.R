@@ -72,3 +72,15 @@ test_that("PCA matrices can go straight into mash()", {
   fit <- mash(data, cov_pca(data, 2), verbose = FALSE)
   expect_true(is.finite(fit$loglik))
 })
+
+test_that("a condition without data has loading exactly zero, and mash() gives it no sign", {
+  sim <- small_data(J = 60, R = 4)
+  Bhat <- sim$Bhat
+  Bhat[, 2] <- NA
+  data <- mash_set_data(Bhat, 1)
+  U <- cov_pca(data, 2)
+  for (matrix in U) expect_true(all(matrix[2, ] == 0) && all(matrix[, 2] == 0))
+  fit <- mash(data, U, verbose = FALSE, output_lfdr = TRUE)
+  expect_true(all(get_pm(fit)[, 2] == 0))
+  expect_close(unname(get_lfsr(fit)[, 2]), rep(1, 60), 1e-12)
+})
