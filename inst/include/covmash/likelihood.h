@@ -6,7 +6,8 @@
 //   log N(bhat; 0, V + w U) = -|O|/2 log 2 pi - log |M| - 1/2 sum log(1 + w d)
 //                             - 1/2 ( ||z - Q t||^2 + sum t^2 / (1 + w d) )
 //
-//   shared noise    the decomposition once for a group and covariance; an effect costs one projection (2 |O| q flops) and
+//   shared noise    the decomposition once for a group and covariance; an effect costs one projection (2 |O| q flops)
+//   and
 //                   q multiply-adds a scale
 //   row-specific    a bidiagonal decomposition for each effect and covariance (about 8/3 R^2 q flops), then 5 q flops a
 //                   scale (simd/rowwise.inc)
@@ -267,7 +268,7 @@ class LikelihoodEngine {
       double* alpha = ws.alpha[k].require_size(q * W);
       double* beta = ws.beta[k].require_size(q * W);
       double* back = keep_back && q > 1 ? ws.back[k].require_size(R * q * W) : nullptr;
-      double* work = ws.work.require_size((R * q + 2 * R) * W);
+      double* work = ws.work.require_size((R * q + 3 * R + q) * W);
       kernels_.rowwise_decompose(R, q, factors_[k].memptr(), inverse_shat, chol, z, work, alpha, beta,
                                  ws.zeta.data() + k * W, back);
       kernels_.rowwise_loglik(q, alpha, beta, ws.zeta.data() + k * W, ws.constant + pack * W, chosen.scales.size(),

@@ -5,8 +5,9 @@
 //   mean      sum rho m          sd^2    sum rho (s^2 + (m - mean)^2), accumulated centred
 //   negative  sum rho Phi(-m/s)  zero    sum rho over components with structurally zero variance
 //   lfsr      min(negative, positive) + zero
-// (Urbut et al. 2019, doi:10.1038/s41588-018-0268-8; lfsr as Stephens 2017, doi:10.1093/biostatistics/kxw041.) O(R q) for a component of rank q >= 2 and effect, one Phi for a
-// component of rank 1. Nothing of size J x P or R^2 J is formed.
+// (Urbut et al. 2019, doi:10.1038/s41588-018-0268-8; lfsr as Stephens 2017, doi:10.1093/biostatistics/kxw041.) O(R q)
+// for a component of rank q >= 2 and effect, one Phi for a component of rank 1. Nothing of size J x P or R^2 J is
+// formed.
 
 #include <algorithm>
 #include <cmath>

@@ -76,10 +76,11 @@ struct KernelTable {
   void (*rowwise_posterior)(std::size_t, std::size_t, const double*, const unsigned char*, const double*, const double*,
                             const double*, const double*, std::size_t, const double*, const double*, double*, double*,
                             const Moments&);
-  void (*mixture_density)(const float*, std::size_t, const std::size_t*, const double*, double*);
-  void (*mixture_gradient)(const float*, std::size_t, const std::size_t*, const double*, double*);
-  void (*scaled_support)(const float*, std::size_t, const std::size_t*, const double*, std::size_t, float*);
-  void (*scaled_support_wide)(const float*, std::size_t, const std::size_t*, const double*, std::size_t, double*);
+  void (*mixture_density)(std::size_t, const float* const*, const double*, double*);
+  void (*mixture_gradient)(std::size_t, const float*, const double*, double*);
+  void (*support_gradient)(std::size_t, const float* const*, const double*, double*);
+  void (*scaled_support)(std::size_t, const float* const*, const double*, std::size_t, float*, double*);
+  void (*scaled_support_wide)(std::size_t, const float* const*, const double*, std::size_t, double*, double*);
   void (*accumulate_hessian)(std::size_t, std::size_t, const float*, double*);
   void (*accumulate_hessian_wide)(std::size_t, std::size_t, const double*, double*);
   void (*weighted_outer)(std::size_t, std::size_t, const double*, const double*, double*);
