@@ -83,4 +83,6 @@ reset_peak <- function() {
 }
 
 # The numbers in an object, 8 bytes each; names, which its parts share with the input, are not counted.
-numbers_mb <- function(x) 8 * sum(rapply(unclass(x), length, "numeric", how = "unlist")) / 1e6
+numbers_mb <- function(x) {
+  8 * sum(rapply(unclass(x), function(part) if (is.double(part)) length(part) else 0L, how = "unlist")) / 1e6
+}
