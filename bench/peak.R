@@ -62,8 +62,8 @@ machine_table <- function(results) {
   sets <- levels(results$set)
   body <- vapply(unique(machine$name), function(name) {
     of <- machine[machine$name == name, ]
-    unit <- if (of$gflops[1] > 0) "Gflop/s" else "GB/s"
-    row(c(paste0(name, ", ", unit), sprintf("%.1f", pmax(of$gflops, of$gbytes)[match(sets, of$set)])))
+    unit <- if (of$gflops[1] > 0) "10^9 a second" else "GB/s"
+    row(c(paste0(sub("multiply-adds", "flops of multiply-adds", name), ", ", unit), sprintf("%.1f", pmax(of$gflops, of$gbytes)[match(sets, of$set)])))
   }, "")
   c("## What one thread of the machine can do", "", row(c("", sets)), row(c("---", rep("---:", length(sets)))), body, "")
 }
@@ -85,8 +85,9 @@ kernel_table <- function(results) {
   c(
     "## Kernels", "",
     paste(
-      "Share of the limit on each instruction set, then the figures of the widest one. The limit is the longer of the",
-      "times that the arithmetic and the reading and writing of the data would take at the machine's peak."
+      "Share of the limit on each instruction set, then the figures of the widest one. The limit is the longest of the",
+      "times that the arithmetic, its divisions and roots alone, and the reading and writing of the data would take at",
+      "the machine's peak."
     ), "",
     row(c("kernel", "size", sets, "ns a call", "Gflop/s", "GB/s", "limited by")),
     row(c("---", "---", rep("---:", length(sets) + 3), "---")), body, ""
@@ -95,11 +96,12 @@ kernel_table <- function(results) {
 
 counting <- c(
   "## How work is counted", "",
-  "A multiply-add is 2 flops; addition, multiplication, division, square root, minimum and maximum are 1, although a",
-  "division takes as long as several multiply-adds: a kernel full of divisions cannot reach 100 %. The elementary",
-  "functions are counted as their polynomials are written: exp 36, log 28, Phi 108 flops. The peak is that of nothing",
-  "but multiply-adds from registers, which also makes other additions count half. Jacobi's method is counted as six",
-  "sweeps. bench/peak/cases.h has the formula of every kernel.", ""
+  "A multiply-add is 2 flops; addition, multiplication, division, square root, minimum and maximum are 1. Divisions and",
+  "roots are counted once more by themselves, since they have a unit of their own which works beside the others. The",
+  "elementary functions are counted as their polynomials are written: exp 36, log 28 (one division), Phi 108 flops (one",
+  "division). The peak is that of nothing but multiply-adds from registers, so other additions and multiplications count",
+  "half, and the integer operations and comparisons of exp, log and Phi not at all. Stores are taken to be as fast as",
+  "reads. Jacobi's method is counted as six sweeps. bench/peak/cases.h has the formula of every kernel.", ""
 )
 
 if (!nzchar(Sys.which("g++"))) {

@@ -1,9 +1,9 @@
 #pragma once
 // The kernels with the sizes they are measured at. To add one: a line `add(...)` in the function of its topic.
 //
-// Work is counted by formula, per effect: a multiply-add is 2 flops; an addition, multiplication, division, square root,
-// minimum or maximum is 1; comparisons and integer operations are 0. The elementary functions are counted as their
-// polynomials in simd/pack.inc are written. Bytes are what a kernel must read and write once.
+// Work is counted by formula, per effect: a multiply-add is 2 flops; an addition, multiplication, division, square
+// root, minimum or maximum is 1; comparisons and integer operations are 0. The elementary functions are counted as
+// their polynomials in simd/pack.inc are written. Bytes are what a kernel must read and write once.
 
 #include <covmash/buffer.h>
 #include <covmash/executor.h>
@@ -22,10 +22,10 @@ namespace peak {
 using covmash::simd::KernelTable;
 using covmash::simd::lanes;
 
-constexpr double exp_flops = 36.0;   // 16 multiply-adds, 4 others
-constexpr double log_flops = 28.0;   // 9 multiply-adds, 10 others (one division)
+constexpr double exp_flops = 36.0;    // 16 multiply-adds, 4 others
+constexpr double log_flops = 28.0;    // 9 multiply-adds, 10 others (one division)
 constexpr double tail_flops = 108.0;  // Phi: 23 + 4 multiply-adds and exp, 18 others (one division)
-constexpr double merge_flops = 8.0;  // one Gaussian or point mass joins mean and centred sum of squares
+constexpr double merge_flops = 8.0;   // one Gaussian or point mass joins mean and centred sum of squares
 constexpr double gaussian_flops = merge_flops + tail_flops + 6.0;
 constexpr double step_flops = 3.0;
 
@@ -34,6 +34,12 @@ struct Case {
   double flops, bytes, working_set;  // a call
   bool in_float;
   std::function<void()> run;
+  double divisions = 0.0, roots = 0.0;  // also counted as flops; they have a unit of their own, which is slow
+
+  void divide(double n_divisions, double n_roots = 0.0) {
+    divisions = n_divisions;
+    roots = n_roots;
+  }
 };
 
 // Sizes of one problem: R conditions, rank q, scales, covariances, components, columns of the support.
@@ -78,26 +84,31 @@ class Cases {
   }
 
   // The working set is what the kernel touches unless said otherwise.
-  void add(const char* name, const std::string& size, double flops, double bytes, std::function<void()> run,
-           double working_set = 0.0, bool in_float = false) {
+  Case& add(const char* name, const std::string& size, double flops, double bytes, std::function<void()> run,
+            double working_set = 0.0, bool in_float = false) {
     list.push_back({name, size, flops, bytes, working_set > 0.0 ? working_set : bytes, in_float, std::move(run)});
+    return list.back();
   }
 
   void products(const Size& s) {
     const KernelTable& k = k_;
     const std::size_t R = s.R, q = s.q, L = s.scales, n = 64;
     double *A = numbers(R * q), *X = numbers(q * n), *Y = numbers(R * n);
-    add("multiply", s.name, 2.0 * n * d(R * q), 8.0 * (n * d(R + q) + d(R * q)), [=, &k] { k.multiply(R, q, A, X, Y); });
+    add("multiply", s.name, 2.0 * n * d(R * q), 8.0 * (n * d(R + q) + d(R * q)),
+        [=, &k] { k.multiply(R, q, A, X, Y); });
     double *S = numbers(L * q), *Q = numbers(L * n);
     add("multiply, scales", s.name, 2.0 * n * d(L * q), 8.0 * (n * d(L + q) + d(L * q)),
         [=, &k] { k.multiply(L, q, S, X, Q); });
     // The identity as factor: repeated solving then leaves the numbers as they are.
     double *factor = numbers(R * R, 0.0, 0.0), *Z = numbers(R * n);
     for (std::size_t i = 0; i < R; ++i) factor[i * R + i] = 1.0;
-    add("solve_lower", s.name, n * d(R * R), 8.0 * (2.0 * n * d(R) + d(R * R) / 2), [=, &k] { k.solve_lower(R, factor, Z); });
+    add("solve_lower", s.name, n * d(R * R), 8.0 * (2.0 * n * d(R) + d(R * R) / 2), [=, &k] {
+      k.solve_lower(R, factor, Z);
+    }).divide(n * d(R));
     double* sum = numbers(n);
     add("add_squares", s.name, 2.0 * n * d(R), 8.0 * n * d(R + 2), [=, &k] { k.add_squares(R, X, sum); });
-    add("residual_squares", s.name, 3.0 * n * d(R), 8.0 * n * d(2 * R + 1), [=, &k] { k.residual_squares(R, X, Y, sum); });
+    add("residual_squares", s.name, 3.0 * n * d(R), 8.0 * n * d(2 * R + 1),
+        [=, &k] { k.residual_squares(R, X, Y, sum); });
     add("square", s.name, n * d(q), 16.0 * n * d(q), [=, &k] { k.square(q * 64, X, Y); });
   }
 
@@ -107,23 +118,28 @@ class Cases {
     const double n = 64;
     double *dd = numbers(q), *w = numbers(L), *shrink = numbers(L * q), *ld = numbers(L);
     // One vector wide: `width` effects are computed to get one.
-    add("shared_tables", s.name, d(k.width) * d(L) * (4.0 * d(q) + log_flops + 2.0), 8.0 * d(L * q + q),
-        [=, &k] { k.shared_tables(q, dd, 1.3, L, w, shrink, ld); });
+    add("shared_tables", s.name, d(k.width) * d(L) * (4.0 * d(q) + log_flops + 2.0), 8.0 * d(L * q + q), [=, &k] {
+      k.shared_tables(q, dd, 1.3, L, w, shrink, ld);
+    }).divide(d(k.width) * d(L) * d(q + 1));
     double *c2 = numbers(64), *lane_shrink = numbers(L * q * 64), *lane_ld = numbers(L * 64);
-    add("lane_tables", s.name, n * d(L) * (5.0 * d(q) + log_flops + 2.0), 8.0 * n * d(L * (q + 1)),
-        [=, &k] { k.lane_tables(q, dd, c2, L, w, lane_shrink, lane_ld); });
+    add("lane_tables", s.name, n * d(L) * (5.0 * d(q) + log_flops + 2.0), 8.0 * n * d(L * (q + 1)), [=, &k] {
+      k.lane_tables(q, dd, c2, L, w, lane_shrink, lane_ld);
+    }).divide(n * d(L) * d(q + 1));
     double *t2 = numbers(q * 64), *quad = numbers(L * 64);
     add("lane_quadratic", s.name, 2.0 * n * d(L * q), 8.0 * n * d(L * q + q + L),
         [=, &k] { k.lane_quadratic(q, L, lane_shrink, t2, quad); });
     double *constant = numbers(64), *out = numbers(64);
-    add("finish_loglik", s.name, 4.0 * n, 8.0 * n * 3.0, [=, &k] { k.finish_loglik(constant, ld, false, quad, nullptr, out); });
-    add("finish_loglik, rest", s.name, 5.0 * n, 8.0 * n * 4.0, [=, &k] { k.finish_loglik(constant, ld, false, quad, c2, out); });
+    add("finish_loglik", s.name, 4.0 * n, 8.0 * n * 3.0,
+        [=, &k] { k.finish_loglik(constant, ld, false, quad, nullptr, out); });
+    add("finish_loglik, rest", s.name, 5.0 * n, 8.0 * n * 4.0,
+        [=, &k] { k.finish_loglik(constant, ld, false, quad, c2, out); });
 
     const std::size_t P = s.components;
     double *loglik = numbers(P * 64, -40.0, 0.0), *offset = numbers(P, -9.0, 0.0), *maximum = numbers(64),
            *weight = numbers(P * 64), *total = numbers(64);
     float* relative = floats(P * 64);
-    add("block_maximum", s.name, 2.0 * n * d(P), 8.0 * n * d(P), [=, &k] { k.block_maximum(P, loglik, offset, maximum, 0, 64); });
+    add("block_maximum", s.name, 2.0 * n * d(P), 8.0 * n * d(P),
+        [=, &k] { k.block_maximum(P, loglik, offset, maximum, 0, 64); });
     add("block_exponentials", s.name, n * d(P) * (exp_flops + 3.0), 16.0 * n * d(P),
         [=, &k] { k.block_exponentials(P, loglik, offset, maximum, weight, total, 0, 64); });
     add("relative_likelihood", s.name, n * d(P) * (exp_flops + 1.0), 12.0 * n * d(P),
@@ -135,9 +151,9 @@ class Cases {
     const KernelTable& k = k_;
     const std::size_t n = 1024;
     double *x = numbers(n, 0.1, 30.0), *y = numbers(n), *e = numbers(n, -40.0, 2.0);
-    add("logarithms", "1024", log_flops * d(n), 16.0 * d(n), [=, &k] { k.logarithms(n, x, y); });
+    add("logarithms", "1024", log_flops * d(n), 16.0 * d(n), [=, &k] { k.logarithms(n, x, y); }).divide(d(n));
     add("exponentials", "1024", exp_flops * d(n), 16.0 * d(n), [=, &k] { k.exponentials(n, e, y); });
-    add("normal_tails", "1024", tail_flops * d(n), 16.0 * d(n), [=, &k] { k.normal_tails(n, x, y); });
+    add("normal_tails", "1024", tail_flops * d(n), 16.0 * d(n), [=, &k] { k.normal_tails(n, x, y); }).divide(d(n));
   }
 
   covmash::simd::Moments moments(std::size_t R) {
@@ -150,27 +166,33 @@ class Cases {
     const double n = 64, W = d(k.width);
     const auto state = moments(R);
     double *rho = numbers(L * 64), *total = numbers(64);
-    add("posterior_null", s.name, n * (step_flops + (merge_flops + 1.0) * d(R)), 8.0 * n * 6.0 * d(R),
-        [=, &k] { k.posterior_null(R, rho, total, state); });
-    add("pack_null", s.name, W * (step_flops + (merge_flops + 1.0) * d(R)), 8.0 * W * 6.0 * d(R),
-        [=, &k] { k.pack_null(R, rho, total, state); });
+    add("posterior_null", s.name, n * (step_flops + (merge_flops + 1.0) * d(R)), 8.0 * n * 6.0 * d(R), [=, &k] {
+      k.posterior_null(R, rho, total, state);
+    }).divide(n);
+    add("pack_null", s.name, W * (step_flops + (merge_flops + 1.0) * d(R)), 8.0 * W * 6.0 * d(R), [=, &k] {
+      k.pack_null(R, rho, total, state);
+    }).divide(W);
     double *f = numbers(R), *c = numbers(64), *t = numbers(q * 64), *w = numbers(L), *shrink = numbers(L * q);
     add("posterior_rank1", s.name, n * (2.0 + d(L) * (tail_flops + 18.0) + step_flops + (merge_flops + 3.0) * d(R)),
         8.0 * n * (d(L) + 8.0 * d(R)),
-        [=, &k] { k.posterior_rank1(R, f, 1.1, c, t, L, w, shrink, false, rho, total, state); });
+        [=, &k] { k.posterior_rank1(R, f, 1.1, c, t, L, w, shrink, false, rho, total, state); })
+        .divide(n * (3.0 * d(L) + 1.0), n * d(L));
     double *sigma = numbers(q), *coef = numbers(q * 64), *variance = numbers(q * 64);
     add("eigenbasis_posterior", s.name, n * 4.0 * d(q), 8.0 * n * 3.0 * d(q),
         [=, &k] { k.eigenbasis_posterior(q, sigma, c, t, 0.7, shrink, false, coef, variance); });
     auto& none = flags_.emplace_back(R, 0);
     const unsigned char* zero = none.data();
     double *mean = numbers(R * 64), *lane_variance = numbers(R * 64), *one_variance = numbers(R);
-    add("posterior_full", s.name, n * (step_flops + gaussian_flops * d(R)), 8.0 * n * 9.0 * d(R),
-        [=, &k] { k.posterior_full(R, zero, mean, one_variance, false, rho, total, state); });
+    add("posterior_full", s.name, n * (step_flops + gaussian_flops * d(R)), 8.0 * n * 9.0 * d(R), [=, &k] {
+      k.posterior_full(R, zero, mean, one_variance, false, rho, total, state);
+    }).divide(n * d(R + 1) + W * d(R), W * d(R));
     add("posterior_full, by lane", s.name, n * (step_flops + (gaussian_flops + 3.0) * d(R)), 8.0 * n * 10.0 * d(R),
-        [=, &k] { k.posterior_full(R, zero, mean, lane_variance, true, rho, total, state); });
+        [=, &k] { k.posterior_full(R, zero, mean, lane_variance, true, rho, total, state); })
+        .divide(n * d(2 * R + 1), n * d(R));
     double *sd = numbers(R * 64), *lfsr = numbers(R * 64);
-    add("finish_posterior", s.name, n * 6.0 * d(R), 8.0 * n * 6.0 * d(R),
-        [=, &k] { k.finish_posterior(R, total, state, sd, lfsr); });
+    add("finish_posterior", s.name, n * 6.0 * d(R), 8.0 * n * 6.0 * d(R), [=, &k] {
+      k.finish_posterior(R, total, state, sd, lfsr);
+    }).divide(n * d(R), n * d(R));
   }
 
   // One pack: `width` effects.
@@ -192,20 +214,26 @@ class Cases {
         if (i + 1 < q) flops_back += 4.0 * d(R) * d(q - i);
       }
       const double bytes = 8.0 * d(W) * (d(R * q) + 4.0 * d(R) + 2.0 * d(q)), touched = 2.0 * bytes;
-      add("rowwise_decompose", size, d(W) * flops, bytes,
-          [=, &k] { k.rowwise_decompose(R, q, F, shat, nullptr, z, work, alpha, beta, zeta, nullptr); }, touched);
+      add(
+          "rowwise_decompose", size, d(W) * flops, bytes,
+          [=, &k] { k.rowwise_decompose(R, q, F, shat, nullptr, z, work, alpha, beta, zeta, nullptr); }, touched)
+          .divide(d(W) * (q == 1 ? 1.0 : d(2 * q + 1)), d(W) * (q == 1 ? 2.0 : d(2 * q + 1)));
       if (q > 1)
-        add("rowwise_decompose, posterior", size, d(W) * (flops + flops_back), 2.0 * bytes,
-            [=, &k] { k.rowwise_decompose(R, q, F, shat, nullptr, z, work, alpha, beta, zeta, back); }, 2.0 * touched);
+        add(
+            "rowwise_decompose, posterior", size, d(W) * (flops + flops_back), 2.0 * bytes,
+            [=, &k] { k.rowwise_decompose(R, q, F, shat, nullptr, z, work, alpha, beta, zeta, back); }, 2.0 * touched)
+            .divide(d(W) * d(2 * q + 1), d(W) * d(2 * q + 1));
       double* loglik = numbers(L * 64);
-      add("rowwise_loglik", size, d(W) * d(L) * (8.0 * d(q) + log_flops + 7.0), 8.0 * d(W) * d(2 * q + L),
-          [=, &k] { k.rowwise_loglik(q, alpha, beta, zeta, constant, L, w, loglik, 64); });
+      add("rowwise_loglik", size, d(W) * d(L) * (8.0 * d(q) + log_flops + 7.0), 8.0 * d(W) * d(2 * q + L), [=, &k] {
+        k.rowwise_loglik(q, alpha, beta, zeta, constant, L, w, loglik, 64);
+      }).divide(d(W) * 2.0 * d(L));
       const auto state = moments(R);
       double *rho = numbers(L * 64), *total = numbers(64), *space = numbers(3 * q * W);
       double scale_flops = 12.0 * d(q) + 2.0 * d(q) + step_flops + d(R) * (7.0 * d(q) + 4.0 + gaussian_flops);
       if (q == 1) scale_flops = 5.0 + tail_flops + 18.0 + (step_flops + (merge_flops + 3.0) * d(R)) / d(L);
       add("rowwise_posterior", size, d(W) * d(L) * scale_flops, 8.0 * d(W) * (d(R * q) + 10.0 * d(R) + 4.0 * d(q)),
-          [=, &k] { k.rowwise_posterior(R, q, F, zero, alpha, beta, zeta, back, L, w, rho, space, total, state); });
+          [=, &k] { k.rowwise_posterior(R, q, F, zero, alpha, beta, zeta, back, L, w, rho, space, total, state); })
+          .divide(d(W) * d(L) * (q == 1 ? 4.0 : d(q + 1 + 2 * R)), d(W) * d(L) * (q == 1 ? 1.0 : d(R)));
     }
   }
 
@@ -237,10 +265,12 @@ class Cases {
     const std::size_t depth = 16 * 64;  // a panel of 16 blocks
     float* Y = floats(depth * n);
     double *Y_wide = numbers(depth * n), *H = numbers(n * n);
-    add("scaled_support", s.name, 64.0 * d(n), 64.0 * 8.0 * d(n), [=, &k] { k.scaled_support(L, n, columns, ratio, depth, Y); });
+    add("scaled_support", s.name, 64.0 * d(n), 64.0 * 8.0 * d(n),
+        [=, &k] { k.scaled_support(L, n, columns, ratio, depth, Y); });
     add("scaled_support_wide", s.name, 64.0 * d(n), 64.0 * 12.0 * d(n),
         [=, &k] { k.scaled_support_wide(L, n, columns, ratio, depth, Y_wide); });
-    add("accumulate_hessian", s.name, d(depth) * d(n * (n + 1)), 4.0 * d(depth * n),
+    add(
+        "accumulate_hessian", s.name, d(depth) * d(n * (n + 1)), 4.0 * d(depth * n),
         [=, &k] { k.accumulate_hessian(depth, n, Y, H); }, 0.0, true);
     add("accumulate_hessian_wide", s.name, d(depth) * d(n * (n + 1)), 8.0 * d(depth * n),
         [=, &k] { k.accumulate_hessian_wide(depth, n, Y_wide, H); });
@@ -254,12 +284,13 @@ class Cases {
         [=, &k] { k.weighted_outer(depth, width, Y, weight, H); });
     double *C = numbers(R * R, 0.0, 0.0), *U = numbers(R * R, 0.0, 0.0);
     for (std::size_t r = 0; r < R; ++r) C[r * R + r] = U[r * R + r] = 1.0;
-    double *shat = numbers(R * W), *observed = numbers(R * W, 1.0, 1.0), *y = numbers(R * W), *work = numbers(packed * W),
-           *inverse = numbers(packed * W), *x = numbers(R * W), *out = numbers(W), *moment = numbers(packed * W),
-           *gamma = numbers(W);
+    double *shat = numbers(R * W), *observed = numbers(R * W, 1.0, 1.0), *y = numbers(R * W),
+           *work = numbers(packed * W), *inverse = numbers(packed * W), *x = numbers(R * W), *out = numbers(W),
+           *moment = numbers(packed * W), *gamma = numbers(W);
     const double r = d(R);
     add("rowwise_inverse", s.name, d(W) * (r * r * r + 4.5 * r * r + r * log_flops), 8.0 * d(W) * 2.0 * d(packed),
-        [=, &k] { k.rowwise_inverse(R, C, U, shat, observed, y, work, inverse, x, out); });
+        [=, &k] { k.rowwise_inverse(R, C, U, shat, observed, y, work, inverse, x, out); })
+        .divide(d(W) * 2.0 * r, d(W) * r);
     add("rowwise_moment", s.name, d(W) * 6.0 * d(packed), 8.0 * d(W) * 3.0 * d(packed),
         [=, &k] { k.rowwise_moment(R, observed, inverse, x, gamma, moment); });
   }

@@ -1,4 +1,5 @@
-// How near each kernel comes to what the machine can do, as CSV on standard output. bench/peak.R compiles and runs this.
+// How near each kernel comes to what the machine can do, as CSV on standard output. bench/peak.R compiles and runs
+// this.
 //   peak [least seconds of a measurement]
 #include "machine.h"
 
@@ -12,11 +13,14 @@ namespace {
 void report(const char* set, const peak::Machine& machine, const peak::Case& c, double least) {
   const double seconds = peak::best_seconds(c.run, least);
   const double compute = c.flops / (c.in_float ? machine.float_flops : machine.double_flops);
+  const double divide = c.divisions / machine.divisions + c.roots / machine.roots;
   const double read = c.bytes / machine.bytes(c.working_set);
-  const char* bound = compute >= read ? (c.in_float ? "float arithmetic" : "arithmetic") : peak::Machine::level(c.working_set);
+  const double limit = std::max({compute, divide, read});
+  const char* bound = limit == compute  ? (c.in_float ? "float arithmetic" : "arithmetic")
+                      : limit == divide ? "division"
+                                        : machine.level(c.working_set);
   std::printf("kernel,%s,%s,\"%s\",%.6g,%.6g,%.6g,%s,%.4f\n", set, ("\"" + c.name + "\"").c_str(), c.size.c_str(),
-              1e9 * seconds, 1e-9 * c.flops / seconds, 1e-9 * c.bytes / seconds, bound,
-              std::max(compute, read) / seconds);
+              1e9 * seconds, 1e-9 * c.flops / seconds, 1e-9 * c.bytes / seconds, bound, limit / seconds);
 }
 
 }  // namespace
@@ -32,6 +36,8 @@ int main(int argc, char** argv) {
     };
     line("multiply-adds, double", machine.double_flops, 0.0);
     line("multiply-adds, float", machine.float_flops, 0.0);
+    line("divisions, double", machine.divisions, 0.0);
+    line("square roots, double", machine.roots, 0.0);
     line("reading from L1", 0.0, machine.l1_bytes);
     line("reading from L2", 0.0, machine.l2_bytes);
     line("reading from memory", 0.0, machine.memory_bytes);
