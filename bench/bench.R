@@ -14,14 +14,28 @@ for (file in c(
   source(file.path(top, "bench", file))
 }
 
-# What is known is written after each workload: the last one may take long.
+# What is known is written after each workload: the last one may take long. One that fails does not stop the others.
 run_all <- function(opts) {
   need_packages()
-  for (name in opts$workloads) {
-    write_results(run_workload(name, opts), opts)
+  failed <- Filter(function(name) {
+    tryCatch(
+      {
+        write_results(run_workload(name, opts), opts)
+        FALSE
+      },
+      error = function(e) {
+        say("Workload ", name, " failed: ", conditionMessage(e))
+        TRUE
+      }
+    )
+  }, opts$workloads)
+  if (file.exists(result_file(opts, ".md"))) {
+    cat(readLines(result_file(opts, ".md")), sep = "\n")
+    say("Written to ", result_file(opts, ".csv"), " and .md.")
   }
-  cat(readLines(result_file(opts, ".md")), sep = "\n")
-  say("Written to ", result_file(opts, ".csv"), " and .md.")
+  if (length(failed)) {
+    stop("Failed: ", paste(failed, collapse = ", "), ".", call. = FALSE)
+  }
 }
 
 run_workload <- function(name, opts) {
