@@ -61,7 +61,10 @@ measure <- function(J, R, K, L, shat) {
 # Repeated until it has taken long enough for the clock, which has milliseconds.
 posterior_seconds <- function(fit, data, least = if (quick) 0.05 else 0.3) {
   run <- function() covmash::mash_compute_posterior_matrices(fit, data, n_threads = 1)
-  run()
+  first <- system.time(run())[["elapsed"]]
+  if (first > 1) {
+    return(first)
+  }
   times <- 0
   started <- proc.time()[["elapsed"]]
   repeat {
@@ -135,15 +138,17 @@ page <- function(results, fitted) {
     "b in seconds = a size^b, fitted to the times below without the smallest size, where fixed costs weigh most.", "",
     table_of(fitted, 3), "",
     "## Seconds", "",
-    "\"in use\": components with a positive weight, the ones that the posterior has to do with; \"posterior all\": equal",
-    "weights, so that all components take part; \"weights step\": one Newton step.", "",
+    "\"in use\": components with a positive weight, the ones that the posterior has to do with; \"posterior all\":",
+    "equal weights, so that all components take part; \"weights step\": one Newton step.", "",
     table_of(whole(results[shown]), 3), ""
   )
 }
 
 draw <- function(results, file) {
   long <- do.call(rbind, lapply(c("likelihood", "weights", "posterior", "posterior_all"), function(part) {
-    data.frame(results[c("shat", "varies", "size")], part = gsub("_", ", ", part), seconds = pmax(results[[part]], 1e-5))
+    data.frame(
+      results[c("shat", "varies", "size")], part = gsub("_", ", ", part), seconds = pmax(results[[part]], 1e-5)
+    )
   }))
   long$noise <- ifelse(long$shat == "one", "shared noise", "row-specific noise")
   plot <- ggplot2::ggplot(long, ggplot2::aes(x = size, y = seconds, colour = part)) +

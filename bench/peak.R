@@ -63,9 +63,13 @@ machine_table <- function(results) {
   body <- vapply(unique(machine$name), function(name) {
     of <- machine[machine$name == name, ]
     unit <- if (of$gflops[1] > 0) "10^9 a second" else "GB/s"
-    row(c(paste0(sub("multiply-adds", "flops of multiply-adds", name), ", ", unit), sprintf("%.1f", pmax(of$gflops, of$gbytes)[match(sets, of$set)])))
+    rate <- pmax(of$gflops, of$gbytes)[match(sets, of$set)]
+    row(c(paste0(sub("multiply-adds", "flops of multiply-adds", name), ", ", unit), sprintf("%.1f", rate)))
   }, "")
-  c("## What one thread of the machine can do", "", row(c("", sets)), row(c("---", rep("---:", length(sets)))), body, "")
+  c(
+    "## What one thread of the machine can do", "",
+    row(c("", sets)), row(c("---", rep("---:", length(sets)))), body, ""
+  )
 }
 
 kernel_table <- function(results) {
@@ -96,12 +100,12 @@ kernel_table <- function(results) {
 
 counting <- c(
   "## How work is counted", "",
-  "A multiply-add is 2 flops; addition, multiplication, division, square root, minimum and maximum are 1. Divisions and",
-  "roots are counted once more by themselves, since they have a unit of their own which works beside the others. The",
-  "elementary functions are counted as their polynomials are written: exp 36, log 28 (one division), Phi 108 flops (one",
-  "division). The peak is that of nothing but multiply-adds from registers, so other additions and multiplications count",
-  "half, and the integer operations and comparisons of exp, log and Phi not at all. Stores are taken to be as fast as",
-  "reads. Jacobi's method is counted as six sweeps. bench/peak/cases.h has the formula of every kernel.", ""
+  "A multiply-add is 2 flops; addition, multiplication, division, square root, minimum and maximum are 1. Divisions",
+  "and roots are counted once more by themselves, since they have a unit of their own which works beside the others.",
+  "The elementary functions are counted as their polynomials are written: exp 36, log 28 (one division), Phi 108",
+  "flops (one division). The peak is that of nothing but multiply-adds from registers, so other additions and",
+  "multiplications count half, and the integer operations and comparisons of exp, log and Phi not at all. Stores are",
+  "taken to be as fast as reads. Jacobi's method is counted as six sweeps. bench/peak/cases.h has the formula of every kernel.", ""
 )
 
 if (!nzchar(Sys.which("g++"))) {

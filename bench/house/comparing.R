@@ -53,7 +53,8 @@ objective_columns <- function(ours, theirs) {
 posterior_differences <- function(x, y) {
   data.frame(
     mean_difference = largest_difference(x$PosteriorMean, y$PosteriorMean),
-    sd_difference = largest_difference(x$PosteriorSD, y$PosteriorSD), lfsr_difference = largest_difference(x$lfsr, y$lfsr)
+    sd_difference = largest_difference(x$PosteriorSD, y$PosteriorSD),
+    lfsr_difference = largest_difference(x$lfsr, y$lfsr)
   )
 }
 
@@ -64,8 +65,7 @@ sys.source(file.path(top, "tests", "testthat", "helper-reference.R"), plain)
 
 spread_rows <- function(J, n) unique(round(seq(1, J, length.out = min(n, J))))
 
-# `result` (posterior matrices of all rows) and `vloglik` (or NULL) against the slow model at the same g. Components
-# with weight zero add nothing, and are left out to save time where that can be said in terms of whole scales.
+# `result` (posterior matrices of all rows) and `vloglik` (or NULL) against the slow model at the same g.
 plain_columns <- function(rows, Bhat, Shat, g, result, vloglik = NULL) {
   truth <- plain$reference_mash(
     Bhat[rows, , drop = FALSE], Shat[rows, , drop = FALSE], diag(ncol(Bhat)), g$Ulist, g$grid, g$pi / sum(g$pi),

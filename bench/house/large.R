@@ -18,7 +18,8 @@ fit_large <- function(w, opts) {
   fit <- first$value
   rows <- spread_rows(w$J, w$plain_rows)
   answer <- list(
-    part = part, Ulist = Ulist, g = fit$fitted_g, convergence = fit$convergence, loglik = fit$loglik, timing = fit$timing,
+    part = part, Ulist = Ulist, g = fit$fitted_g, convergence = fit$convergence, loglik = fit$loglik,
+    timing = fit$timing,
     plain = plain_columns(rows, sim$Bhat, sim$Shat, fit$fitted_g, fit$result, fit$vloglik),
     peak = peak, before = if (was_reset) before else NA, input = numbers_mb(sim), results = numbers_mb(fit)
   )

@@ -72,7 +72,7 @@ tables <- list(
       "components" = "components", "covmash, 1 thread" = "covmash_seconds:3",
       "covmash, 2 threads" = "covmash_2_threads_seconds:3", "mashr" = "mashr_seconds:2", "mashr's rows" = "mashr_part",
       "mashr / covmash, 1 thread" = "ratio:0", "mashr / covmash, 2 threads" = "ratio_2_threads:0", "goal" = "goal",
-      "reached" = "reached", "same bits" = "same_bits_2_threads"
+      "reached" = "reached", "instruction set" = "instruction_set", "same bits" = "same_bits_2_threads"
     )
   ),
   "Processor seconds and runs" = list(
@@ -175,7 +175,10 @@ markdown <- function(results, opts) {
       each("covmash"), each("instruction_set"), paste(share, collapse = ", "), each("mashr"), each("mashr_threads"),
       each("r")
     ),
-    sprintf("BLAS %s; %s, %s cores, %s GB; %s.", each("blas"), each("processor"), each("cores"), each("memory_gb"), each("date")),
+    sprintf(
+      "BLAS %s; %s, %s cores, %s GB; %s.", each("blas"), each("processor"), each("cores"), each("memory_gb"),
+      each("date")
+    ),
     "Medians of several runs, in turns in one process; bench/README.md says how to read the tables.",
     paste0("Seeds: ", paste0(results$workload, " ", results$seed, collapse = ", "), "."), "",
     unlist(Map(markdown_table, names(tables), tables, list(results)), use.names = FALSE),

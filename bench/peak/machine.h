@@ -1,7 +1,7 @@
 #pragma once
-// What the machine can do at best, one thread: multiply-adds from registers, divisions, roots, and reading from L1, L2
-// and memory. Loops of our own per instruction set, so that a kernel's fraction is of something that was measured, not
-// of a data sheet.
+// What the machine can do at best, one thread: multiply-adds from registers, divisions, square roots, and reading from
+// L1, L2 and memory. Loops of our own per instruction set, so that a kernel's share is of something that was measured,
+// not of a data sheet.
 //
 // The baseline of x86-64 has no fused multiply-add: its peak is that of a multiplication and an addition.
 
