@@ -48,7 +48,7 @@ cases <- function(smoke) {
 }
 
 # Rows that share a decomposition are at least 32, whatever their noise; some more go to the second block of lanes.
-n_effects <- 40
+n_effects <- 34
 
 correlation <- function(kind, cond, R) {
   if (kind == "identity") {
