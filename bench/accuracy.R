@@ -8,8 +8,11 @@ script <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1])
 script <- normalizePath(gsub("~+~", " ", script, fixed = TRUE))
 top <- dirname(dirname(script))
 
-# The goals.
+# The goals: of the log-likelihood, relative to max(1, |value|); of means, in posterior standard deviations, and of
+# standard deviations, relative.
 goal <- 1e-8
+# The input determines an answer if roundings of it, drawn at random and so milder than the worst, move it by less.
+determined <- goal / 10
 loglik_bound <- function(cond) pmax(1e-11, 20 * .Machine$double.eps * sqrt(cond))
 
 # ---- cases ------------------------------------------------------------------
@@ -47,7 +50,7 @@ cases <- function(smoke) {
   out
 }
 
-# Rows that share a decomposition are at least 32, whatever their noise; some more go to the second block of lanes.
+# Enough for effects of any noise to share a decomposition, which takes 32.
 n_effects <- 34
 
 correlation <- function(kind, cond, R) {
@@ -95,8 +98,8 @@ factors <- function(R) {
   )
 }
 
-# Powers of 4: w and w U are exact.
-scale_sd <- 2^c(-4, 0, 5)
+# Powers of 2, so that w and w U are exact.
+scale_sd <- 2^c(-4, 0, 3)
 
 # Half of the effects are draws from the model, the others know nothing of C.
 simulate_case <- function(case, seed) {
@@ -105,8 +108,7 @@ simulate_case <- function(case, seed) {
   R <- case$R
   C <- correlation(case$C, case$cond, R)
   draw_shat <- function(n) {
-    x <- switch(case$shat, one = rep(1, n), ordinary = runif(n, 0.5, 1.5), wide = 10^runif(n, -3, 3))
-    x
+    switch(case$shat, one = rep(1, n), ordinary = runif(n, 0.5, 1.5), wide = 10^runif(n, -3, 3))
   }
   shat <- switch(case$noise,
     "common" = matrix(draw_shat(R), J, R, byrow = TRUE),
@@ -128,16 +130,15 @@ simulate_case <- function(case, seed) {
   list(bhat = bhat, shat = shat, C = C, factors = F)
 }
 
-# A few patterns where the noise is common, so that rows share them; at least two observed entries in every row.
+# One pattern where the noise is common, in all rows but two, so that 32 rows share it; at least two observed entries
+# in every row.
 missing_cells <- function(case, J) {
   R <- case$R
-  keep <- function(n) {
-    t(vapply(seq_len(n), function(i) {
-      x <- runif(R) < case$missing
-      replace(x, sample(R, 2), FALSE)
-    }, logical(R)))
+  pattern <- function() replace(runif(R) < case$missing, sample(R, 2), FALSE)
+  if (case$noise == "common") {
+    return(outer(seq_len(J) > 2, pattern(), "&"))
   }
-  if (case$noise == "common") keep(1)[rep(1, J), ] & seq_len(J) > 4 else keep(J)
+  t(vapply(seq_len(J), function(j) pattern(), logical(R)))
 }
 
 # ---- truth ------------------------------------------------------------------
@@ -191,24 +192,21 @@ between <- function(a, b, what) {
   abs((a$head[[what]] - b$head[[what]]) + (a$rest[[what]] - b$rest[[what]]))
 }
 
-# What one rounding of the input does to the true answer: every number of Bhat, Shat and C (its units and zeros apart)
-# times 1 + eps u, u uniform on (-1, 1); or every number of the factors of U, which keeps rank and zeros.
+# What one rounding of the input does to the true answer: every number of Bhat, Shat and C (but for a unit diagonal)
+# times 1 + eps or 1 - eps, at random; or every number of the factors of U, which keeps rank and zeros.
 perturb <- function(problem, what) {
   eps <- .Machine$double.eps
   jiggle <- function(x) x * (1 + eps * sample(c(-1, 1), length(x), TRUE))
   if (what == "U") {
-    # The factors are small whole numbers: 1 + eps u keeps them distinct doubles.
     problem$factors <- lapply(problem$factors, function(F) array(jiggle(F), dim(F)))
     return(problem)
   }
   problem$bhat <- array(jiggle(problem$bhat), dim(problem$bhat))
   problem$shat <- array(jiggle(problem$shat), dim(problem$shat))
   C <- problem$C
-  if (any(diag(C) != 1) || any(C != diag(nrow(C)))) {
-    lower <- lower.tri(C, diag = any(diag(C) != 1))
-    C[lower] <- jiggle(C[lower])
-    C[upper.tri(C)] <- t(C)[upper.tri(C)]
-  }
+  lower <- lower.tri(C, diag = any(diag(C) != 1))
+  C[lower] <- jiggle(C[lower])
+  C[upper.tri(C)] <- t(C)[upper.tri(C)]
   problem$C <- C
   problem
 }
@@ -270,9 +268,7 @@ mashr_answer <- function(problem) {
 
 # ---- errors -----------------------------------------------------------------
 
-# Each an array over effects, conditions and components. A condition that U leaves at zero has sd 0: its mean must be
-# exactly 0, and any other number counts as infinitely wrong; it is left out of the relative error of the sd, where
-# anything but 0 counts as infinitely wrong as well.
+# Where U has a zero row the sd is 0: mean and sd must be exactly 0, anything else counts as infinitely wrong.
 relative_to <- function(error, size) ifelse(error == 0, 0, error / size)
 
 errors <- function(answer, truth) {
@@ -311,8 +307,9 @@ largest <- function(x, k, K, where = TRUE) {
 run_case <- function(case, program, seed) {
   problem <- simulate_case(case, seed)
   exact <- truth(program, problem, check = TRUE)
-  moved <- sensitivity(program, problem, exact, c("data", "data"))
+  moved_data <- sensitivity(program, problem, exact, c("data", "data"))
   moved_U <- sensitivity(program, problem, exact, "U")
+  moved <- Map(pmax, moved_data, moved_U)
   peer <- errors(mashr_answer(problem), exact)
   cond <- condition(problem$C)
   K <- length(problem$factors)
@@ -320,23 +317,180 @@ run_case <- function(case, program, seed) {
     ours <- errors(covmash_answer(problem, simd), exact)
     do.call(rbind, lapply(seq_len(K), function(k) {
       over <- function(x, what, ...) largest(x[[what]], k, K, ...)
-      # The input determines an answer to 1e-8 if its own roundings do not move it by more.
       data.frame(
         case = case$case, U = names(problem$factors)[k], instruction_set = simd, seed = seed, J = n_effects, R = case$R,
         cond_C = cond,
         loglik_covmash = over(ours, "loglik"), loglik_mashr = over(peer, "loglik"), loglik_bound = loglik_bound(cond),
-        loglik_sensitivity = over(moved, "loglik"), loglik_sensitivity_U = over(moved_U, "loglik"),
-        mean_covmash = over(ours, "mean"), mean_mashr = over(peer, "mean"), mean_sensitivity = over(moved, "mean"),
-        mean_sensitivity_U = over(moved_U, "mean"),
-        mean_covmash_determined = over(ours, "mean", pmax(moved$mean, moved_U$mean) <= goal),
-        sd_covmash = over(ours, "sd"), sd_mashr = over(peer, "sd"), sd_sensitivity = over(moved, "sd"),
-        sd_sensitivity_U = over(moved_U, "sd"),
-        sd_covmash_determined = over(ours, "sd", pmax(moved$sd, moved_U$sd) <= goal),
+        loglik_input = over(moved_data, "loglik"), loglik_input_U = over(moved_U, "loglik"),
+        mean_covmash = over(ours, "mean"), mean_mashr = over(peer, "mean"),
+        mean_input = over(moved_data, "mean"), mean_input_U = over(moved_U, "mean"),
+        mean_determined = over(ours, "mean", moved$mean <= determined),
+        sd_covmash = over(ours, "sd"), sd_mashr = over(peer, "sd"),
+        sd_input = over(moved_data, "sd"), sd_input_U = over(moved_U, "sd"),
+        sd_determined = over(ours, "sd", moved$sd <= determined),
         negative_covmash = over(ours, "negative"), negative_mashr = over(peer, "negative"),
-        negative_sensitivity = over(moved, "negative"),
-        loglik_truth_doubt = exact$doubt[1], mean_truth_doubt = exact$doubt[2], sd_truth_doubt = exact$doubt[3]
+        negative_input = over(moved, "negative"),
+        truth_doubt_loglik = exact$doubt[1], truth_doubt_mean = exact$doubt[2], truth_doubt_sd = exact$doubt[3]
       )
     }))
   })
   do.call(rbind, each_simd)
 }
+
+# ---- tables -----------------------------------------------------------------
+
+# Reading `by` and the largest of every figure; the bound is the same in all rows of a case.
+worst <- function(results, by) {
+  figures <- results[vapply(results, is.numeric, NA)]
+  figures$loglik_share <- results$loglik_covmash / results$loglik_bound
+  groups <- factor(results[[by]], unique(results[[by]]))
+  out <- lapply(figures, function(x) unname(tapply(x, groups, function(y) if (all(is.na(y))) NA else max(y, na.rm = TRUE))))
+  data.frame(setNames(list(levels(groups)), by), out, check.names = FALSE)
+}
+
+# Both are rounded to double on their way out; below that nobody is nearer the truth.
+not_further <- function(ours, peer) ours <= pmax(peer, 4 * .Machine$double.eps)
+
+verdict <- function(error, where_determined) {
+  ifelse(error <= goal, "yes", ifelse(where_determined <= goal, "where determined", "NO"))
+}
+
+yes <- function(x) ifelse(is.na(x), "-", ifelse(x, "yes", "NO"))
+
+figure <- function(x) ifelse(is.na(x), "-", ifelse(x == 0, "0", sprintf("%.1e", x)))
+
+markdown_table <- function(title, columns) {
+  columns <- lapply(columns, function(x) if (is.numeric(x)) figure(x) else x)
+  row <- function(x) paste0("| ", paste(x, collapse = " | "), " |")
+  c(
+    paste("##", title), "", row(names(columns)), row(c("---", rep("---:", length(columns) - 1))),
+    do.call(mapply, c(list(function(...) row(c(...))), unname(columns), USE.NAMES = FALSE)), ""
+  )
+}
+
+loglik_table <- function(w) {
+  markdown_table("Log-likelihood: largest error / max(1, |value|)", list(
+    "case" = w$case, "cond(C)" = w$cond_C, "covmash" = w$loglik_covmash, "bound" = w$loglik_bound,
+    "holds" = yes(w$loglik_covmash <= w$loglik_bound), "mashr" = w$loglik_mashr,
+    "never further than mashr" = yes(not_further(w$loglik_covmash, w$loglik_mashr)),
+    "one rounding of the data" = w$loglik_input, "of U" = w$loglik_input_U
+  ))
+}
+
+mean_table <- function(w) {
+  markdown_table("Posterior mean of single components: largest error in posterior standard deviations", list(
+    "case" = w$case, "covmash" = w$mean_covmash, "where the input determines it" = w$mean_determined,
+    "1e-8 holds" = verdict(w$mean_covmash, w$mean_determined), "mashr" = w$mean_mashr,
+    "never further than mashr" = yes(not_further(w$mean_covmash, w$mean_mashr)),
+    "one rounding of the data" = w$mean_input, "of U" = w$mean_input_U
+  ))
+}
+
+sd_table <- function(w) {
+  markdown_table("Posterior standard deviation (relative) and negative probability (absolute): largest error", list(
+    "case" = w$case, "sd, covmash" = w$sd_covmash, "1e-8 holds" = verdict(w$sd_covmash, w$sd_determined),
+    "sd, mashr" = w$sd_mashr, "never further than mashr" = yes(not_further(w$sd_covmash, w$sd_mashr)),
+    "one rounding of the data" = w$sd_input, "negative, covmash" = w$negative_covmash,
+    "negative, mashr" = w$negative_mashr, "one rounding of the input" = w$negative_input
+  ))
+}
+
+rank_table <- function(w) {
+  markdown_table("By prior covariance, all cases", list(
+    "U" = w$U, "log-likelihood, covmash" = w$loglik_covmash, "as a share of the bound" = sprintf("%.2f", w$loglik_share),
+    "log-likelihood, mashr" = w$loglik_mashr, "mean, covmash" = w$mean_covmash,
+    "mean where the input determines it" = w$mean_determined, "mean, mashr" = w$mean_mashr, "sd, covmash" = w$sd_covmash,
+    "sd, mashr" = w$sd_mashr
+  ))
+}
+
+simd_table <- function(w) {
+  markdown_table("By instruction set, all cases", list(
+    "instruction set" = w$instruction_set, "log-likelihood" = w$loglik_covmash,
+    "as a share of the bound" = sprintf("%.2f", w$loglik_share), "mean" = w$mean_covmash,
+    "mean where the input determines it" = w$mean_determined, "sd" = w$sd_covmash
+  ))
+}
+
+markdown <- function(results, opts) {
+  info <- covmash::covmash_info()
+  mashr <- if (requireNamespace("mashr", quietly = TRUE)) paste("mashr", getNamespaceVersion("mashr")) else "no mashr"
+  w <- worst(results, "case")
+  c(
+    "# Accuracy against 113-bit arithmetic", "",
+    if (opts$smoke) c("**Smoke run: 5 conditions only.**", ""),
+    sprintf(
+      "covmash %s, instruction sets %s; %s; %s; %s.", info$version,
+      paste(unique(results$instruction_set), collapse = ", "), mashr, info$r, format(Sys.Date())
+    ),
+    sprintf(
+      "%d effects a case, %d prior covariances at %d scales, the worst of all and of the instruction sets.",
+      n_effects, length(unique(results$U)), length(scale_sd)
+    ),
+    sprintf(
+      "The truth is good to %.0e (log-likelihood), %.0e (mean), %.0e (sd): two ways to compute it differ by that.",
+      max(w$truth_doubt_loglik), max(w$truth_doubt_mean), max(w$truth_doubt_sd)
+    ), "",
+    loglik_table(w), mean_table(w), sd_table(w), rank_table(worst(results, "U")),
+    simd_table(worst(results, "instruction_set"))
+  )
+}
+
+write_results <- function(results, opts) {
+  dir.create(opts$out, recursive = TRUE, showWarnings = FALSE)
+  file <- file.path(opts$out, "accuracy")
+  shown <- results
+  shown[] <- lapply(shown, function(x) if (is.double(x)) signif(x, 4) else x)
+  utils::write.csv(shown, paste0(file, ".csv"), row.names = FALSE)
+  writeLines(markdown(results, opts), paste0(file, ".md"))
+}
+
+# ---- run --------------------------------------------------------------------
+
+read_options <- function(args) {
+  opts <- list(cases = "", out = "", seed_offset = "0", smoke = FALSE)
+  for (arg in args) {
+    name <- gsub("-", "_", sub("^--([^=]*).*", "\\1", arg))
+    if (!startsWith(arg, "--") || !name %in% names(opts)) {
+      stop("There is no option '", arg, "'; the head of ", script, " lists all.", call. = FALSE)
+    }
+    opts[[name]] <- if (name == "smoke") TRUE else sub("^[^=]*=", "", arg)
+  }
+  opts$seed_offset <- suppressWarnings(as.integer(opts$seed_offset))
+  if (is.na(opts$seed_offset)) {
+    stop("--seed-offset takes a whole number.", call. = FALSE)
+  }
+  if (!nzchar(opts$out)) {
+    opts$out <- if (opts$smoke) file.path(top, "_build", "bench") else file.path(top, "bench", "results")
+  }
+  opts
+}
+
+say <- function(...) message(format(Sys.time(), "%H:%M:%S "), ...)
+
+main <- function() {
+  opts <- read_options(commandArgs(trailingOnly = TRUE))
+  if (!requireNamespace("covmash", quietly = TRUE)) {
+    stop("covmash is not installed; run `make install` first.", call. = FALSE)
+  }
+  if (!suppressMessages(requireNamespace("mashr", quietly = TRUE))) {
+    say("mashr is not installed: its columns stay empty.")
+  }
+  RNGkind("Mersenne-Twister", "Inversion", "Rejection")
+  program <- compile_truth()
+  todo <- cases(opts$smoke)
+  todo$seed <- 1000 + seq_len(nrow(todo)) + opts$seed_offset
+  todo <- todo[grepl(opts$cases, todo$case), ]
+  if (nrow(todo) == 0) {
+    stop("No case matches '", opts$cases, "'.", call. = FALSE)
+  }
+  results <- do.call(rbind, lapply(seq_len(nrow(todo)), function(i) {
+    say(todo$case[i])
+    run_case(todo[i, ], program, todo$seed[i])
+  }))
+  write_results(results, opts)
+  cat(markdown(results, opts), sep = "\n")
+  say("Written to ", file.path(opts$out, "accuracy.csv"), " and .md.")
+}
+
+invisible(main())

@@ -6,7 +6,8 @@
 // read is taken as exact. For every effect, factor F and variance w:
 //
 //   log-likelihood   log N(bhat_j; 0, V_j + w U), by a dense Cholesky factorization of V_j + w U
-//   mean, sd         w F K^-1 F' V^-1 bhat and the root of the diagonal of w F K^-1 F', K = I + w F' V^-1 F: the form in
+//   mean, sd         w F K^-1 F' V^-1 bhat and the root of the diagonal of w F K^-1 F', K = I + w F' V^-1 F: the form
+//   in
 //                    which nothing cancels
 //   negative         Phi(-mean / sd), or 0 where F has a zero row
 //
@@ -15,8 +16,9 @@
 // Cost for an effect, F and w: a few R^3 multiplications of about 40 ns.
 //
 // Files, in the machine's byte order: four 32-bit whole numbers J, R, K, L, then doubles, matrices column by column.
-//   INPUT    bhat (J x R, NaN: missing), shat (J x R), C (R x R), K factors (R x R, zero columns at the end), L variances
-//   OUTPUT   log-likelihood (J x K x L), mean, sd, negative (each J x R x K x L), first all of them rounded to double,
+//   INPUT    bhat (J x R, NaN: missing), shat (J x R), C (R x R), K factors (R x R, zero columns at the end), L
+//   variances OUTPUT   log-likelihood (J x K x L), mean, sd, negative (each J x R x K x L), first all of them rounded
+//   to double,
 //            then what the rounding left; at last the three differences of the check
 
 #include <quadmath.h>
@@ -242,8 +244,7 @@ Answer by_factor(const Effect& e, const Matrix& F, const Matrix& whitened, quad 
   const Vector Gz = cross(whitened, e.z), y = solve_lower(N, Gz);
   const Matrix X = solve_lower(N, transpose(F));
   Answer out;
-  out.loglik =
-      log_density(m, log_determinant(e.chol) + log_determinant(N), sum_squares(e.z) - w * sum_squares(y));
+  out.loglik = log_density(m, log_determinant(e.chol) + log_determinant(N), sum_squares(e.z) - w * sum_squares(y));
   out.mean = cross(X, y);
   out.variance.assign(R, 0);
   for (int r = 0; r < R; ++r) {
