@@ -395,10 +395,18 @@ sd_table <- function(w) {
   ))
 }
 
-rank_table <- function(w) {
+# Here also in how many of the cases mashr is the nearer one under that very U.
+rank_table <- function(results) {
+  w <- worst(results, "U")
+  results$one <- paste(results$case, results$U)
+  each <- worst(results, "one")
+  each$U <- results$U[match(each$one, results$one)]
+  nearer <- !not_further(each$loglik_covmash, each$loglik_mashr)
+  count <- function(x) as.integer(tapply(x, factor(each$U, w$U), sum, na.rm = TRUE))
   markdown_table("By prior covariance, all cases", list(
     "U" = w$U, "log-likelihood, covmash" = w$loglik_covmash, "as a share of the bound" = sprintf("%.2f", w$loglik_share),
-    "log-likelihood, mashr" = w$loglik_mashr, "mean, covmash" = w$mean_covmash,
+    "log-likelihood, mashr" = w$loglik_mashr,
+    "mashr nearer" = sprintf("%d of %d cases", count(nearer), count(!is.na(nearer))), "mean, covmash" = w$mean_covmash,
     "mean where the input determines it" = w$mean_determined, "mean, mashr" = w$mean_mashr, "sd, covmash" = w$sd_covmash,
     "sd, mashr" = w$sd_mashr
   ))
@@ -431,7 +439,7 @@ markdown <- function(results, opts) {
       "The truth is good to %.0e (log-likelihood), %.0e (mean), %.0e (sd): two ways to compute it differ by that.",
       max(w$truth_doubt_loglik), max(w$truth_doubt_mean), max(w$truth_doubt_sd)
     ), "",
-    loglik_table(w), mean_table(w), sd_table(w), rank_table(worst(results, "U")),
+    loglik_table(w), mean_table(w), sd_table(w), rank_table(results),
     simd_table(worst(results, "instruction_set"))
   )
 }

@@ -6,20 +6,26 @@
 // read is taken as exact. For every effect, factor F and variance w:
 //
 //   log-likelihood   log N(bhat_j; 0, V_j + w U), by a dense Cholesky factorization of V_j + w U
-//   mean, sd         w F K^-1 F' V^-1 bhat and the root of the diagonal of w F K^-1 F', K = I + w F' V^-1 F: the form
-//   in
-//                    which nothing cancels
+//   mean             w F K^-1 F' V^-1 bhat, K = I + w F' V^-1 F
+//   sd               root of the diagonal of w F K^-1 F'; nothing cancels in this form
 //   negative         Phi(-mean / sd), or 0 where F has a zero row
 //
 // With "check" each of them is computed by the other form as well, w U A^-1 bhat, w U - w U A^-1 w U with A = V + w U
 // and log|V| + log|K|, and the largest difference of the two forms is written too: what the truth can be trusted to.
 // Cost for an effect, F and w: a few R^3 multiplications of about 40 ns.
 //
-// Files, in the machine's byte order: four 32-bit whole numbers J, R, K, L, then doubles, matrices column by column.
-//   INPUT    bhat (J x R, NaN: missing), shat (J x R), C (R x R), K factors (R x R, zero columns at the end), L
-//   variances OUTPUT   log-likelihood (J x K x L), mean, sd, negative (each J x R x K x L), first all of them rounded
-//   to double,
-//            then what the rounding left; at last the three differences of the check
+// Files, in the machine's byte order, matrices column by column. INPUT starts with four 32-bit whole numbers, J, R, K
+// and L; then come doubles:
+//   bhat             J x R, NaN: missing
+//   shat             J x R
+//   C                R x R
+//   factors F        R x R x K, zero columns at the end
+//   variances w      L
+// OUTPUT has doubles only: first all numbers rounded to double, then all that the rounding left, then the three
+// differences of the check, of log-likelihood (relative to max(1, |value|)), mean (in sd) and sd (relative):
+//   log-likelihood   J x K x L
+//   mean             J x R x K x L
+//   sd, negative     the same
 
 #include <quadmath.h>
 
