@@ -91,7 +91,8 @@ factors <- function(R) {
   gap[c(1, R), ] <- 0
   lapply(
     list(
-      "rank 0" = matrix(0, R, 1), "singleton" = cbind(singleton), "rank 1" = whole(1), "equal effects" = matrix(1, R, 1),
+      "rank 0" = matrix(0, R, 1), "singleton" = cbind(singleton), "rank 1" = whole(1),
+      "equal effects" = matrix(1, R, 1),
       "rank 2" = whole(2), "rank 2, zero rows" = gap, "identity" = diag(R), "full" = whole(R)
     ),
     function(F) unname(cbind(F, matrix(0, R, R - ncol(F))))
@@ -339,12 +340,13 @@ run_case <- function(case, program, seed) {
 
 # ---- tables -----------------------------------------------------------------
 
-# Reading `by` and the largest of every figure; the bound is the same in all rows of a case.
+# The largest of every figure for each value of `by`.
 worst <- function(results, by) {
   figures <- results[vapply(results, is.numeric, NA)]
   figures$loglik_share <- results$loglik_covmash / results$loglik_bound
   groups <- factor(results[[by]], unique(results[[by]]))
-  out <- lapply(figures, function(x) unname(tapply(x, groups, function(y) if (all(is.na(y))) NA else max(y, na.rm = TRUE))))
+  top_of <- function(y) if (all(is.na(y))) NA else max(y, na.rm = TRUE)
+  out <- lapply(figures, function(x) unname(tapply(x, groups, top_of)))
   data.frame(setNames(list(levels(groups)), by), out, check.names = FALSE)
 }
 
@@ -404,11 +406,12 @@ rank_table <- function(results) {
   nearer <- !not_further(each$loglik_covmash, each$loglik_mashr)
   count <- function(x) as.integer(tapply(x, factor(each$U, w$U), sum, na.rm = TRUE))
   markdown_table("By prior covariance, all cases", list(
-    "U" = w$U, "log-likelihood, covmash" = w$loglik_covmash, "as a share of the bound" = sprintf("%.2f", w$loglik_share),
+    "U" = w$U, "log-likelihood, covmash" = w$loglik_covmash,
+    "as a share of the bound" = sprintf("%.2f", w$loglik_share),
     "log-likelihood, mashr" = w$loglik_mashr,
     "mashr nearer" = sprintf("%d of %d cases", count(nearer), count(!is.na(nearer))), "mean, covmash" = w$mean_covmash,
-    "mean where the input determines it" = w$mean_determined, "mean, mashr" = w$mean_mashr, "sd, covmash" = w$sd_covmash,
-    "sd, mashr" = w$sd_mashr
+    "mean where the input determines it" = w$mean_determined, "mean, mashr" = w$mean_mashr,
+    "sd, covmash" = w$sd_covmash, "sd, mashr" = w$sd_mashr
   ))
 }
 
