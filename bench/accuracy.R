@@ -300,7 +300,7 @@ sensitivity <- function(program, problem, exact, draws) {
 largest <- function(x, k, K, where = TRUE) {
   component <- slice.index(x, length(dim(x)))
   x <- x[(component - 1) %% K + 1 == k & where]
-  if (!length(x)) 0 else if (all(is.na(x))) NA else max(x)
+  if (!length(x)) 0 else if (all(is.na(x))) NA_real_ else max(x)
 }
 
 # ---- one case ---------------------------------------------------------------
@@ -345,7 +345,7 @@ worst <- function(results, by) {
   figures <- results[vapply(results, is.numeric, NA)]
   figures$loglik_share <- results$loglik_covmash / results$loglik_bound
   groups <- factor(results[[by]], unique(results[[by]]))
-  top_of <- function(y) if (all(is.na(y))) NA else max(y, na.rm = TRUE)
+  top_of <- function(y) if (all(is.na(y))) NA_real_ else max(y, na.rm = TRUE)
   out <- lapply(figures, function(x) unname(tapply(x, groups, top_of)))
   data.frame(setNames(list(levels(groups)), by), out, check.names = FALSE)
 }

@@ -10,7 +10,10 @@ using namespace covmash;
 
 namespace {
 
-// Unit variances, all correlations 1 - apart; exact in double for a power of two.
+// About x, so that 1 - apart is exact.
+double apart_by(double x) { return 1.0 - (1.0 - x); }
+
+// Unit variances, all correlations 1 - apart.
 arma::mat equicorrelated(arma::uword n, double apart) {
   arma::mat C(n, n);
   C.fill(1.0 - apart);
@@ -30,7 +33,7 @@ double equicorrelated_loglik(const arma::vec& b, double apart, double w) {
 
 TEST(Cholesky, AccurateToTheLastBitsWhateverTheCondition) {
   const arma::uword n = 6;
-  for (double apart : {std::ldexp(1.0, -10), std::ldexp(1.0, -30), std::ldexp(1.0, -45)}) {
+  for (double apart : {apart_by(1e-3), apart_by(1e-9), apart_by(3e-14)}) {
     std::vector<double> L;
     ASSERT_TRUE(accurate_cholesky(equicorrelated(n, apart), L));
     const double rho = 1.0 - apart, near = 4.0 * std::numeric_limits<double>::epsilon();
@@ -42,6 +45,28 @@ TEST(Cholesky, AccurateToTheLastBitsWhateverTheCondition) {
         const double expected = k == 0 ? (i == 0 ? 1.0 : rho) : i == k ? pivot : apart * f / pivot;
         EXPECT_LT(std::fabs(L[at++] / expected - 1.0), near) << apart << " " << i << " " << k;
       }
+  }
+}
+
+// C = [3 1; 1 d], d just above 1/3, has determinant 3 d - 1, one rounding of an fma. The plain factorization squares
+// the rounded 1 / sqrt(3).
+TEST(Cholesky, IsNotThePlainFactorization) {
+  const double d = 1.0 / 3.0 + 1e-11, determinant = std::fma(3.0, d, -1.0),
+               eps = std::numeric_limits<double>::epsilon();
+  const arma::mat C = {{3.0, 1.0}, {1.0, d}};
+  std::vector<double> L;
+  ASSERT_TRUE(accurate_cholesky(C, L));
+  EXPECT_LT(std::fabs(L[2] / std::sqrt(determinant / 3.0) - 1.0), 4.0 * eps);
+  for (double other : {1.0, 2.0}) {  // shared noise, noise of its own
+    const arma::rowvec shat = {1.0, other}, bhat = {0x1p-18, 0.0};
+    const NoiseModel noise({bhat.memptr(), shat.memptr(), 1, 2}, C);
+    MixturePrior prior;
+    double loglik = 0.0;
+    SerialExecutor executor;
+    loglik_matrix(noise, prior, 1024, executor, &loglik);
+    const double expected = -std::log(2.0 * arma::datum::pi) - std::log(other) -
+                            0.5 * (std::log(determinant) + d * bhat[0] * bhat[0] / determinant);
+    EXPECT_LT(reference::relative_error(loglik, expected), 20.0 * eps * std::sqrt(4.0 / 1e-11)) << other;
   }
 }
 
@@ -63,7 +88,7 @@ TEST(Cholesky, KnowsWhenThePlainOneWillDo) {
 
 // Shared noise, noise of its own (uneven Shat, powers of two), and a missing condition: the same closed form.
 TEST(Cholesky, LikelihoodsUnderANearlySingularVAreThoseOfTheClosedForm) {
-  const double apart = std::ldexp(1.0, -35), w = 4.0;
+  const double apart = apart_by(3.3e-11), w = 4.0;
   const arma::mat C = equicorrelated(6, apart);
   const arma::vec b = 3.0 + arma::vec{1, -2, 0, 3, -1, 1} * std::ldexp(1.0, -17);
   const double bound = 20.0 * std::numeric_limits<double>::epsilon() * std::sqrt(6.0 / apart);
