@@ -75,10 +75,13 @@ mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
       flat_posterior(scaled$Bhat[, r], scaled$Shat[, r])
     })
   } else {
-    fits <- lapply(seq_len(ncol(data$Bhat)), function(r) {
+    # Without names: each column would get its own copy of them.
+    Bhat <- unname(scaled$Bhat)
+    Shat <- unname(scaled$Shat)
+    fits <- lapply(seq_len(ncol(Bhat)), function(r) {
       ash_one_condition(
-        scaled$Bhat[, r, drop = FALSE], scaled$Shat[, r, drop = FALSE],
-        settings, n_threads, condition_labels(data$Bhat)[r]
+        Bhat[, r, drop = FALSE], Shat[, r, drop = FALSE],
+        settings, n_threads, condition_labels(data$Bhat)[r], rownames(data$Bhat)
       )
     })
   }
@@ -173,7 +176,8 @@ flat_posterior <- function(bhat, shat) {
 }
 
 # ash with normal components: the one-condition case of the core, with U = 1.
-ash_one_condition <- function(Bhat, Shat, settings, n_threads, label) {
+ash_one_condition <- function(Bhat, Shat, settings, n_threads, label,
+                              row_labels) {
   if (all(is.na(Bhat))) {
     warn_covmash(
       paste0(
@@ -207,18 +211,20 @@ ash_one_condition <- function(Bhat, Shat, settings, n_threads, label) {
   prior <- set_prior(
     n_components(model), prior, settings$nullweight, model$usepointmass
   )
-  fit <- fit_weights(data, model, prior, "newton", list(), n_threads)
+  fit <- fit_weights(
+    data, model, prior, "newton", list(), n_threads, row_labels
+  )
   warn_not_converged(fit, paste0("The prior of condition '", label, "'"))
   posterior <- run_core(
     cpp_posterior(
       Bhat, Shat, data$V, model$Ulist, model$grid, model$usepointmass, fit$pi,
       settings$pi_thresh, 2L, FALSE, n_threads, resolve_block_rows()
     ),
-    rownames(Bhat), component_names(model)
+    row_labels, component_names(model)
   )
   parts <- c("PosteriorMean", "PosteriorSD", "lfsr", "lfdr", "NegativeProb")
   c(
-    lapply(posterior[parts], as.vector),
+    posterior[parts],
     list(
       loglik = sum(posterior$vloglik),
       convergence = list(
@@ -232,10 +238,10 @@ ash_one_condition <- function(Bhat, Shat, settings, n_threads, label) {
 # Bind the conditions and go back to the scale of the effects.
 new_mash_1by1 <- function(fits, data, scale, prior) {
   bind <- function(part) {
-    matrix(
-      unlist(lapply(fits, `[[`, part), use.names = FALSE),
-      nrow(data$Bhat), ncol(data$Bhat), dimnames = dimnames(data$Bhat)
-    )
+    values <- unlist(lapply(fits, `[[`, part), use.names = FALSE)
+    dim(values) <- dim(data$Bhat)
+    dimnames(values) <- dimnames(data$Bhat)
+    values
   }
   parts <- c("PosteriorMean", "PosteriorSD", "lfsr", "lfdr", "NegativeProb")
   result <- stats::setNames(lapply(parts, bind), parts)

@@ -86,7 +86,8 @@ newton_control <- function(control) {
 
 # Fit the weights. `model` has Ulist, grid and usepointmass. Returns the list of
 # cpp_fit(), whichever solver ran.
-fit_weights <- function(data, model, prior, optmethod, control, n_threads) {
+fit_weights <- function(data, model, prior, optmethod, control, n_threads,
+                        row_labels = rownames(data$Bhat)) {
   if (optmethod == "newton") {
     control <- newton_control(control)
     return(run_core(
@@ -94,7 +95,7 @@ fit_weights <- function(data, model, prior, optmethod, control, n_threads) {
         data$Bhat, data$Shat, data$V, model$Ulist, model$grid,
         model$usepointmass, prior, control, n_threads, resolve_memory()
       ),
-      rownames(data$Bhat), component_names(model)
+      row_labels, component_names(model)
     ))
   }
   fit_weights_mixsqp(data, model, prior, optmethod, control, n_threads)

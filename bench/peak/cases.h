@@ -270,10 +270,10 @@ class Cases {
     add("scaled_support_wide", s.name, 64.0 * d(n), 64.0 * 12.0 * d(n),
         [=, &k] { k.scaled_support_wide(L, n, columns, ratio, depth, Y_wide); });
     add(
-        "accumulate_hessian", s.name, d(depth) * d(n * (n + 1)), 4.0 * d(depth * n),
-        [=, &k] { k.accumulate_hessian(depth, n, Y, H); }, 0.0, true);
-    add("accumulate_hessian_wide", s.name, d(depth) * d(n * (n + 1)), 8.0 * d(depth * n),
-        [=, &k] { k.accumulate_hessian_wide(depth, n, Y_wide, H); });
+        "gram_float", s.name, d(depth) * d(n * (n + 1)), 4.0 * d(depth * n),
+        [=, &k] { k.gram_float(depth, n, Y, H); }, 0.0, true);
+    add("gram_wide", s.name, d(depth) * d(n * (n + 1)), 8.0 * d(depth * n),
+        [=, &k] { k.gram_wide(depth, n, Y_wide, H); });
   }
 
   void deconvolution(const Size& s) {

@@ -49,3 +49,15 @@ TEST(Jacobi, KeepsSmallSingularValues) {
   const JacobiSvd s = jacobi_svd(G);
   EXPECT_NEAR(s.sigma[2] / 1e-9, 1.0, 1e-14);
 }
+
+TEST(Jacobi, VectorsAreOrthogonalToTheLastBits) {
+  std::mt19937 g(5);
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    // Rows of very different size, as Shat from 1e-3 to 1e3 makes them.
+    arma::mat G = reference::draw(g, 20, 20);
+    G.each_col() %= arma::exp10(arma::linspace(-3.0, 3.0, 20));
+    const JacobiSvd s = jacobi_svd(G);
+    ASSERT_EQ(s.rank, 20u);
+    EXPECT_LT(arma::abs(s.Q.t() * s.Q - arma::eye(20, 20)).max(), 4.0 * arma::datum::eps);
+  }
+}

@@ -125,8 +125,8 @@ TEST_P(EveryTable, HessianTilesMatchPlainLoops) {
     for (std::size_t i = 0; i < Y.size(); ++i) Y[i] = static_cast<float>(std::sin(1.0 + i));
     const std::vector<double> wide(Y.begin(), Y.end());
     std::vector<double> H(n * n, 1.0), H_wide(n * n, 1.0);
-    GetParam()->accumulate_hessian(depth, n, Y.data(), H.data());
-    GetParam()->accumulate_hessian_wide(depth, n, wide.data(), H_wide.data());
+    GetParam()->gram_float(depth, n, Y.data(), H.data());
+    GetParam()->gram_wide(depth, n, wide.data(), H_wide.data());
     for (std::size_t i = 0; i < n; ++i)
       for (std::size_t j = i; j < n; ++j) {
         double sum = 1.0;

@@ -84,22 +84,12 @@ class CommonExpectation {
  public:
   // Y: R x n, one effect a column.
   CommonExpectation(const arma::mat& Y, Executor& executor)
-      : kernels_(simd::kernels()),
-        executor_(executor),
-        n_(Y.n_cols),
-        R_(Y.n_rows),
-        width_((R_ + 31) / 32 * 32),
-        chunks_(n_) {
+      : kernels_(simd::kernels()), executor_(executor), n_(Y.n_cols), R_(Y.n_rows), chunks_(n_) {
     columns_.require_size(chunks_.blocks * R_ * simd::lanes);
-    rows_.require_size(chunks_.blocks * simd::lanes * width_);
-    std::fill(rows_.data(), rows_.data() + chunks_.blocks * simd::lanes * width_, 0.0);
     for (std::size_t b = 0; b < chunks_.blocks; ++b)
       for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
         const double* y = Y.colptr(std::min(b * simd::lanes + lane, n_ - 1));
-        for (std::size_t r = 0; r < R_; ++r) {
-          columns_[(b * R_ + r) * simd::lanes + lane] = y[r];
-          rows_[(b * simd::lanes + lane) * width_ + r] = y[r];
-        }
+        for (std::size_t r = 0; r < R_; ++r) columns_[(b * R_ + r) * simd::lanes + lane] = y[r];
       }
   }
 
@@ -125,39 +115,57 @@ class CommonExpectation {
     executor_.run(chunks_.count, 3.0 * static_cast<double>(n_ * K * R_ * R_), [&](std::size_t chunk, std::size_t) {
       Partial& sum = partial[chunk];
       sum.mass.assign(K, 0.0);
-      sum.moments.assign(K * width_ * width_, 0.0);
-      Buffer<double> z(R_ * simd::lanes), loglik(K * simd::lanes), gamma(K * simd::lanes);
+      sum.moments.assign(K * R_ * R_, 0.0);
+      constexpr std::size_t panel = 16;  // blocks summed at a time
+      Buffer<double> z(R_ * simd::lanes), loglik(K * simd::lanes), gamma(panel * K * simd::lanes),
+          scaled(panel * R_ * simd::lanes);
       const std::size_t end = std::min(chunks_.blocks, (chunk + 1) * chunks_.per_chunk);
-      for (std::size_t b = chunk * chunks_.per_chunk; b < end; ++b) {
-        for (std::size_t k = 0; k < K; ++k) {
-          double* quad = loglik.data() + k * simd::lanes;
-          std::copy(columns_.data() + b * R_ * simd::lanes, columns_.data() + (b + 1) * R_ * simd::lanes, z.data());
-          kernels_.solve_lower(R_, factors[k].data(), z.data());
-          std::fill(quad, quad + simd::lanes, 0.0);
-          kernels_.add_squares(R_, z.data(), quad);
-          for (std::size_t lane = 0; lane < simd::lanes; ++lane) quad[lane] *= -0.5;
+      for (std::size_t from = chunk * chunks_.per_chunk; from < end; from += panel) {
+        const std::size_t n_blocks = std::min(panel, end - from);
+        for (std::size_t i = 0; i < n_blocks; ++i) {
+          const std::size_t b = from + i;
+          for (std::size_t k = 0; k < K; ++k) {
+            double* quad = loglik.data() + k * simd::lanes;
+            std::copy(columns_.data() + b * R_ * simd::lanes, columns_.data() + (b + 1) * R_ * simd::lanes, z.data());
+            kernels_.solve_lower(R_, factors[k].data(), z.data());
+            std::fill(quad, quad + simd::lanes, 0.0);
+            kernels_.add_squares(R_, z.data(), quad);
+            for (std::size_t lane = 0; lane < simd::lanes; ++lane) quad[lane] *= -0.5;
+          }
+          const std::size_t count = std::min(simd::lanes, n_ - b * simd::lanes);
+          double* g = gamma.data() + i * K * simd::lanes;
+          sum.loglik += responsibilities(kernels_, K, count, loglik.data(), offset.data(), g);
+          for (std::size_t k = 0; k < K; ++k)
+            for (std::size_t lane = 0; lane < count; ++lane) sum.mass[k] += g[k * simd::lanes + lane];
+          executor_.checkpoint();
         }
-        const std::size_t count = std::min(simd::lanes, n_ - b * simd::lanes);
-        sum.loglik += responsibilities(kernels_, K, count, loglik.data(), offset.data(), gamma.data());
+        // sum gamma y y' = Y'Y with rows y sqrt(gamma)
+        const std::size_t depth = n_blocks * simd::lanes;
         for (std::size_t k = 0; k < K; ++k) {
-          const double* g = gamma.data() + k * simd::lanes;
-          for (std::size_t lane = 0; lane < count; ++lane) sum.mass[k] += g[lane];
-          kernels_.weighted_outer(simd::lanes, width_, rows_.data() + b * simd::lanes * width_, g,
-                                  sum.moments.data() + k * width_ * width_);
+          for (std::size_t i = 0; i < n_blocks; ++i) {
+            double root[simd::lanes];
+            const double* g = gamma.data() + (i * K + k) * simd::lanes;
+            for (std::size_t lane = 0; lane < simd::lanes; ++lane) root[lane] = std::sqrt(g[lane]);
+            const double* y = columns_.data() + (from + i) * R_ * simd::lanes;
+            for (std::size_t r = 0; r < R_; ++r)
+              for (std::size_t lane = 0; lane < simd::lanes; ++lane)
+                scaled[r * depth + i * simd::lanes + lane] = root[lane] * y[r * simd::lanes + lane];
+          }
+          kernels_.gram_wide(depth, R_, scaled.data(), sum.moments.data() + k * R_ * R_);
         }
       }
     });
     Expectation out;
     out.mass.assign(K, 0.0);
-    std::vector<double> moments(K * width_ * width_, 0.0);
+    std::vector<double> moments(K * R_ * R_, 0.0);
     for (const Partial& p : partial) {
       out.loglik += p.loglik;
       for (std::size_t k = 0; k < K; ++k) out.mass[k] += p.mass[k];
       for (std::size_t i = 0; i < moments.size(); ++i) moments[i] += p.moments[i];
     }
     for (std::size_t k = 0; k < K; ++k) {
-      const arma::mat full(moments.data() + k * width_ * width_, width_, width_, false, true);
-      out.moments.push_back(arma::symmatl(full.submat(0, 0, R_ - 1, R_ - 1)));
+      const arma::mat triangle(moments.data() + k * R_ * R_, R_, R_);  // row-major upper: the lower one here
+      out.moments.push_back(arma::symmatl(triangle));
     }
     return out;
   }
@@ -165,9 +173,9 @@ class CommonExpectation {
  private:
   const simd::KernelTable& kernels_;
   Executor& executor_;
-  std::size_t n_, R_, width_;
+  std::size_t n_, R_;
   Chunks chunks_;
-  Buffer<double> columns_, rows_;  // [block][condition][lane]; [effect][condition]
+  Buffer<double> columns_;  // [block][condition][lane]
 };
 
 // E-step when the noise differs by effect or conditions are missing: moments are sum gamma (x x' - A^-1).

@@ -78,6 +78,9 @@ inline JacobiSvd jacobi_svd(arma::mat G) {
     if (i >= m || norms[order[i]] * norms[order[i]] <= negligible) continue;
     out.sigma[i] = norms[order[i]];
     out.Q.col(i) = G.col(order[i]) / out.sigma[i];
+    // Orthogonal to the tolerance is not enough where one coordinate of an effect is 1e7 times another: what is left is
+    // taken from the column of the smaller singular value, as a further rotation would.
+    for (arma::uword j = 0; j < out.rank; ++j) out.Q.col(i) -= arma::dot(out.Q.col(j), out.Q.col(i)) * out.Q.col(j);
     ++out.rank;
   }
   return out;

@@ -163,8 +163,8 @@ class LikelihoodEngine {
     });
     complete_chol_.resize(R * (R + 1) / 2);
     const std::vector<unsigned char> all(R, 1);
-    if (!noise.row_specific().empty() &&
-        !embedded_cholesky(noise.correlation(), all.data(), complete_chol_.data(), &complete_log_det_))
+    if (!noise.row_specific().empty() && !embedded_cholesky(noise.correlation(), all.data(), complete_chol_.data(),
+                                                            &complete_log_det_, noise.ill_conditioned()))
       throw input_error("V is not positive definite");
   }
 
@@ -282,7 +282,7 @@ class LikelihoodEngine {
         const double* factor = complete_chol_.data();
         log_det = complete_log_det_;
         if (n_observed < R) {
-          if (!embedded_cholesky(noise_.correlation(), observed.data(), own.data(), &log_det))
+          if (!embedded_cholesky(noise_.correlation(), observed.data(), own.data(), &log_det, noise_.ill_conditioned()))
             throw input_error("V is not positive definite on the observed conditions of effect " +
                               std::to_string(j + 1));
           factor = own.data();

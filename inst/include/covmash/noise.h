@@ -17,6 +17,7 @@
 #include <numeric>
 #include <vector>
 
+#include "cholesky.h"
 #include "error.h"
 
 namespace covmash {
@@ -53,10 +54,28 @@ struct Block {
 };
 
 // Cholesky factor of C with unobserved conditions replaced by the identity, packed by rows, inverse diagonal: the row-
-// specific kernels skip missing conditions by multiplying with zero.
-inline bool embedded_cholesky(const arma::mat& C, const unsigned char* observed, double* packed, double* log_det) {
+// specific kernels skip missing conditions by multiplying with zero. `accurate` for an ill-conditioned C.
+inline bool embedded_cholesky(const arma::mat& C, const unsigned char* observed, double* packed, double* log_det,
+                              bool accurate = false) {
   const std::size_t R = C.n_rows;
   *log_det = 0.0;
+  if (accurate) {
+    arma::mat embedded = C;
+    for (std::size_t r = 0; r < R; ++r) {
+      if (observed[r]) continue;
+      embedded.row(r).zeros();
+      embedded.col(r).zeros();
+      embedded(r, r) = 1.0;
+    }
+    std::vector<double> factor;
+    if (!accurate_cholesky(embedded, factor)) return false;
+    std::copy(factor.begin(), factor.end(), packed);
+    for (std::size_t r = 0, diagonal = 0; r < R; ++r, diagonal += r + 1) {
+      *log_det += std::log(packed[diagonal]);
+      packed[diagonal] = 1.0 / packed[diagonal];
+    }
+    return true;
+  }
   double* row = packed;
   for (std::size_t r = 0; r < R; ++r) {
     const double* other = packed;
@@ -83,6 +102,7 @@ class NoiseModel {
     require(C.n_rows == effects.n_conditions && C.n_cols == effects.n_conditions,
             "V must have one row and one column for each condition");
     identity_ = C.is_diagmat() && arma::all(C.diag() == 1.0);
+    ill_conditioned_ = !C.is_diagmat() && covmash::ill_conditioned(C);
     group();
     cut();
   }
@@ -90,6 +110,7 @@ class NoiseModel {
   const Effects& effects() const { return effects_; }
   const arma::mat& correlation() const { return C_; }
   bool identity() const { return identity_; }
+  bool ill_conditioned() const { return ill_conditioned_; }
   const std::vector<SharedNoise>& shared() const { return shared_; }
   const std::vector<std::size_t>& row_specific() const { return row_specific_; }
   const std::vector<std::size_t>& all_missing() const { return all_missing_; }
@@ -224,9 +245,20 @@ class NoiseModel {
     for (std::size_t r = 0; r < g.observed.size(); ++r) index[r] = g.observed[r];
     const arma::mat C = C_.submat(index, index);
     g.identity = C.is_diagmat() && arma::all(C.diag() == 1.0);
-    if (!arma::chol(g.chol, C, "lower")) throw input_error("V is not positive definite");
+    if (!factorise(C, g.chol)) throw input_error("V is not positive definite");
     for (std::size_t r = 0; r < g.observed.size(); ++r) g.log_det += std::log(g.direction[r]) + std::log(g.chol(r, r));
     shared_.push_back(std::move(g));
+  }
+
+  bool factorise(const arma::mat& C, arma::mat& lower) const {
+    if (!ill_conditioned_) return arma::chol(lower, C, "lower");
+    std::vector<double> packed;
+    if (!accurate_cholesky(C, packed)) return false;
+    lower.zeros(C.n_rows, C.n_cols);
+    const double* entry = packed.data();
+    for (arma::uword r = 0; r < C.n_rows; ++r)
+      for (arma::uword c = 0; c <= r; ++c) lower(r, c) = *entry++;
+    return true;
   }
 
   void cut() {
@@ -240,7 +272,7 @@ class NoiseModel {
 
   Effects effects_;
   arma::mat C_;
-  bool identity_ = false;
+  bool identity_ = false, ill_conditioned_ = false;
   std::vector<SharedNoise> shared_;
   std::vector<std::size_t> row_specific_, all_missing_;
   std::vector<Block> blocks_;

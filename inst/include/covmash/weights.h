@@ -465,15 +465,15 @@ class WeightsSolver {
     const bool wide = static_cast<double>(s * s) * n_ < 2e7;
     std::vector<arma::mat> partial(n_chunks_);
     std::vector<double> sums(n_chunks_ * s * W, 0.0);
-    over_chunks(static_cast<double>(s * s * simd::lanes), [&](std::size_t chunk, std::size_t, std::size_t from,
-                                                              std::size_t to) {
-      partial[chunk].zeros(s, s);
-      double* g = sums.data() + chunk * s * W;
-      if (wide)
-        add_model<double>(from, to, kernels_.scaled_support_wide, kernels_.accumulate_hessian_wide, g, partial[chunk]);
-      else
-        add_model<float>(from, to, kernels_.scaled_support, kernels_.accumulate_hessian, g, partial[chunk]);
-    });
+    over_chunks(static_cast<double>(s * s * simd::lanes),
+                [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
+                  partial[chunk].zeros(s, s);
+                  double* g = sums.data() + chunk * s * W;
+                  if (wide)
+                    add_model<double>(from, to, kernels_.scaled_support_wide, kernels_.gram_wide, g, partial[chunk]);
+                  else
+                    add_model<float>(from, to, kernels_.scaled_support, kernels_.gram_float, g, partial[chunk]);
+                });
     Model model{sum_lanes(sums, s), arma::mat(s, s, arma::fill::zeros)};
     for (const auto& h : partial) model.hessian += h;
     model.hessian = arma::symmatl(model.hessian) / n_;  // row-major upper triangle: the lower one here

@@ -92,9 +92,8 @@ struct KernelTable {
   void (*support_gradient)(std::size_t, const float* const*, const double*, double*);
   void (*scaled_support)(std::size_t, const float* const*, const double*, std::size_t, float*, double*);
   void (*scaled_support_wide)(std::size_t, const float* const*, const double*, std::size_t, double*, double*);
-  void (*accumulate_hessian)(std::size_t, std::size_t, const float*, double*);
-  void (*accumulate_hessian_wide)(std::size_t, std::size_t, const double*, double*);
-  void (*weighted_outer)(std::size_t, std::size_t, const double*, const double*, double*);
+  void (*gram_float)(std::size_t, std::size_t, const float*, double*);
+  void (*gram_wide)(std::size_t, std::size_t, const double*, double*);
   void (*rowwise_inverse)(std::size_t, const double*, const double*, const double*, const double*, const double*,
                           double*, double*, double*, double*);
   void (*rowwise_moment)(std::size_t, const double*, const double*, const double*, const double*, double*);
