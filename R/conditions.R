@@ -57,6 +57,7 @@ step_message <- function(verbose, ...) {
 # Run a call into the compiled core. Its errors know rows and components by
 # number only; the names are added here.
 run_core <- function(expr, rows = NULL, components = NULL) {
+  on.exit(close_progress())
   tryCatch(expr, error = function(cnd) {
     if (inherits(cnd, "covmash_error")) {
       stop(cnd)

@@ -3,6 +3,9 @@
 
 // RcppArmadillo first: it configures Armadillo for R.
 #include <RcppArmadillo.h>
+
+#include <chrono>
+
 // then the core
 #include <covmash/executor.h>
 #include <covmash/noise.h>
@@ -10,20 +13,36 @@
 
 namespace bridge {
 
-// Asks R whether the user pressed interrupt, without ever jumping over C++ frames.
-class InterruptProgress : public covmash::Progress {
+// Asks R whether the user pressed interrupt, without ever jumping over C++ frames; and reports a step that takes over
+// two seconds to R, if R wants to hear (R/progress.R).
+class RProgress : public covmash::Progress {
  public:
-  void check() override {
+  RProgress()
+      : report_("report_progress", Rcpp::Environment::namespace_env("covmash")),
+        wanted_(Rcpp::as<bool>(Rcpp::Function("progress_wanted", Rcpp::Environment::namespace_env("covmash"))())) {}
+
+  void step(const char* name) override {
+    name_ = name;
+    start_ = Clock::now();
+  }
+
+  void check(double fraction) override {
     if (R_ToplevelExec(poll, nullptr) == FALSE) throw covmash::interrupted();
+    if (wanted_ && Clock::now() - start_ > std::chrono::seconds(2)) report_(name_, fraction);
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
   static void poll(void*) { R_CheckUserInterrupt(); }
+  Rcpp::Function report_;
+  bool wanted_;
+  const char* name_ = "covmash";
+  Clock::time_point start_ = Clock::now();
 };
 
 struct Threads {
   explicit Threads(int n) : executor(static_cast<std::size_t>(n), &progress) {}
-  InterruptProgress progress;
+  RProgress progress;
   covmash::ThreadExecutor executor;
 };
 

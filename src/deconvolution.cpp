@@ -17,7 +17,7 @@ Rcpp::List cpp_ed(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& sh
     options.ridge = ridge;
     options.fix_weights = fix_weights;
     options.fix_covariance.assign(fix_cov.begin(), fix_cov.end());
-    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V);
+    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V, &threads.executor);
     const auto fit = covmash::extreme_deconvolution(noise, bridge::matrices(Ulist), weights, options, threads.executor);
     return Rcpp::List::create(_["pi"] = fit.weights, _["Ulist"] = bridge::list_of(fit.covariances),
                               _["av_loglik"] = fit.mean_loglik, _["iterations"] = fit.iterations,

@@ -31,7 +31,7 @@ Rcpp::List cpp_fit(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& s
     covmash::FitOptions options;
     options.weights = weights_options(control);
     options.memory = memory;
-    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V);
+    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V, &threads.executor);
     const covmash::FitResult fit =
         covmash::fit(noise, bridge::mixture_prior(Ulist, grid, usepointmass), prior, options, threads.executor);
     Rcpp::List out = weights_list(fit.weights);
@@ -54,7 +54,7 @@ Rcpp::List cpp_posterior(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMat
     options.summaries = level >= 2;
     options.keep_weights = keep_weights;
     options.block_rows = static_cast<std::size_t>(block_rows);
-    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V);
+    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V, &threads.executor);
     const covmash::MixturePrior prior = bridge::mixture_prior(Ulist, grid, usepointmass);
     covmash::PosteriorPass pass(noise, prior, pi, options, threads.executor);
 
@@ -100,7 +100,7 @@ Rcpp::NumericMatrix cpp_loglik_matrix(const Rcpp::NumericMatrix& bhat, const Rcp
                                       bool usepointmass, int n_threads, double block_rows) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
-    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V);
+    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V, &threads.executor);
     const covmash::MixturePrior prior = bridge::mixture_prior(Ulist, grid, usepointmass);
     Rcpp::NumericMatrix out(bhat.nrow(), static_cast<int>(prior.n_components()));
     covmash::loglik_matrix(noise, prior, static_cast<std::size_t>(block_rows), threads.executor, out.begin());
@@ -119,15 +119,19 @@ Rcpp::List cpp_fit_weights(const arma::mat& L, const std::vector<double>& prior,
 
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_noise_groups(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat) {
-  const covmash::NoiseModel noise(bridge::effects(bhat, shat), arma::eye(bhat.ncol(), bhat.ncol()));
-  double shared = 0.0;
-  for (const auto& g : noise.shared()) shared += static_cast<double>(g.effects.size());
-  Rcpp::NumericVector missing;
-  for (std::size_t j : noise.all_missing()) missing.push_back(static_cast<double>(j + 1));
-  return Rcpp::List::create(_["n_groups"] = static_cast<double>(noise.shared().size()), _["n_shared_rows"] = shared,
-                            _["n_row_specific"] = static_cast<double>(noise.row_specific().size()),
-                            _["n_patterns"] = static_cast<double>(noise.n_patterns()),
-                            _["n_missing"] = static_cast<double>(noise.n_missing()),
-                            _["n_all_missing"] = static_cast<double>(noise.all_missing().size()),
-                            _["all_missing_rows"] = missing);
+  return bridge::guarded([&] {
+    bridge::Threads threads(1);
+    const covmash::NoiseModel noise(bridge::effects(bhat, shat), arma::eye(bhat.ncol(), bhat.ncol()),
+                                    &threads.executor);
+    double shared = 0.0;
+    for (const auto& g : noise.shared()) shared += static_cast<double>(g.effects.size());
+    Rcpp::NumericVector missing(noise.all_missing().begin(), noise.all_missing().end());
+    missing = missing + 1.0;
+    return Rcpp::List::create(_["n_groups"] = static_cast<double>(noise.shared().size()), _["n_shared_rows"] = shared,
+                              _["n_row_specific"] = static_cast<double>(noise.row_specific().size()),
+                              _["n_patterns"] = static_cast<double>(noise.n_patterns()),
+                              _["n_missing"] = static_cast<double>(noise.n_missing()),
+                              _["n_all_missing"] = static_cast<double>(noise.all_missing().size()),
+                              _["all_missing_rows"] = missing);
+  });
 }

@@ -109,6 +109,7 @@ class Cases {
     add("add_squares", s.name, 2.0 * n * d(R), 8.0 * n * d(R + 2), [=, &k] { k.add_squares(R, X, sum); });
     add("residual_squares", s.name, 3.0 * n * d(R), 8.0 * n * d(2 * R + 1),
         [=, &k] { k.residual_squares(R, X, Y, sum); });
+    add("exclusive_squares", s.name, 6.0 * n * d(R), 8.0 * n * d(3 * R), [=, &k] { k.exclusive_squares(R, X, Y); });
     add("square", s.name, n * d(q), 16.0 * n * d(q), [=, &k] { k.square(q * 64, X, Y); });
   }
 
@@ -119,20 +120,17 @@ class Cases {
     double *dd = numbers(q), *w = numbers(L), *shrink = numbers(L * q), *ld = numbers(L);
     // One vector wide: `width` effects are computed to get one.
     add("shared_tables", s.name, d(k.width) * d(L) * (4.0 * d(q) + log_flops + 2.0), 8.0 * d(L * q + q), [=, &k] {
-      k.shared_tables(q, dd, 1.3, L, w, shrink, ld);
+      k.shared_tables(q, dd, 1.0, 1.3, L, w, shrink, ld);
     }).divide(d(k.width) * d(L) * d(q + 1));
     double *c2 = numbers(64), *lane_shrink = numbers(L * q * 64), *lane_ld = numbers(L * 64);
     add("lane_tables", s.name, n * d(L) * (5.0 * d(q) + log_flops + 2.0), 8.0 * n * d(L * (q + 1)), [=, &k] {
-      k.lane_tables(q, dd, c2, L, w, lane_shrink, lane_ld);
+      k.lane_tables(q, dd, 1.0, c2, L, w, lane_shrink, lane_ld);
     }).divide(n * d(L) * d(q + 1));
-    double *t2 = numbers(q * 64), *quad = numbers(L * 64);
-    add("lane_quadratic", s.name, 2.0 * n * d(L * q), 8.0 * n * d(L * q + q + L),
-        [=, &k] { k.lane_quadratic(q, L, lane_shrink, t2, quad); });
-    double *constant = numbers(64), *out = numbers(64);
-    add("finish_loglik", s.name, 4.0 * n, 8.0 * n * 3.0,
-        [=, &k] { k.finish_loglik(constant, ld, false, quad, nullptr, out); });
-    add("finish_loglik, rest", s.name, 5.0 * n, 8.0 * n * 4.0,
-        [=, &k] { k.finish_loglik(constant, ld, false, quad, c2, out); });
+    double *t2 = numbers(q * 64), *constant = numbers(64), *out = numbers(L * 64);
+    add("shared_loglik", s.name, n * d(L) * (2.0 * d(q) + 3.0), 8.0 * (n * d(q + L + 1) + d(L * q)),
+        [=, &k] { k.shared_loglik(q, L, shrink, t2, constant, ld, out); });
+    add("lane_loglik", s.name, n * d(L) * (2.0 * d(q) + 4.0), 8.0 * n * d(L * q + q + 2 * L),
+        [=, &k] { k.lane_loglik(q, L, lane_shrink, t2, constant, lane_ld, out); });
 
     const std::size_t P = s.components;
     double *loglik = numbers(P * 64, -40.0, 0.0), *offset = numbers(P, -9.0, 0.0), *maximum = numbers(64),
@@ -175,11 +173,11 @@ class Cases {
     double *f = numbers(R), *c = numbers(64), *t = numbers(q * 64), *w = numbers(L), *shrink = numbers(L * q);
     add("posterior_rank1", s.name, n * (2.0 + d(L) * (tail_flops + 18.0) + step_flops + (merge_flops + 3.0) * d(R)),
         8.0 * n * (d(L) + 8.0 * d(R)),
-        [=, &k] { k.posterior_rank1(R, f, 1.1, c, t, L, w, shrink, false, rho, total, state); })
+        [=, &k] { k.posterior_rank1(R, f, 1.1, c, t, L, w, shrink, 1, false, rho, total, state); })
         .divide(n * (3.0 * d(L) + 1.0), n * d(L));
     double *sigma = numbers(q), *coef = numbers(q * 64), *variance = numbers(q * 64);
     add("eigenbasis_posterior", s.name, n * 4.0 * d(q), 8.0 * n * 3.0 * d(q),
-        [=, &k] { k.eigenbasis_posterior(q, sigma, c, t, 0.7, shrink, false, coef, variance); });
+        [=, &k] { k.eigenbasis_posterior(q, q, sigma, c, t, 0.7, shrink, false, coef, variance); });
     auto& none = flags_.emplace_back(R, 0);
     const unsigned char* zero = none.data();
     double *mean = numbers(R * 64), *lane_variance = numbers(R * 64), *one_variance = numbers(R);
@@ -202,10 +200,15 @@ class Cases {
     double *shat = numbers(R * W), *z = numbers(R * W), *w = numbers(L), *constant = numbers(W), *zeta = numbers(W);
     auto& none = flags_.emplace_back(R, 0);
     const unsigned char* zero = none.data();
+    double *a = numbers(R), *gain = numbers(R * W), *new_shat = numbers(R * W), *new_z = numbers(R * W),
+           *new_constant = numbers(W);
+    add("rowwise_absorb", s.name, d(W) * (7.0 * d(R) + log_flops), 8.0 * d(W) * 5.0 * d(R), [=, &k] {
+      k.rowwise_absorb(R, a, 0.7, shat, z, constant, gain, new_shat, new_z, new_constant);
+    }).divide(d(W) * d(R + 1), d(W) * d(R));
     for (std::size_t q : {std::size_t(1), s.q}) {
       const std::string size = std::string(s.name) + ", rank " + std::to_string(q);
-      double *F = numbers(R * q), *work = numbers((R * q + 2 * R) * W), *alpha = numbers(q * W), *beta = numbers(q * W),
-             *back = numbers(R * q * W);
+      double *F = numbers(R * q), *work = numbers((R * q + 3 * R + q) * W), *alpha = numbers(q * W),
+             *beta = numbers(q * W), *back = numbers(R * q * W);
       // Whitening, the reflector from z and both reflectors of every column.
       double flops = d(R * q) + 2.0 * d(R) + 4.0 * d(R * q), flops_back = 0.0;
       if (q == 1) flops = d(R) + 8.0 * d(R);
@@ -232,7 +235,9 @@ class Cases {
       double scale_flops = 12.0 * d(q) + 2.0 * d(q) + step_flops + d(R) * (7.0 * d(q) + 4.0 + gaussian_flops);
       if (q == 1) scale_flops = 5.0 + tail_flops + 18.0 + (step_flops + (merge_flops + 3.0) * d(R)) / d(L);
       add("rowwise_posterior", size, d(W) * d(L) * scale_flops, 8.0 * d(W) * (d(R * q) + 10.0 * d(R) + 4.0 * d(q)),
-          [=, &k] { k.rowwise_posterior(R, q, F, zero, alpha, beta, zeta, back, L, w, rho, space, total, state); })
+          [=, &k] {
+            k.rowwise_posterior(R, q, F, zero, alpha, beta, zeta, back, nullptr, L, w, rho, space, total, state);
+          })
           .divide(d(W) * d(L) * (q == 1 ? 4.0 : d(q + 1 + 2 * R)), d(W) * d(L) * (q == 1 ? 1.0 : d(R)));
     }
   }
@@ -241,9 +246,12 @@ class Cases {
   void mixture_weights(const Size& s) {
     const KernelTable& k = k_;
     const std::size_t P = s.components, n = s.support, in_memory = 200000000 / (P * 64 * 4);
-    std::vector<std::size_t>& support = columns_.emplace_back();
-    for (std::size_t i = 0; i < n; ++i) support.push_back(i * P / n);
-    const std::size_t* columns = support.data();
+    // The support's columns, spread over the block as in a fit with few of them.
+    std::vector<const float*>& columns = columns_.emplace_back(n);
+    const auto pointers = [&columns, n, P](const float* block) {
+      for (std::size_t i = 0; i < n; ++i) columns[i] = block + i * P / n * 64;
+      return columns.data();
+    };
     float* L = floats(in_memory * P * 64);
     double *x = numbers(P), *u = numbers(64), *ratio = numbers(64), *sums = numbers(P * 8);
     for (std::size_t blocks : {std::size_t(1), in_memory}) {
@@ -256,32 +264,29 @@ class Cases {
         };
       };
       add("mixture_density, support", size, 2.0 * values * d(n), chosen,
-          each([=, &k](const float* block) { k.mixture_density(block, n, columns, x, u); }), all);
+          each([=, &k](const float* block) { k.mixture_density(n, pointers(block), x, u); }), all);
       add("mixture_gradient", size, 2.0 * values * d(P), all,
-          each([=, &k](const float* block) { k.mixture_gradient(block, P, nullptr, ratio, sums); }), all);
-      add("mixture_gradient, support", size, 2.0 * values * d(n), chosen,
-          each([=, &k](const float* block) { k.mixture_gradient(block, n, columns, ratio, sums); }), all);
+          each([=, &k](const float* block) { k.mixture_gradient(P, block, ratio, sums); }), all);
+      add("support_gradient", size, 2.0 * values * d(n), chosen,
+          each([=, &k](const float* block) { k.support_gradient(n, pointers(block), ratio, sums); }), all);
     }
     const std::size_t depth = 16 * 64;  // a panel of 16 blocks
     float* Y = floats(depth * n);
     double *Y_wide = numbers(depth * n), *H = numbers(n * n);
     add("scaled_support", s.name, 64.0 * d(n), 64.0 * 8.0 * d(n),
-        [=, &k] { k.scaled_support(L, n, columns, ratio, depth, Y); });
+        [=, &k] { k.scaled_support(n, pointers(L), ratio, depth, Y, sums); });
     add("scaled_support_wide", s.name, 64.0 * d(n), 64.0 * 12.0 * d(n),
-        [=, &k] { k.scaled_support_wide(L, n, columns, ratio, depth, Y_wide); });
+        [=, &k] { k.scaled_support_wide(n, pointers(L), ratio, depth, Y_wide, sums); });
     add(
-        "gram_float", s.name, d(depth) * d(n * (n + 1)), 4.0 * d(depth * n),
-        [=, &k] { k.gram_float(depth, n, Y, H); }, 0.0, true);
+        "gram_float", s.name, d(depth) * d(n * (n + 1)), 4.0 * d(depth * n), [=, &k] { k.gram_float(depth, n, Y, H); },
+        0.0, true);
     add("gram_wide", s.name, d(depth) * d(n * (n + 1)), 8.0 * d(depth * n),
         [=, &k] { k.gram_wide(depth, n, Y_wide, H); });
   }
 
   void deconvolution(const Size& s) {
     const KernelTable& k = k_;
-    const std::size_t R = s.R, W = k.width, width = (R + 31) / 32 * 32, depth = 64, packed = R * (R + 1) / 2;
-    double *Y = numbers(depth * width), *weight = numbers(depth), *H = numbers(width * width);
-    add("weighted_outer", s.name, d(depth) * d(R * (R + 2)), 8.0 * d(depth * width + width * width),
-        [=, &k] { k.weighted_outer(depth, width, Y, weight, H); });
+    const std::size_t R = s.R, W = k.width, packed = R * (R + 1) / 2;
     double *C = numbers(R * R, 0.0, 0.0), *U = numbers(R * R, 0.0, 0.0);
     for (std::size_t r = 0; r < R; ++r) C[r * R + r] = U[r * R + r] = 1.0;
     double *shat = numbers(R * W), *observed = numbers(R * W, 1.0, 1.0), *y = numbers(R * W),
@@ -339,7 +344,7 @@ class Cases {
   std::deque<covmash::Buffer<double>> doubles_;
   std::deque<covmash::Buffer<float>> floats_;
   std::deque<std::vector<unsigned char>> flags_;
-  std::deque<std::vector<std::size_t>> columns_;
+  std::deque<std::vector<const float*>> columns_;
   unsigned long long state_ = 20240601;
 };
 

@@ -1,7 +1,12 @@
 #include <covmash/executor.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cmath>
 #include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include <covmash/error.h>
 
@@ -12,8 +17,17 @@ namespace {
 constexpr double plenty = 1e9;
 
 struct StopAtOnce : Progress {
-  void check() override { throw interrupted(); }
+  void check(double) override { throw interrupted(); }
 };
+
+struct Recorder : Progress {
+  std::vector<std::string> steps;
+  std::vector<double> fractions;
+  void step(const char* name) override { steps.push_back(name); }
+  void check(double fraction) override { fractions.push_back(fraction); }
+};
+
+void sleep_one_millisecond() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
 
 }  // namespace
 
@@ -53,9 +67,47 @@ TEST(Executor, StopsWhenAsked) {
     EXPECT_THROW(executor.run(10000, plenty,
                               [&](std::size_t, std::size_t) {
                                 ++done;
-                                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                                sleep_one_millisecond();
                               }),
                  interrupted);
     EXPECT_LT(done, 2000);
+  }
+}
+
+TEST(Executor, ReportsHowMuchOfAStepIsDone) {
+  for (std::size_t threads : {1, 2}) {
+    Recorder progress;
+    ThreadExecutor executor(threads, &progress);
+    executor.step("counted", true);
+    executor.run(500, plenty, [](std::size_t, std::size_t) { sleep_one_millisecond(); });
+    ASSERT_FALSE(progress.fractions.empty());
+    for (std::size_t i = 0; i < progress.fractions.size(); ++i) {
+      EXPECT_GT(progress.fractions[i], i == 0 ? 0.0 : progress.fractions[i - 1]);
+      EXPECT_LE(progress.fractions[i], 1.0);
+    }
+    progress.fractions.clear();
+    executor.step("not counted", false);
+    executor.run(300, plenty, [](std::size_t, std::size_t) { sleep_one_millisecond(); });
+    ASSERT_FALSE(progress.fractions.empty());
+    for (double fraction : progress.fractions) EXPECT_TRUE(std::isnan(fraction));
+    EXPECT_EQ(progress.steps, (std::vector<std::string>{"counted", "not counted"}));
+  }
+}
+
+// One task that runs for long listens too, in a thread as well as without.
+TEST(Executor, StopsInsideATask) {
+  StopAtOnce progress;
+  for (std::size_t threads : {1, 2}) {
+    ThreadExecutor executor(threads, &progress);
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_THROW(executor.run(2, plenty,
+                              [&](std::size_t, std::size_t) {
+                                for (int i = 0; i < 5000; ++i) {
+                                  sleep_one_millisecond();
+                                  executor.checkpoint();
+                                }
+                              }),
+                 interrupted);
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
   }
 }

@@ -213,6 +213,7 @@ class RowwiseExpectation {
       std::fill(loglik.data(), loglik.data() + K * simd::lanes, 0.0);
       const std::size_t end = std::min(effects_.size(), (chunk + 1) * chunks.per_chunk * block_effects);
       for (std::size_t from = chunk * chunks.per_chunk * block_effects; from < end; from += W) {
+        executor_.checkpoint();
         const std::size_t count = std::min(W, end - from);
         double constant[simd::lanes];
         for (std::size_t lane = 0; lane < W; ++lane) {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -19,11 +20,14 @@
 
 namespace covmash {
 
-// Hears from running work, always on the thread that called it. check() may throw to stop the work.
+// Hears from running work, always on the thread that called it.
 class Progress {
  public:
   virtual ~Progress() = default;
-  virtual void check() {}
+  // A new step of the computation begins.
+  virtual void step(const char* /*name*/) {}
+  // Every 100 ms or so. fraction: the part of the step that is done, NaN if nobody knows. May throw to stop the work.
+  virtual void check(double /*fraction*/) {}
 };
 
 class Executor {
@@ -34,8 +38,12 @@ class Executor {
   // Runs task(i, worker) for i in [0, n_tasks), worker in [0, workers()). `work` is a rough count of floating-point
   // operations: small work is not worth a thread.
   virtual void run(std::size_t n_tasks, double work, const Task& task) = 0;
-  // Called by long tasks about every 100 microseconds: lets an interrupt through. May throw.
+  // Called by long tasks, about every 100 microseconds, and by long work between runs: lets an interrupt through. May
+  // throw.
   virtual void checkpoint() = 0;
+  // Tells the Progress what the following runs are for; one_run: there will be a single one, whose tasks can be
+  // counted.
+  virtual void step(const char* name, bool one_run) = 0;
 };
 
 class SerialExecutor : public Executor {
@@ -44,21 +52,30 @@ class SerialExecutor : public Executor {
   std::size_t workers() const override { return 1; }
   void run(std::size_t n_tasks, double /*work*/, const Task& task) override {
     for (std::size_t i = 0; i < n_tasks; ++i) {
+      fraction_ = one_run_ ? static_cast<double>(i) / static_cast<double>(n_tasks) : unknown;
       task(i, 0);
       checkpoint();
     }
+    fraction_ = unknown;
   }
   void checkpoint() override {
     if (!progress_) return;
     const auto now = Clock::now();
     if (now - last_ < std::chrono::milliseconds(100)) return;
     last_ = now;
-    progress_->check();
+    progress_->check(fraction_);
+  }
+  void step(const char* name, bool one_run) override {
+    one_run_ = one_run;
+    if (progress_) progress_->step(name);
   }
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
   Progress* progress_;
+  bool one_run_ = false;
+  double fraction_ = unknown;
   Clock::time_point last_ = Clock::now();
 };
 
@@ -129,7 +146,8 @@ class ThreadExecutor : public Executor {
         finished.wait_for(lock, std::chrono::milliseconds(100));
         if (progress_ && running > 0) {
           lock.unlock();
-          progress_->check();
+          const double done = static_cast<double>(std::min<std::size_t>(next, n_tasks));
+          progress_->check(one_run_ ? done / static_cast<double>(n_tasks) : std::numeric_limits<double>::quiet_NaN());
           lock.lock();
         }
       }
@@ -145,12 +163,17 @@ class ThreadExecutor : public Executor {
       serial_.checkpoint();
     }
   }
+  void step(const char* name, bool one_run) override {
+    one_run_ = one_run;
+    serial_.step(name, one_run);
+  }
 
  private:
   static constexpr double serial_below = 5e6;  // starting threads costs about 50 microseconds
   std::size_t threads_;
   Progress* progress_;
   SerialExecutor serial_;
+  bool one_run_ = false;
   std::atomic<bool> stop_{false}, in_threads_{false};
 };
 

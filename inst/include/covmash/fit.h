@@ -39,11 +39,13 @@ inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const s
   const Selection& selection = computed.selection();
   const double bytes = 4.0 * simd::lanes * static_cast<double>(computed.n_blocks() * selection.size());
   std::unique_ptr<StoredLikelihoods> stored;
+  executor.step("Likelihoods", true);
   if (bytes <= options.memory) stored = computed.store(executor);
   LikelihoodSource& source = stored ? static_cast<LikelihoodSource&>(*stored) : computed;
   result.seconds_likelihood = detail::seconds_since(start);
 
   start = std::chrono::steady_clock::now();
+  executor.step("Mixture weights", false);
   std::vector<double> slot_penalty;
   for (std::size_t p : selection.component) slot_penalty.push_back(penalty[p]);
   std::vector<std::pair<std::size_t, std::size_t>> grids;
@@ -67,6 +69,7 @@ inline void loglik_matrix(const NoiseModel& noise, const MixturePrior& prior, st
   const auto& blocks = noise.blocks();
   const std::size_t J = noise.effects().n_effects, per_task = std::max<std::size_t>(block_rows / block_effects, 1);
   std::fill(out, out + J * prior.n_components(), 0.0);
+  executor.step("Likelihoods", true);
   executor.run((blocks.size() + per_task - 1) / per_task, engine.work_per_block() * static_cast<double>(blocks.size()),
                [&](std::size_t task, std::size_t) {
                  Workspace ws;
@@ -74,6 +77,7 @@ inline void loglik_matrix(const NoiseModel& noise, const MixturePrior& prior, st
                  const std::size_t end = std::min(blocks.size(), (task + 1) * per_task);
                  for (std::size_t b = task * per_task; b < end; ++b) {
                    engine.evaluate(blocks[b], ws);
+                   executor.checkpoint();
                    const std::size_t* rows = noise.members(blocks[b]).data() + blocks[b].begin;
                    for (std::size_t slot = 0; slot < selection.size(); ++slot)
                      for (std::size_t i = 0; i < blocks[b].count; ++i)

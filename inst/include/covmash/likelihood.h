@@ -144,9 +144,9 @@ struct Workspace {
 
 class LikelihoodEngine {
  public:
-  // Decomposes every selected covariance for every noise group. noise and prior must outlive the engine.
+  // Decomposes every selected covariance for every noise group. noise, prior and executor must outlive the engine.
   LikelihoodEngine(const NoiseModel& noise, const MixturePrior& prior, Selection selection, Executor& executor)
-      : kernels_(simd::kernels()), noise_(noise), prior_(prior), selection_(std::move(selection)) {
+      : kernels_(simd::kernels()), executor_(executor), noise_(noise), prior_(prior), selection_(std::move(selection)) {
     const std::size_t R = noise.effects().n_conditions, K = selection_.covariances.size();
     for (const auto& c : selection_.covariances) {
       factors_.push_back(prior.covariances[c.index].whole_factor());
@@ -346,6 +346,7 @@ class LikelihoodEngine {
         loglik_of_decomposition(factors_[k].n_cols, z, constant, n, chosen.scales.data(), out, ws);
         visit(Visit{k, 0, n, factors_[k].n_cols, nullptr});
       }
+      if (R >= 32) executor_.checkpoint();  // one block can take long
     }
   }
 
@@ -438,6 +439,7 @@ class LikelihoodEngine {
   }
 
   const simd::KernelTable& kernels_;
+  Executor& executor_;
   const NoiseModel& noise_;
   const MixturePrior& prior_;
   Selection selection_;

@@ -19,6 +19,7 @@
 
 #include "cholesky.h"
 #include "error.h"
+#include "executor.h"
 
 namespace covmash {
 
@@ -98,7 +99,9 @@ inline bool embedded_cholesky(const arma::mat& C, const unsigned char* observed,
 
 class NoiseModel {
  public:
-  NoiseModel(const Effects& effects, const arma::mat& C) : effects_(effects), C_(C) {
+  // executor: lets interrupts through, for grouping ten million effects takes seconds.
+  NoiseModel(const Effects& effects, const arma::mat& C, Executor* executor = nullptr)
+      : effects_(effects), C_(C), executor_(executor) {
     require(C.n_rows == effects.n_conditions && C.n_cols == effects.n_conditions,
             "V must have one row and one column for each condition");
     identity_ = C.is_diagmat() && arma::all(C.diag() == 1.0);
@@ -130,6 +133,10 @@ class NoiseModel {
   }
 
  private:
+  void checkpoint() const {
+    if (executor_) executor_->checkpoint();
+  }
+
   static std::uint64_t mix(std::uint64_t h, std::uint64_t x) {
     h ^= x + 0x9e3779b97f4a7c15ULL + (h << 6) + (h >> 2);
     h *= 0xff51afd7ed558ccdULL;
@@ -175,6 +182,7 @@ class NoiseModel {
           key[j] = mix(key[j], r);
         }
       }
+      checkpoint();
     }
     std::vector<std::size_t> order;
     order.reserve(J);
@@ -189,12 +197,21 @@ class NoiseModel {
     count_patterns(pattern, order);
     const bool one_key =
         std::all_of(order.begin(), order.end(), [&](std::size_t j) { return key[j] == key[order[0]]; });
+    checkpoint();
+    std::size_t comparisons = 0;
     if (!one_key)
-      std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return key[i] < key[j]; });
+      std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) {
+        if (++comparisons % 65536 == 0) checkpoint();
+        return key[i] < key[j];
+      });
 
     for (std::size_t from = 0, to; from < order.size(); from = to) {
       const std::size_t first = order[from];
       for (to = from; to < order.size() && key[order[to]] == key[first];) ++to;
+      if (to - from < minimum_shared && !simple[first]) {
+        row_specific_.insert(row_specific_.end(), order.begin() + from, order.begin() + to);
+        continue;
+      }
       std::vector<std::size_t> members;
       for (std::size_t i = from; i < to; ++i) {
         const std::size_t j = order[i];
@@ -272,6 +289,7 @@ class NoiseModel {
 
   Effects effects_;
   arma::mat C_;
+  Executor* executor_;
   bool identity_ = false, ill_conditioned_ = false;
   std::vector<SharedNoise> shared_;
   std::vector<std::size_t> row_specific_, all_missing_;

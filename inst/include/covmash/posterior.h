@@ -73,12 +73,16 @@ class PosteriorPass {
     const std::size_t per_task = std::max<std::size_t>(options_.block_rows / block_effects, 1);
     const std::size_t n_tasks = (blocks.size() + per_task - 1) / per_task;
     std::vector<State> states(executor.workers());
+    executor.step("Posterior", true);
     executor.run(n_tasks, engine_.work_per_block() * static_cast<double>(blocks.size()),
                  [&](std::size_t task, std::size_t worker) {
                    State& state = states[worker];
                    if (!state.ready) prepare(state);
                    const std::size_t end = std::min(blocks.size(), (task + 1) * per_task);
-                   for (std::size_t b = task * per_task; b < end; ++b) block(blocks[b], state, out);
+                   for (std::size_t b = task * per_task; b < end; ++b) {
+                     block(blocks[b], state, out);
+                     executor.checkpoint();
+                   }
                  });
     nothing_observed(out);
   }

@@ -463,20 +463,22 @@ class WeightsSolver {
     const std::size_t s = support_.size(), W = kernels_.width;
     // Few effects leave the rounding of float sums no room to average out, and are cheap in double.
     const bool wide = static_cast<double>(s * s) * n_ < 2e7;
+    const std::size_t width = (s + 3) / 4 * 4;
     std::vector<arma::mat> partial(n_chunks_);
     std::vector<double> sums(n_chunks_ * s * W, 0.0);
     over_chunks(static_cast<double>(s * s * simd::lanes),
                 [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
-                  partial[chunk].zeros(s, s);
+                  partial[chunk].zeros(width, width);
                   double* g = sums.data() + chunk * s * W;
                   if (wide)
                     add_model<double>(from, to, kernels_.scaled_support_wide, kernels_.gram_wide, g, partial[chunk]);
                   else
                     add_model<float>(from, to, kernels_.scaled_support, kernels_.gram_float, g, partial[chunk]);
                 });
-    Model model{sum_lanes(sums, s), arma::mat(s, s, arma::fill::zeros)};
-    for (const auto& h : partial) model.hessian += h;
-    model.hessian = arma::symmatl(model.hessian) / n_;  // row-major upper triangle: the lower one here
+    arma::mat H(width, width, arma::fill::zeros);
+    for (const auto& h : partial) H += h;
+    // row-major upper triangle: the lower one here
+    Model model{sum_lanes(sums, s), arma::symmatl(arma::mat(H.submat(0, 0, s - 1, s - 1))) / n_};
     for (std::size_t i = 0; i < s; ++i) {
       const double penalty = penalty_[support_[i]];
       if (penalty <= 0.0) continue;
@@ -490,7 +492,8 @@ class WeightsSolver {
   void add_model(std::size_t from, std::size_t to, Scale scale, Accumulate accumulate, double* gradient, arma::mat& H) {
     constexpr std::size_t panel = 16;  // blocks summed at a time
     const std::size_t s = support_.size();
-    Buffer<T> scaled(panel * simd::lanes * s);
+    const std::size_t width = H.n_cols;  // s, and columns of zeros up to a whole number of tiles
+    Buffer<T> scaled(panel * simd::lanes * width);
     std::vector<const float*> columns;
     for (; from < to; from += panel) {
       const std::size_t n = std::min(panel, to - from);
@@ -500,7 +503,8 @@ class WeightsSolver {
         columns_of(from + i, columns);
         scale(s, columns.data(), ratio, n * simd::lanes, scaled.data() + i * simd::lanes, gradient);
       }
-      accumulate(n * simd::lanes, s, scaled.data(), H.memptr());
+      std::fill(scaled.data() + s * n * simd::lanes, scaled.data() + width * n * simd::lanes, T(0));
+      accumulate(n * simd::lanes, width, scaled.data(), H.memptr());
       executor_.checkpoint();
     }
   }
