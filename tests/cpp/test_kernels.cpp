@@ -98,23 +98,63 @@ TEST_P(EveryTable, ProductsMatchPlainLoops) {
 TEST_P(EveryTable, DeterminantsDoNotOverflow) {
   const std::size_t rank = 200;
   std::vector<double> d(rank, 1e30), shrink(rank), w = {1.0}, log_det(1);
-  GetParam()->shared_tables(rank, d.data(), 1.0, 1, w.data(), shrink.data(), log_det.data());
+  GetParam()->shared_tables(rank, d.data(), 1.0, 1.0, 1, w.data(), shrink.data(), log_det.data());
   EXPECT_NEAR(log_det[0] / (rank * std::log(1e30)), 1.0, 1e-14);
+  // the last direction counted 1000 times
+  GetParam()->shared_tables(rank, d.data(), 1000.0, 1.0, 1, w.data(), shrink.data(), log_det.data());
+  EXPECT_NEAR(log_det[0] / ((rank + 999.0) * std::log(1e30)), 1.0, 1e-14);
 }
 
 TEST_P(EveryTable, SharedAndLaneTablesHaveTheSameBits) {
-  const std::size_t rank = 11;
-  std::vector<double> d(rank), w = {0.01, 1.0, 30.0}, c2(64);
-  for (std::size_t i = 0; i < rank; ++i) d[i] = std::exp(0.7 * i - 3.0);
+  const std::size_t n = 11, L = 3;
+  std::vector<double> d(n), w = {0.01, 1.0, 30.0}, c2(64), t2(n * 64), constant(64);
+  for (std::size_t i = 0; i < n; ++i) d[i] = std::exp(0.7 * i - 3.0);
   for (std::size_t k = 0; k < 64; ++k) c2[k] = 0.5 + 0.03 * k;
-  std::vector<double> lane_shrink(3 * rank * 64), lane_log_det(3 * 64), shrink(3 * rank), log_det(3);
-  GetParam()->lane_tables(rank, d.data(), c2.data(), 3, w.data(), lane_shrink.data(), lane_log_det.data());
-  for (std::size_t lane = 0; lane < 64; ++lane) {
-    GetParam()->shared_tables(rank, d.data(), c2[lane], 3, w.data(), shrink.data(), log_det.data());
-    for (std::size_t l = 0; l < 3; ++l) {
-      EXPECT_EQ(log_det[l], lane_log_det[l * 64 + lane]);
-      for (std::size_t i = 0; i < rank; ++i) EXPECT_EQ(shrink[l * rank + i], lane_shrink[(l * rank + i) * 64 + lane]);
+  for (std::size_t k = 0; k < 64; ++k) constant[k] = -20.0 - k;
+  for (std::size_t i = 0; i < t2.size(); ++i) t2[i] = 1.0 + std::sin(1.0 + i);
+  std::vector<double> lane_shrink(L * n * 64), lane_log_det(L * 64), shrink(L * n), log_det(L), lane(L * 64),
+      shared(L * 64);
+  for (double repeat : {1.0, 7.0}) {
+    GetParam()->lane_tables(n, d.data(), repeat, c2.data(), L, w.data(), lane_shrink.data(), lane_log_det.data());
+    GetParam()->lane_loglik(n, L, lane_shrink.data(), t2.data(), constant.data(), lane_log_det.data(), lane.data());
+    for (std::size_t k = 0; k < 64; ++k) {
+      GetParam()->shared_tables(n, d.data(), repeat, c2[k], L, w.data(), shrink.data(), log_det.data());
+      GetParam()->shared_loglik(n, L, shrink.data(), t2.data(), constant.data(), log_det.data(), shared.data());
+      for (std::size_t l = 0; l < L; ++l) {
+        EXPECT_EQ(log_det[l], lane_log_det[l * 64 + k]);
+        EXPECT_EQ(shared[l * 64 + k], lane[l * 64 + k]);
+        for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(shrink[l * n + i], lane_shrink[(l * n + i) * 64 + k]);
+      }
     }
+  }
+}
+
+TEST_P(EveryTable, ExclusiveSquaresSubtractNothing) {
+  const std::size_t rows = 6;
+  std::vector<double> X(rows * 64), out(rows * 64);
+  for (std::size_t i = 0; i < X.size(); ++i) X[i] = std::cos(1.0 + i);
+  for (std::size_t k = 0; k < 64; ++k) X[2 * 64 + k] = 1e10;  // would drown the others in a difference
+  GetParam()->exclusive_squares(rows, X.data(), out.data());
+  for (std::size_t k = 0; k < 64; ++k) {
+    double sum = 0.0;
+    for (std::size_t r = 0; r < rows; ++r) sum += r == 2 ? 0.0 : X[r * 64 + k] * X[r * 64 + k];
+    EXPECT_NEAR(out[2 * 64 + k], sum, 1e-15 * rows * sum);
+  }
+}
+
+TEST_P(EveryTable, TriangularSolvesMatchPlainLoops) {
+  for (std::size_t n : {1, 3, 4, 7, 13}) {
+    std::vector<double> L(n * n), X(n * 64), Y(n * 64);
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j <= i; ++j) L[i * n + j] = i == j ? 2.0 + i : std::sin(1.0 + i + 3.0 * j);
+    for (std::size_t i = 0; i < X.size(); ++i) X[i] = Y[i] = std::cos(1.0 + i);
+    GetParam()->solve_lower(n, L.data(), Y.data());
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t k = 0; k < 64; ++k) {
+        double sum = 0.0;
+        for (std::size_t j = 0; j <= i; ++j) sum += L[i * n + j] * Y[j * 64 + k];
+        EXPECT_NEAR(sum, X[i * 64 + k], 1e-14);
+      }
   }
 }
 

@@ -125,6 +125,52 @@ TEST(Posterior, MatchesDenseArithmetic) {
       }
 }
 
+// Independent errors and covariances with a diagonal part: directions in common, noise that absorbs the diagonal.
+TEST(Posterior, DiagonalPartsMatchDenseArithmetic) {
+  for (auto kind : every_noise)
+    for (bool missing : {false, true})
+      for (arma::uword R : {3, 14}) {
+        auto p = reference::problem(60 + R, 70, R, kind, missing);
+        p.C.eye();
+        std::mt19937 g(R);
+        arma::vec a = arma::abs(reference::draw(g, R, 1)) + 0.1;
+        a[1] = 0.0;
+        const arma::vec f = reference::draw(g, R, 1);
+        Covariance spiked;
+        spiked.structure = Structure::low_rank_plus_diagonal;
+        spiked.factor = f;
+        spiked.diagonal = a;
+        spiked.zero_variance.assign(R, 0);
+        arma::mat equicorrelated(R, R, arma::fill::value(0.3));
+        equicorrelated.diag().ones();
+        arma::mat singleton(R, R, arma::fill::zeros);
+        singleton(0, 0) = 2.0;
+        p.covariances = {arma::diagmat(a), equicorrelated, 0.5 * arma::eye(R, R), singleton,
+                         f * f.t() + arma::diagmat(a)};
+        MixturePrior prior = mixture(p);
+        prior.covariances.back() = spiked;
+        expect_dense(p, prior, uneven_weights(prior.n_components()));
+      }
+}
+
+TEST(Posterior, EqualDirectionsAreOneTerm) {
+  const arma::uword R = 9;
+  const arma::mat bhat(1, R, arma::fill::ones), shat(1, R, arma::fill::ones);
+  const Effects e{bhat.memptr(), shat.memptr(), 1, R};
+  const NoiseModel noise(e, arma::eye(R, R));
+  const auto terms = [&](const arma::mat& U) {
+    return whiten(recognise(U).whole_factor(), noise.shared()[0]).n_terms();
+  };
+  arma::mat equicorrelated(R, R, arma::fill::value(0.25));
+  equicorrelated.diag().ones();
+  EXPECT_EQ(terms(3.0 * arma::eye(R, R)), 1u);
+  EXPECT_EQ(terms(arma::ones(R, R)), 2u);  // its direction, and what it does not reach
+  EXPECT_LE(terms(equicorrelated), 3u);
+  std::mt19937 g(5);
+  const arma::mat F = reference::draw(g, R, R);
+  EXPECT_EQ(terms(F * F.t()), R);
+}
+
 TEST(Posterior, MatchesDenseArithmeticWithoutPointMass) {
   const auto p = reference::problem(30, 70, 3, reference::Noise::by_effect, false);
   const MixturePrior prior = mixture(p, false);

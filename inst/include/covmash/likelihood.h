@@ -74,7 +74,8 @@ inline std::pair<std::size_t, std::size_t> longest_run(const arma::vec& sigma) {
 
 inline WhitenedCovariance whiten(const arma::mat& factor, const SharedNoise& noise) {
   WhitenedCovariance out;
-  const std::size_t m = noise.observed.size(), q = factor.n_cols;
+  const std::size_t m = noise.observed.size();
+  std::size_t q = factor.n_cols;
   if (q == 0) {
     out.d = {0.0};
     return out;
@@ -83,6 +84,12 @@ inline WhitenedCovariance whiten(const arma::mat& factor, const SharedNoise& noi
   for (std::size_t r = 0; r < m; ++r) G.row(r) = factor.row(noise.observed[r]) / noise.direction[r];
   if (!noise.identity) G = arma::solve(arma::trimatl(noise.chol), G, arma::solve_opts::fast);
   JacobiSvd svd = jacobi_svd(G);
+  if (q > m && m == factor.n_rows && svd.rank == m) {  // nothing missing: the other directions reach no condition
+    svd.Q = svd.Q.head_cols(m).eval();
+    svd.W = svd.W.head_cols(m).eval();
+    svd.sigma = svd.sigma.head(m).eval();
+    q = m;
+  }
 
   out.rank = out.explicit_terms = q;
   out.has_rest = svd.rank < m;
