@@ -9,6 +9,14 @@ cpp_teem <- function(z, Ulist, weights, maxiter, converge_tol, eigen_tol, n_thre
     .Call(`_covmash_cpp_teem`, z, Ulist, weights, maxiter, converge_tol, eigen_tol, n_threads)
 }
 
+cpp_fit_factors <- function(x, is_covariance, n_factors, lower, tolerance, max_iterations, start, n_threads) {
+    .Call(`_covmash_cpp_fit_factors`, x, is_covariance, n_factors, lower, tolerance, max_iterations, start, n_threads)
+}
+
+cpp_leading_eigen <- function(x, is_covariance, standardise, k, tolerance, n_threads) {
+    .Call(`_covmash_cpp_leading_eigen`, x, is_covariance, standardise, k, tolerance, n_threads)
+}
+
 cpp_covariance_structure <- function(U) {
     .Call(`_covmash_cpp_covariance_structure`, U)
 }

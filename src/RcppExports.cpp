@@ -47,6 +47,38 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_fit_factors
+Rcpp::List cpp_fit_factors(const Rcpp::NumericMatrix& x, bool is_covariance, int n_factors, double lower, double tolerance, double max_iterations, const std::vector<double>& start, int n_threads);
+RcppExport SEXP _covmash_cpp_fit_factors(SEXP xSEXP, SEXP is_covarianceSEXP, SEXP n_factorsSEXP, SEXP lowerSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type x(xSEXP);
+    Rcpp::traits::input_parameter< bool >::type is_covariance(is_covarianceSEXP);
+    Rcpp::traits::input_parameter< int >::type n_factors(n_factorsSEXP);
+    Rcpp::traits::input_parameter< double >::type lower(lowerSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< double >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< const std::vector<double>& >::type start(startSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_fit_factors(x, is_covariance, n_factors, lower, tolerance, max_iterations, start, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_leading_eigen
+Rcpp::List cpp_leading_eigen(const Rcpp::NumericMatrix& x, bool is_covariance, bool standardise, int k, double tolerance, int n_threads);
+RcppExport SEXP _covmash_cpp_leading_eigen(SEXP xSEXP, SEXP is_covarianceSEXP, SEXP standardiseSEXP, SEXP kSEXP, SEXP toleranceSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type x(xSEXP);
+    Rcpp::traits::input_parameter< bool >::type is_covariance(is_covarianceSEXP);
+    Rcpp::traits::input_parameter< bool >::type standardise(standardiseSEXP);
+    Rcpp::traits::input_parameter< int >::type k(kSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_leading_eigen(x, is_covariance, standardise, k, tolerance, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_covariance_structure
 Rcpp::List cpp_covariance_structure(const arma::mat& U);
 RcppExport SEXP _covmash_cpp_covariance_structure(SEXP USEXP) {
@@ -169,6 +201,8 @@ END_RCPP
 static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 11},
     {"_covmash_cpp_teem", (DL_FUNC) &_covmash_cpp_teem, 7},
+    {"_covmash_cpp_fit_factors", (DL_FUNC) &_covmash_cpp_fit_factors, 8},
+    {"_covmash_cpp_leading_eigen", (DL_FUNC) &_covmash_cpp_leading_eigen, 6},
     {"_covmash_cpp_covariance_structure", (DL_FUNC) &_covmash_cpp_covariance_structure, 1},
     {"_covmash_cpp_simd", (DL_FUNC) &_covmash_cpp_simd, 0},
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},
