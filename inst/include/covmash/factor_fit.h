@@ -18,6 +18,7 @@
 #include <armadillo>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <utility>
@@ -57,6 +58,7 @@ class FactorProfile {
   struct Point {
     Vector x, gradient;
     double f = std::numeric_limits<double>::infinity();
+    double rounding = 0.0;  // of f: its terms may be much larger than itself
     Vector lambda;       // K leading eigenvalues
     arma::mat U;         // K x p: the vectors of one variable side by side
     std::size_t active;  // how many of them are above 1
@@ -96,11 +98,16 @@ class FactorProfile {
     for (std::size_t i = 0; i < p; ++i) {
       const double ratio = S_.diagonal()[i] * e[i] * e[i];
       at.f += x[i] + ratio;
+      at.rounding += std::fabs(x[i]) + ratio;
       double g = 1.0 - ratio;
       for (std::size_t k = 0; k < at.active; ++k) g += (at.lambda[k] - 1.0) * at.U(k, i) * at.U(k, i);
       at.gradient[i] = g;
     }
-    for (std::size_t k = 0; k < at.active; ++k) at.f += std::log(at.lambda[k]) + 1.0 - at.lambda[k];
+    for (std::size_t k = 0; k < at.active; ++k) {
+      at.f += std::log(at.lambda[k]) + 1.0 - at.lambda[k];
+      at.rounding += at.lambda[k];
+    }
+    at.rounding *= 8.0 * std::numeric_limits<double>::epsilon();
     return at;
   }
 
@@ -206,29 +213,22 @@ class FactorSearch {
   }
 
   FactorFit run() {
-    std::vector<Vector> starts;
-    if (!options_.start.empty()) {
-      starts.push_back(options_.start);
-    } else if (profile_.whole()) {
-      starts = many_starts();
-    } else {
-      starts.push_back(principal_start());
-    }
     FactorFit fit;
-    Point best;
-    for (const Vector& psi : starts) {
-      Vector x(psi.size());
-      for (std::size_t i = 0; i < x.size(); ++i)
-        x[i] = std::min(std::max(high_[i] + std::log(psi[i]), low_[i]), high_[i]);
-      bool converged = false;
-      Point end = descend(std::move(x), fit.iterations, converged);
-      // A later start must be better by more than rounding, so that the answer does not depend on it.
-      if (fit.starts++ == 0 || end.f < best.f - 1e-10 * std::fabs(best.f)) {
-        best = std::move(end);
-        fit.converged = converged;
+    Best best;
+    if (!options_.start.empty()) {
+      attempt(options_.start, fit, best);
+    } else {
+      if (profile_.whole()) {
+        for (const Vector& psi : first_starts()) attempt(psi, fit, best);
+      } else {
+        attempt(principal_start(), fit, best);
       }
+      // Optima that differ: look harder.
+      if (best.distinct && size() <= newton_below)
+        for (const Vector& psi : further_starts()) attempt(psi, fit, best);
     }
-    finish(best, fit);
+    fit.converged = best.converged;
+    finish(best.point, fit);
     return fit;
   }
 
@@ -261,8 +261,30 @@ class FactorSearch {
     return psi;
   }
 
+  struct Best {
+    Point point;
+    bool converged = false, distinct = false;
+  };
+
+  std::size_t size() const { return S_.size(); }
+
+  void attempt(const Vector& psi, FactorFit& fit, Best& best) {
+    Vector x(psi.size());
+    for (std::size_t i = 0; i < x.size(); ++i)
+      x[i] = std::min(std::max(high_[i] + std::log(psi[i]), low_[i]), high_[i]);
+    bool converged = false;
+    Point end = descend(std::move(x), fit.iterations, converged);
+    // A later start must be better by more than rounding, so that the answer does not depend on it.
+    const double difference = end.f - best.point.f, rounding = 1e-9 * (1.0 + std::fabs(end.f));
+    if (fit.starts++ > 0 && std::fabs(difference) > 100.0 * rounding) best.distinct = true;
+    if (fit.starts == 1 || difference < -rounding || (!best.converged && converged && difference < rounding)) {
+      best.point = std::move(end);
+      best.converged = converged;
+    }
+  }
+
   // Small problems have several optima often enough, and starts cost little.
-  std::vector<Vector> many_starts() {
+  std::vector<Vector> first_starts() {
     const std::size_t p = S_.size(), K = options_.n_factors;
     std::vector<Vector> starts;
     if (K == 0) return {Vector(p, 1.0)};
@@ -278,19 +300,33 @@ class FactorSearch {
     }
     starts.push_back(principal_start());
     starts.push_back(Vector(p, 0.5));
-    // Low and high values in a pattern of no meaning: splitmix64, the same everywhere.
-    std::uint64_t state = 42;
-    for (int repeat = 0; repeat < random_starts; ++repeat) {
-      Vector psi(p);
-      for (double& value : psi) {
-        std::uint64_t z = (state += 0x9e3779b97f4a7c15ULL);
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-        value = 0.05 + 0.9 * static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-      }
+    for (int repeat = 0; repeat < random_starts; ++repeat) starts.push_back(scattered_start());
+    return starts;
+  }
+
+  // One variable after the other at its floor, which is where optima hide; then anywhere.
+  std::vector<Vector> further_starts() {
+    const std::size_t p = S_.size();
+    std::vector<Vector> starts;
+    for (std::size_t i = 0; i < p; ++i) {
+      Vector psi(p, 0.6);
+      psi[i] = options_.lower;
       starts.push_back(psi);
     }
+    for (int repeat = 0; repeat < 10 * random_starts; ++repeat) starts.push_back(scattered_start());
     return starts;
+  }
+
+  // Low and high values in a pattern of no meaning: splitmix64, the same everywhere.
+  Vector scattered_start() {
+    Vector psi(S_.size());
+    for (double& value : psi) {
+      std::uint64_t z = (scatter_ += 0x9e3779b97f4a7c15ULL);
+      z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+      z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+      value = 0.02 + 0.96 * static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
+    }
+    return psi;
   }
 
   Vector newton_direction(const Point& at, const std::vector<bool>& free) const {
@@ -372,9 +408,9 @@ class FactorSearch {
           predicted += gradient[i] * (y[i] - at.x[i]);
         }
         next = profile_.evaluate(y, accuracy);
-        const double slack = 4.0 * std::numeric_limits<double>::epsilon() * static_cast<double>(p) *
-                             std::max(1.0, std::fabs(at.f) / static_cast<double>(p));
-        if (std::isfinite(next.f) && next.f <= at.f + 1e-4 * predicted + slack) {
+        // Where f cannot tell any more the gradient decides.
+        if (std::isfinite(next.f) && (next.f <= at.f + 1e-4 * predicted ||
+                                      (next.f <= at.f + at.rounding && violation(next) < worst))) {
           accepted = true;
           break;
         }
@@ -395,7 +431,7 @@ class FactorSearch {
       }
       memory.remember(std::move(step), std::move(change));
       // At the limit of rounding f no longer tells steps apart; the gradient still does for a while.
-      stalled = at.f - next.f <= 1e-15 * std::fabs(at.f) && violation(next) > 0.5 * worst ? stalled + 1 : 0;
+      stalled = at.f - next.f <= at.rounding && violation(next) > 0.5 * worst ? stalled + 1 : 0;
       at = std::move(next);
       if (stalled > 5) break;
     }
@@ -420,13 +456,14 @@ class FactorSearch {
   }
 
   static constexpr std::size_t newton_below = 64;
-  static constexpr int random_starts = 2;
+  static constexpr int random_starts = 4;
   static constexpr double longest_step = 2.0;
   const SampleCovariance& S_;
   const FactorFitOptions& options_;
   Executor& executor_;
   FactorProfile profile_;
   Vector low_, high_;
+  std::uint64_t scatter_ = 42;
 };
 
 inline FactorFit fit_factors(const SampleCovariance& S, const FactorFitOptions& options, Executor& executor) {
