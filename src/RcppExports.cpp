@@ -47,6 +47,104 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_factor_root
+arma::mat cpp_factor_root(const arma::mat& F);
+RcppExport SEXP _covmash_cpp_factor_root(SEXP FSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type F(FSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_root(F));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_log_det
+Rcpp::List cpp_factor_log_det(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D);
+RcppExport SEXP _covmash_cpp_factor_log_det(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_log_det(B, F, D));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_solve
+Rcpp::List cpp_factor_solve(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, arma::mat Y);
+RcppExport SEXP _covmash_cpp_factor_solve(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP YSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< arma::mat >::type Y(YSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_solve(B, F, D, Y));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_log_density
+Rcpp::List cpp_factor_log_density(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, const arma::mat& X);
+RcppExport SEXP _covmash_cpp_factor_log_density(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP XSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type X(XSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_log_density(B, F, D, X));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_posterior
+Rcpp::List cpp_factor_posterior(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, const arma::vec& y);
+RcppExport SEXP _covmash_cpp_factor_posterior(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP ySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type y(ySEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_posterior(B, F, D, y));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_precision
+Rcpp::List cpp_factor_precision(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D);
+RcppExport SEXP _covmash_cpp_factor_precision(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_precision(B, F, D));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_eigenvalues
+Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D);
+RcppExport SEXP _covmash_cpp_factor_eigenvalues(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_eigenvalues(B, F, D));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_strong_pairs
+Rcpp::List cpp_strong_pairs(const arma::mat& V, double threshold, double max_edges, int n_threads);
+RcppExport SEXP _covmash_cpp_strong_pairs(SEXP VSEXP, SEXP thresholdSEXP, SEXP max_edgesSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type V(VSEXP);
+    Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
+    Rcpp::traits::input_parameter< double >::type max_edges(max_edgesSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_strong_pairs(V, threshold, max_edges, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_covariance_structure
 Rcpp::List cpp_covariance_structure(const arma::mat& U);
 RcppExport SEXP _covmash_cpp_covariance_structure(SEXP USEXP) {
@@ -169,6 +267,14 @@ END_RCPP
 static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 11},
     {"_covmash_cpp_teem", (DL_FUNC) &_covmash_cpp_teem, 7},
+    {"_covmash_cpp_factor_root", (DL_FUNC) &_covmash_cpp_factor_root, 1},
+    {"_covmash_cpp_factor_log_det", (DL_FUNC) &_covmash_cpp_factor_log_det, 3},
+    {"_covmash_cpp_factor_solve", (DL_FUNC) &_covmash_cpp_factor_solve, 4},
+    {"_covmash_cpp_factor_log_density", (DL_FUNC) &_covmash_cpp_factor_log_density, 4},
+    {"_covmash_cpp_factor_posterior", (DL_FUNC) &_covmash_cpp_factor_posterior, 4},
+    {"_covmash_cpp_factor_precision", (DL_FUNC) &_covmash_cpp_factor_precision, 3},
+    {"_covmash_cpp_factor_eigenvalues", (DL_FUNC) &_covmash_cpp_factor_eigenvalues, 3},
+    {"_covmash_cpp_strong_pairs", (DL_FUNC) &_covmash_cpp_strong_pairs, 4},
     {"_covmash_cpp_covariance_structure", (DL_FUNC) &_covmash_cpp_covariance_structure, 1},
     {"_covmash_cpp_simd", (DL_FUNC) &_covmash_cpp_simd, 0},
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},
