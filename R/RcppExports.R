@@ -21,8 +21,8 @@ cpp_factor_solve <- function(B, F, D, Y) {
     .Call(`_covmash_cpp_factor_solve`, B, F, D, Y)
 }
 
-cpp_factor_log_density <- function(B, F, D, X) {
-    .Call(`_covmash_cpp_factor_log_density`, B, F, D, X)
+cpp_factor_log_density <- function(B, F, D, X, n_threads) {
+    .Call(`_covmash_cpp_factor_log_density`, B, F, D, X, n_threads)
 }
 
 cpp_factor_posterior <- function(B, F, D, y) {
@@ -33,12 +33,20 @@ cpp_factor_precision <- function(B, F, D) {
     .Call(`_covmash_cpp_factor_precision`, B, F, D)
 }
 
+cpp_factor_precision_column <- function(B, F, D, gene) {
+    .Call(`_covmash_cpp_factor_precision_column`, B, F, D, gene)
+}
+
+cpp_factor_network <- function(B, F, D, threshold, max_edges, n_threads) {
+    .Call(`_covmash_cpp_factor_network`, B, F, D, threshold, max_edges, n_threads)
+}
+
 cpp_factor_eigenvalues <- function(B, F, D) {
     .Call(`_covmash_cpp_factor_eigenvalues`, B, F, D)
 }
 
-cpp_strong_pairs <- function(V, threshold, max_edges, n_threads) {
-    .Call(`_covmash_cpp_strong_pairs`, V, threshold, max_edges, n_threads)
+cpp_factor_strengths <- function(B, F) {
+    .Call(`_covmash_cpp_factor_strengths`, B, F)
 }
 
 cpp_covariance_structure <- function(U) {

@@ -450,10 +450,150 @@ describe_factors <- function(x) {
   if (is.null(labels)) kind else paste0(paste(first_few(labels, 4L), collapse = ", "), if (length(labels) > 4L) ", ...", "; ", kind)
 }
 
+#' @rdname factor_cov-methods
+#' @export
+summary.factor_cov <- function(object, ...) {
+  systematic <- systematic_variances(object)
+  total <- systematic + object$D
+  structure(
+    list(
+      n_genes = nrow(object$B), n_factors = ncol(object$B),
+      variance = total,
+      # The share of each gene's variance that the factors make.
+      communality = ifelse(total > 0, systematic / total, NA_real_),
+      log_determinant = as.numeric(determinant(object)$modulus),
+      parameters = n_parameters(object)
+    ),
+    class = "summary.factor_cov"
+  )
+}
+
+#' @export
+print.summary.factor_cov <- function(x, digits = 3, ...) {
+  quartiles <- function(v) {
+    v <- v[!is.na(v)]
+    if (length(v) == 0L) return("none")
+    paste(format(stats::quantile(v, names = FALSE), digits = digits), collapse = " ")
+  }
+  cat(
+    "<factor_cov> ", plural(x$n_genes, "gene"), ", ", plural(x$n_factors, "factor"),
+    "\n", sep = ""
+  )
+  cat("  variances, quartiles:     ", quartiles(x$variance), "\n", sep = "")
+  cat("  communalities, quartiles: ", quartiles(x$communality), "\n", sep = "")
+  cat("  log-determinant:          ", format(x$log_determinant, digits = 6), "\n", sep = "")
+  print(x$parameters)
+  invisible(x)
+}
+
+# ---- comparison and scaling -------------------------------------------------
+
+#' @rdname factor_cov-methods
+#' @export
+all.equal.factor_cov <- function(target, current, ...) {
+  if (!is_factor_cov(current)) {
+    return("`current` is not a factor_cov")
+  }
+  if (length(target$D) != length(current$D)) {
+    return(paste0(
+      "Numbers of genes differ: ", length(target$D), " and ", length(current$D)
+    ))
+  }
+  if (!identical(gene_names(target), gene_names(current))) {
+    return("Names of the genes differ")
+  }
+  noise <- all.equal(unname(target$D), unname(current$D), ...)
+  systematic <- same_systematic(target, current, ...)
+  messages <- c(
+    if (!isTRUE(noise)) paste("Noise variances D:", noise),
+    if (!isTRUE(systematic)) paste("Systematic covariance B F B':", systematic)
+  )
+  if (is.null(messages)) TRUE else messages
+}
+
+# B F B' is compared, not B: loadings are determined up to a rotation only. It acts
+# within the span of both loadings, so a basis of that stands for all genes.
+same_systematic <- function(target, current, ...) {
+  G <- whole_loadings(target)
+  H <- whole_loadings(current)
+  if (ncol(G) == 0L && ncol(H) == 0L) {
+    return(TRUE)
+  }
+  Q <- qr.Q(qr(cbind(G, H), LAPACK = TRUE))
+  all.equal(tcrossprod(crossprod(Q, G)), tcrossprod(crossprod(Q, H)), ...)
+}
+
+#' @rdname factor_cov-methods
+#' @export
+Ops.factor_cov <- function(e1, e2) {
+  scale <- if (is_factor_cov(e1)) e2 else e1
+  known <- .Generic == "*" || .Generic == "/" && is_factor_cov(e1)
+  if (missing(e2) || !known || !checkmate::test_number(scale, lower = 0, finite = TRUE)) {
+    abort_input(
+      paste0(
+        "A `factor_cov` can be multiplied or divided by one number of at least 0; ",
+        "for `", .Generic, "` with other things use as.matrix()."
+      ),
+      class = "covmash_error_type"
+    )
+  }
+  scale_factor_cov(if (is_factor_cov(e1)) e1 else e2, if (.Generic == "/") 1 / scale else scale)
+}
+
+# c Sigma. F is the identity or stays what it is: the loadings take the factor.
+scale_factor_cov <- function(x, c) new_factor_cov(sqrt(c) * x$B, x$F, c * x$D)
+
 #' Matrix algebra with factored covariances
 #'
 #' A `factor_cov` ([factor_covariance()]) and its inverse, a `factor_precision`
-#' ([precision()]), behave as N x N matrices.
+#' ([precision()]), behave as N x N matrices without being formed.
 #'
+#' @param x,a,object,target A `factor_cov` or a `factor_precision`.
+#' @param i,j Genes: names, numbers or `TRUE`/`FALSE`. Of a `factor_cov` also, as of a
+#'   matrix, `x[cbind(i, j)]` and `x[k]`.
+#' @param drop Should one row or column become a vector?
+#' @param b Right-hand side, a vector of N numbers or a matrix of N rows; if missing,
+#'   the inverse.
+#' @param logarithm Give the logarithm of the determinant?
+#' @param current Another object to compare with.
+#' @param e1,e2 A `factor_cov` and a number.
+#' @param digits Digits to print.
+#' @param n Number of genes to print.
+#' @param ... Passed on to `all.equal()` for numbers; otherwise not used.
+#' @details
+#' `%*%`, `crossprod()`, `tcrossprod()`, `diag()`, `cov2cor()`, `dim()`, `dimnames()`,
+#' `t()`, `solve()`, `determinant()` (and with it `det()`), `chol()`, `as.matrix()`,
+#' `all.equal()`, `update()`, `print()`, `summary()` and `format()` work, as does
+#' multiplying and dividing by a number.
+#'
+#' `Sigma[i, j]` is again a `factor_cov` if `i` and `j` are the same genes, at least
+#' two, each once; otherwise a plain matrix, vector or number. [marginal()] always is
+#' one.
+#'
+#' Products with an N x m matrix take O(NKm), `solve()` and `determinant()` O(NK^2).
+#' `as.matrix()` and `chol()` are dense: O(N^2) memory, and O(N^3) time for `chol()`.
+#' So are products of two factored matrices.
+#'
+#' `determinant()` of a singular matrix has modulus `-Inf`. `solve()` of a
+#' `factor_precision` gives back the `factor_cov` it came from. `all.equal()`
+#' compares \eqn{B F B'} and \eqn{D}, not \eqn{B}, which is determined up to a rotation
+#' only.
+#' @section Errors: `covmash_error_dimensions` for sizes that do not match,
+#'   `covmash_error_index` for unknown genes, `covmash_error_singular` where an inverse
+#'   or a Cholesky factor does not exist, naming genes.
+#' @return What the same function gives for a plain matrix, or a `factor_cov` or
+#'   `factor_precision` where the result is one.
+#' @seealso [factor_covariance()], [precision()], [eigenvalues()]
 #' @name factor_cov-methods
+#' @aliases %*%,factor_cov,ANY-method crossprod,factor_cov,ANY-method
+#'   tcrossprod,factor_cov,ANY-method diag,factor_cov-method
+#'   cov2cor,factor_cov-method
+#' @examples
+#' set.seed(1)
+#' Sigma <- generate_factor_covariance(n_genes = 4, n_pathways = 2)$Sigma
+#' Sigma %*% c(1, 0, 0, 1)
+#' Sigma[1:2, 1:2]
+#' Sigma["gene_1", ]
+#' solve(Sigma, c(1, 0, 0, 1))
+#' det(Sigma)
 NULL

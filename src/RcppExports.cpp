@@ -83,15 +83,16 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_log_density
-Rcpp::List cpp_factor_log_density(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, const arma::mat& X);
-RcppExport SEXP _covmash_cpp_factor_log_density(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP XSEXP) {
+Rcpp::List cpp_factor_log_density(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, const arma::mat& X, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_log_density(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP XSEXP, SEXP n_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
     Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     Rcpp::traits::input_parameter< const arma::mat& >::type X(XSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_factor_log_density(B, F, D, X));
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_log_density(B, F, D, X, n_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -120,6 +121,34 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_factor_precision_column
+Rcpp::List cpp_factor_precision_column(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, double gene);
+RcppExport SEXP _covmash_cpp_factor_precision_column(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP geneSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< double >::type gene(geneSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_precision_column(B, F, D, gene));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_network
+Rcpp::List cpp_factor_network(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, double threshold, double max_edges, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_network(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP thresholdSEXP, SEXP max_edgesSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
+    Rcpp::traits::input_parameter< double >::type max_edges(max_edgesSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_network(B, F, D, threshold, max_edges, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_factor_eigenvalues
 Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D);
 RcppExport SEXP _covmash_cpp_factor_eigenvalues(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
@@ -132,16 +161,14 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_strong_pairs
-Rcpp::List cpp_strong_pairs(const arma::mat& V, double threshold, double max_edges, int n_threads);
-RcppExport SEXP _covmash_cpp_strong_pairs(SEXP VSEXP, SEXP thresholdSEXP, SEXP max_edgesSEXP, SEXP n_threadsSEXP) {
+// cpp_factor_strengths
+Rcpp::NumericVector cpp_factor_strengths(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F);
+RcppExport SEXP _covmash_cpp_factor_strengths(SEXP BSEXP, SEXP FSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< const arma::mat& >::type V(VSEXP);
-    Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
-    Rcpp::traits::input_parameter< double >::type max_edges(max_edgesSEXP);
-    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_strong_pairs(V, threshold, max_edges, n_threads));
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_strengths(B, F));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -270,11 +297,13 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_factor_root", (DL_FUNC) &_covmash_cpp_factor_root, 1},
     {"_covmash_cpp_factor_log_det", (DL_FUNC) &_covmash_cpp_factor_log_det, 3},
     {"_covmash_cpp_factor_solve", (DL_FUNC) &_covmash_cpp_factor_solve, 4},
-    {"_covmash_cpp_factor_log_density", (DL_FUNC) &_covmash_cpp_factor_log_density, 4},
+    {"_covmash_cpp_factor_log_density", (DL_FUNC) &_covmash_cpp_factor_log_density, 5},
     {"_covmash_cpp_factor_posterior", (DL_FUNC) &_covmash_cpp_factor_posterior, 4},
     {"_covmash_cpp_factor_precision", (DL_FUNC) &_covmash_cpp_factor_precision, 3},
+    {"_covmash_cpp_factor_precision_column", (DL_FUNC) &_covmash_cpp_factor_precision_column, 4},
+    {"_covmash_cpp_factor_network", (DL_FUNC) &_covmash_cpp_factor_network, 6},
     {"_covmash_cpp_factor_eigenvalues", (DL_FUNC) &_covmash_cpp_factor_eigenvalues, 3},
-    {"_covmash_cpp_strong_pairs", (DL_FUNC) &_covmash_cpp_strong_pairs, 4},
+    {"_covmash_cpp_factor_strengths", (DL_FUNC) &_covmash_cpp_factor_strengths, 2},
     {"_covmash_cpp_covariance_structure", (DL_FUNC) &_covmash_cpp_covariance_structure, 1},
     {"_covmash_cpp_simd", (DL_FUNC) &_covmash_cpp_simd, 0},
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},

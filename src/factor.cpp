@@ -19,6 +19,8 @@ Rcpp::NumericVector from_one(const std::vector<arma::uword>& index) {
   return out;
 }
 
+Rcpp::NumericVector numbers(const arma::vec& x) { return Rcpp::NumericVector(x.begin(), x.end()); }
+
 Rcpp::List singular_list(const covmash::FactorInverse& inverse) {
   return Rcpp::List::create(_["dependent"] = from_one(inverse.dependent()));
 }
@@ -47,24 +49,18 @@ Rcpp::List cpp_factor_solve(const arma::mat& B, const Rcpp::Nullable<Rcpp::Numer
   return out;
 }
 
-// The rows of X are samples, of which mean has been subtracted.
+// The rows of X are samples, of which the mean has been subtracted.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_factor_log_density(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D,
-                                  const arma::mat& X) {
-  const covmash::FactorInverse inverse(whole_factor(B, F), D);
-  Rcpp::List out = singular_list(inverse);
-  if (inverse.singular()) return out;
-  const double constant = -0.5 * (static_cast<double>(D.n_elem) * std::log(2.0 * M_PI) + inverse.log_det());
-  Rcpp::NumericVector value(X.n_rows);
-  constexpr arma::uword block = 64;
-  for (arma::uword from = 0; from < X.n_rows; from += block) {
-    const arma::uword to = std::min(X.n_rows, from + block) - 1;
-    arma::mat Y = X.rows(from, to).t();
-    const arma::rowvec quadratic = inverse.quadratic(Y);
-    for (arma::uword i = 0; i < quadratic.n_elem; ++i) value[from + i] = constant - 0.5 * quadratic[i];
-  }
-  out["value"] = value;
-  return out;
+                                  const arma::mat& X, int n_threads) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(n_threads);
+    const covmash::FactorInverse inverse(whole_factor(B, F), D);
+    Rcpp::List out = singular_list(inverse);
+    if (inverse.singular()) return out;
+    out["value"] = numbers(inverse.log_density(X, threads.executor));
+    return out;
+  });
 }
 
 // The factors given genes at y: mean (K) and covariance (K x K), in terms of the columns of B.
@@ -80,45 +76,72 @@ Rcpp::List cpp_factor_posterior(const arma::mat& B, const Rcpp::Nullable<Rcpp::N
     posterior.mean = L * posterior.mean;
     posterior.root = L * posterior.root;
   }
-  out["mean"] = Rcpp::NumericVector(posterior.mean.begin(), posterior.mean.end());
+  out["mean"] = numbers(posterior.mean);
   out["covariance"] = Rcpp::wrap(arma::mat(posterior.root * posterior.root.t()));
   return out;
 }
 
-// Sigma^-1 = D^-1 - W W' for positive D; `kept` = 1 / (1 + s^2) belongs to the columns of W.
+// Sigma^-1 = D^-1 - W W' where every D is positive; s are the singular values of D^-1/2 B chol(F).
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_factor_precision(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D) {
   const covmash::FactorInverse inverse(whole_factor(B, F), D);
   Rcpp::List out = singular_list(inverse);
   if (inverse.singular()) return out;
-  const arma::vec kept_precision = inverse.kept_precision();
-  const arma::vec diagonal = kept_precision / arma::square(inverse.root_noise());
+  out["diagonal"] = numbers(inverse.precision_diagonal());
+  if (!inverse.noiseless().is_empty()) return out;
   out["W"] = Rcpp::wrap(inverse.precision_factor());
-  out["kept"] = Rcpp::NumericVector(inverse.kept().begin(), inverse.kept().end());
-  out["diagonal"] = Rcpp::NumericVector(diagonal.begin(), diagonal.end());
+  out["s"] = numbers(inverse.svd().s);
+  return out;
+}
+
+// The column of Sigma^-1 of one gene (counted from 1), and the diagonal.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_factor_precision_column(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F,
+                                       const arma::vec& D, double gene) {
+  const covmash::FactorInverse inverse(whole_factor(B, F), D);
+  Rcpp::List out = singular_list(inverse);
+  if (inverse.singular()) return out;
+  arma::mat column(D.n_elem, 1, arma::fill::zeros);
+  column(static_cast<arma::uword>(gene) - 1, 0) = 1.0;
+  inverse.solve(column);
+  out["column"] = numbers(column.col(0));
+  out["diagonal"] = numbers(inverse.precision_diagonal());
   return out;
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F,
-                                           const arma::vec& D) {
-  const arma::vec values = covmash::factor_eigenvalues(whole_factor(B, F), D);
-  return Rcpp::NumericVector(values.begin(), values.end());
-}
-
-// [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_strong_pairs(const arma::mat& V, double threshold, double max_edges, int n_threads) {
+Rcpp::List cpp_factor_network(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D,
+                              double threshold, double max_edges, int n_threads) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
-    const auto list = covmash::strong_pairs(V, threshold, static_cast<std::size_t>(max_edges), threads.executor);
-    const R_xlen_t n = static_cast<R_xlen_t>(list.edges.size());
+    const covmash::FactorInverse inverse(whole_factor(B, F), D);
+    Rcpp::List out = singular_list(inverse);
+    if (inverse.singular()) return out;
+    const covmash::EdgeList list = covmash::partial_correlation_network(
+        inverse, threshold, static_cast<std::size_t>(max_edges), threads.executor);
+    const R_xlen_t n = list.complete ? static_cast<R_xlen_t>(list.edges.size()) : 0;
     Rcpp::NumericVector first(n), second(n), weight(n);
     for (R_xlen_t i = 0; i < n; ++i) {
       first[i] = static_cast<double>(list.edges[i].first) + 1.0;
       second[i] = static_cast<double>(list.edges[i].second) + 1.0;
       weight[i] = list.edges[i].weight;
     }
-    return Rcpp::List::create(_["first"] = first, _["second"] = second, _["weight"] = weight,
-                              _["complete"] = list.complete);
+    out["first"] = first;
+    out["second"] = second;
+    out["weight"] = weight;
+    out["complete"] = list.complete;
+    return out;
   });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F,
+                                           const arma::vec& D) {
+  return numbers(covmash::factor_eigenvalues(whole_factor(B, F), D));
+}
+
+// Squared singular values of B chol(F).
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_factor_strengths(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F) {
+  return numbers(arma::square(covmash::graded_svd(whole_factor(B, F)).s));
 }

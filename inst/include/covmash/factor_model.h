@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <armadillo>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -114,6 +115,22 @@ class FactorInverse {
     return sum;
   }
 
+  // log N(x; 0, Sigma) for the rows x of X (samples x N), in blocks of samples.
+  arma::vec log_density(const arma::mat& X, Executor& executor) const {
+    require(X.n_cols == n_, "the samples and the covariance differ in length");
+    const double constant = -0.5 * (static_cast<double>(n_) * std::log(2.0 * arma::datum::pi) + log_det());
+    arma::vec out(X.n_rows);
+    constexpr arma::uword block = 32;
+    const double work = 4.0 * static_cast<double>(X.n_elem) * static_cast<double>(q_ + 1);
+    executor.run((X.n_rows + block - 1) / block, work, [&](std::size_t task, std::size_t) {
+      const arma::uword from = task * block, to = std::min<arma::uword>(X.n_rows, from + block);
+      arma::mat Y = X.rows(from, to - 1).t();
+      const arma::rowvec sum = quadratic(Y);
+      for (arma::uword i = from; i < to; ++i) out[i] = constant - 0.5 * sum[i - from];
+    });
+    return out;
+  }
+
   // The factors given the genes at y.
   FactorPosterior posterior(const arma::vec& y) const {
     check(y.n_elem);
@@ -202,6 +219,25 @@ class FactorInverse {
       out[heavy[h]] = 1.0 / (1.0 + arma::dot(x, x));
     }
     return out;
+  }
+
+  // The diagonal of Sigma^-1: one over each gene's variance given all others.
+  arma::vec precision_diagonal() const {
+    arma::vec out(n_);
+    out.elem(positive_) = kept_precision() / arma::square(root_noise_);
+    if (!zero_.is_empty()) {
+      const arma::mat columns = noiseless_columns();
+      for (arma::uword k = 0; k < zero_.n_elem; ++k) out[zero_[k]] = columns(zero_[k], k);
+    }
+    return out;
+  }
+
+  // The columns of Sigma^-1 of the genes without noise (N x z), in the order of noiseless().
+  arma::mat noiseless_columns() const {
+    arma::mat columns(n_, zero_.n_elem, arma::fill::zeros);
+    for (arma::uword k = 0; k < zero_.n_elem; ++k) columns(zero_[k], k) = 1.0;
+    solve(columns);
+    return columns;
   }
 
   const arma::vec& root_noise() const { return root_noise_; }
@@ -333,8 +369,7 @@ inline arma::vec factor_eigenvalues(const arma::mat& G, const arma::vec& noise) 
   return arma::sort(out, "descend");
 }
 
-// Pairs of rows of V whose inner product is at least `threshold` in absolute value: the edges of a network. Pairs are
-// scanned in tiles of 64 x 64, O(N^2 q) time, memory O(edges).
+// Two genes and their partial correlation.
 struct Edge {
   arma::uword first, second;
   double weight;
@@ -345,7 +380,11 @@ struct EdgeList {
   bool complete = true;  // false if there are more than `max_edges`
 };
 
-EdgeList inline strong_pairs(const arma::mat& V, double threshold, std::size_t max_edges, Executor& executor) {
+namespace detail {
+
+// Pairs of rows of V whose inner product is at least `threshold` in absolute value, scanned in tiles of 64 x 64:
+// O(N^2 q) time, memory O(edges).
+inline EdgeList strong_pairs(const arma::mat& V, double threshold, std::size_t max_edges, Executor& executor) {
   constexpr arma::uword tile = 64;
   const arma::uword n = V.n_rows, q = V.n_cols;
   const arma::mat rows = V.t();
@@ -371,13 +410,44 @@ EdgeList inline strong_pairs(const arma::mat& V, double threshold, std::size_t m
   EdgeList out;
   out.complete = total <= max_edges;
   if (!out.complete) return out;
-  for (auto& part : found) {
-    std::sort(part.begin(), part.end(), [](const Edge& a, const Edge& b) {
-      return a.first != b.first ? a.first < b.first : a.second < b.second;
-    });
-    out.edges.insert(out.edges.end(), part.begin(), part.end());
-  }
+  for (const auto& part : found) out.edges.insert(out.edges.end(), part.begin(), part.end());
   return out;
+}
+
+}  // namespace detail
+
+// The edges of the network of partial correlations, those of at least `threshold` in absolute value, by first and second
+// gene. For genes with noise the partial correlation is an inner product; genes without noise have a column each.
+inline EdgeList partial_correlation_network(const FactorInverse& inverse, double threshold, std::size_t max_edges,
+                                            Executor& executor) {
+  arma::mat V = inverse.precision_factor();
+  V.each_col() %= inverse.root_noise() / arma::sqrt(inverse.kept_precision());
+  EdgeList list = detail::strong_pairs(V, threshold, max_edges, executor);
+  if (!list.complete) return list;
+  for (Edge& e : list.edges) {
+    e.first = inverse.noisy()[e.first];
+    e.second = inverse.noisy()[e.second];
+  }
+  const arma::uvec& noiseless = inverse.noiseless();
+  if (!noiseless.is_empty()) {
+    const arma::mat columns = inverse.noiseless_columns();
+    const arma::vec sd = arma::sqrt(inverse.precision_diagonal());
+    std::vector<unsigned char> done(inverse.genes(), 0);
+    for (arma::uword k = 0; k < noiseless.n_elem; ++k) {
+      const arma::uword gene = noiseless[k];
+      done[gene] = 1;
+      for (arma::uword i = 0; i < inverse.genes(); ++i) {
+        if (done[i]) continue;
+        const double weight = -columns(i, k) / (sd[i] * sd[gene]);
+        if (std::fabs(weight) >= threshold) list.edges.push_back({std::min(i, gene), std::max(i, gene), weight});
+      }
+    }
+    if (list.edges.size() > max_edges) list.complete = false;
+  }
+  std::sort(list.edges.begin(), list.edges.end(), [](const Edge& a, const Edge& b) {
+    return a.first != b.first ? a.first < b.first : a.second < b.second;
+  });
+  return list;
 }
 
 }  // namespace covmash
