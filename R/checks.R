@@ -282,7 +282,7 @@ check_ulist <- function(Ulist, R, conditions = NULL, name = "Ulist") {
   }
   Ulist <- name_ulist(Ulist, name)
   for (k in seq_along(Ulist)) {
-    Ulist[[k]] <- check_covariance(
+    Ulist[[k]] <- check_prior_covariance(
       Ulist[[k]], ulist_label(Ulist, k, name), R, conditions
     )
   }
@@ -315,7 +315,7 @@ name_ulist <- function(Ulist, name = "Ulist") {
   as.list(Ulist)
 }
 
-check_covariance <- function(U, label, R, conditions = NULL) {
+check_prior_covariance <- function(U, label, R, conditions = NULL) {
   if (is.data.frame(U)) {
     U <- as.matrix(U)
   }
