@@ -57,6 +57,10 @@ cpp_leading_eigen <- function(x, is_covariance, standardise, k, tolerance, n_thr
     .Call(`_covmash_cpp_leading_eigen`, x, is_covariance, standardise, k, tolerance, n_threads)
 }
 
+cpp_fit_factors_missing <- function(x, n_factors, lower, equal_psi, tolerance, max_iterations, n_threads) {
+    .Call(`_covmash_cpp_fit_factors_missing`, x, n_factors, lower, equal_psi, tolerance, max_iterations, n_threads)
+}
+
 cpp_covariance_structure <- function(U) {
     .Call(`_covmash_cpp_covariance_structure`, U)
 }

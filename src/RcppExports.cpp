@@ -204,6 +204,22 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_fit_factors_missing
+Rcpp::List cpp_fit_factors_missing(const Rcpp::NumericMatrix& x, int n_factors, double lower, bool equal_psi, double tolerance, double max_iterations, int n_threads);
+RcppExport SEXP _covmash_cpp_fit_factors_missing(SEXP xSEXP, SEXP n_factorsSEXP, SEXP lowerSEXP, SEXP equal_psiSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type x(xSEXP);
+    Rcpp::traits::input_parameter< int >::type n_factors(n_factorsSEXP);
+    Rcpp::traits::input_parameter< double >::type lower(lowerSEXP);
+    Rcpp::traits::input_parameter< bool >::type equal_psi(equal_psiSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< double >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_fit_factors_missing(x, n_factors, lower, equal_psi, tolerance, max_iterations, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_covariance_structure
 Rcpp::List cpp_covariance_structure(const arma::mat& U);
 RcppExport SEXP _covmash_cpp_covariance_structure(SEXP USEXP) {
@@ -338,6 +354,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_factor_strengths", (DL_FUNC) &_covmash_cpp_factor_strengths, 2},
     {"_covmash_cpp_fit_factors", (DL_FUNC) &_covmash_cpp_fit_factors, 8},
     {"_covmash_cpp_leading_eigen", (DL_FUNC) &_covmash_cpp_leading_eigen, 6},
+    {"_covmash_cpp_fit_factors_missing", (DL_FUNC) &_covmash_cpp_fit_factors_missing, 7},
     {"_covmash_cpp_covariance_structure", (DL_FUNC) &_covmash_cpp_covariance_structure, 1},
     {"_covmash_cpp_simd", (DL_FUNC) &_covmash_cpp_simd, 0},
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},

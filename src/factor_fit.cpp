@@ -2,6 +2,7 @@
 #include "bridge.h"
 
 #include <covmash/factor_fit.h>
+#include <covmash/factor_missing.h>
 
 using Rcpp::_;
 
@@ -60,5 +61,26 @@ Rcpp::List cpp_leading_eigen(const Rcpp::NumericMatrix& x, bool is_covariance, b
       for (int j = 0; j < k; ++j) vectors(i, j) = eigen.vector(i, j);
     return Rcpp::List::create(_["values"] = k > 0 ? eigen.values() : std::vector<double>(), _["vectors"] = vectors,
                               _["mean"] = S.mean(), _["variance"] = S.variance(), _["residual"] = eigen.residual());
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_fit_factors_missing(const Rcpp::NumericMatrix& x, int n_factors, double lower, bool equal_psi,
+                                   double tolerance, double max_iterations, int n_threads) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(n_threads);
+    covmash::MissingFactorOptions options;
+    options.n_factors = n_factors;
+    options.lower = lower;
+    options.equal_psi = equal_psi;
+    options.tolerance = tolerance;
+    options.max_iterations = static_cast<std::size_t>(max_iterations);
+    const auto fit = covmash::fit_factors_missing(x.begin(), x.nrow(), x.ncol(), options, threads.executor);
+    return Rcpp::List::create(
+        _["loadings"] = fit.loadings, _["psi"] = std::vector<double>(fit.psi.begin(), fit.psi.end()),
+        _["mean"] = std::vector<double>(fit.mean.begin(), fit.mean.end()),
+        _["at_bound"] = Rcpp::LogicalVector(fit.at_bound.begin(), fit.at_bound.end()), _["loglik"] = fit.loglik,
+        _["kkt_violation"] = fit.step, _["iterations"] = static_cast<double>(fit.iterations),
+        _["evaluations"] = static_cast<double>(fit.evaluations), _["converged"] = fit.converged);
   });
 }
