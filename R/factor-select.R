@@ -202,8 +202,7 @@ standardise_observed <- function(x) {
 
 # samples x numbers of factors; NA where a model cannot be fitted to what is left.
 heldout_density <- function(sample, max_factors, method, options, n_folds) {
-  fold <- sample.int(rep_len(seq_len(n_folds), sample$n))
-  fold <- rep_len(seq_len(n_folds), sample$n)[order(fold)]
+  fold <- rep_len(seq_len(n_folds), sample$n)[sample.int(sample$n)]
   density <- matrix(NA_real_, sample$n, max_factors + 1)
   for (part in seq_len(n_folds)) {
     out <- fold == part

@@ -68,6 +68,9 @@ plot_fit_loadings <- function(fit, shown, labels) {
       subtitle = if (fit$rotation != "none") paste("Rotation:", fit$rotation)
     ) +
     theme_heat(nrow(L))
+  if (ncol(L) <= 8L) {
+    plot <- plot + ggplot2::theme(axis.text.x = ggplot2::element_text(angle = 0, hjust = 0.5, size = 10))
+  }
   if (length(L) <= 200L) {
     plot <- plot + ggplot2::geom_text(
       ggplot2::aes(label = sprintf("%.2f", .data$value)), size = 3,
