@@ -145,15 +145,15 @@ test_that("without factors the genes are independent", {
 })
 
 test_that("small shapes work", {
-  x <- sample_factor_model(20, 3, 1, seed = 13)
-  fit <- quiet_fit(x, 1) # as many parameters as the covariance matrix
+  x <- sample_factor_model(40, 3, 1, strength = 3, seed = 13)
+  fit <- fit_factor_model(x, 1, n_threads = 1) # as many parameters as the covariance matrix
   expect_null(fit$test)
-  expect_equal(unname(as.matrix(fit$covariance)), unname(cov(x)) * 19 / 20, tolerance = 1e-6)
+  expect_equal(unname(as.matrix(fit$covariance)), unname(cov(x)) * 39 / 40, tolerance = 1e-6)
   one <- fit_factor_model(x[, 1, drop = FALSE], 0, n_threads = 1)
-  expect_equal(unname(one$noise), var(x[, 1]) * 19 / 20)
+  expect_equal(unname(one$noise), var(x[, 1]) * 39 / 40)
   expect_identical(dim(fit_factor_model(x[, 1:2], 0, n_threads = 1)$loadings), c(2L, 0L))
   # fewer samples than factors and columns of the panel
-  wide <- fit_factor_model(sample_factor_model(6, 300, 1, seed = 1), 2, n_threads = 1, tol = 1e-6)
+  wide <- quiet_fit(sample_factor_model(6, 300, 1, seed = 1), 2, tol = 1e-6)
   expect_true(is.finite(wide$loglik))
 })
 
@@ -305,12 +305,12 @@ test_that("bad input is a classed error that names it", {
 })
 
 test_that("data frames and names come through", {
-  fit <- fit_factor_model(mtcars[, 1:7], 2, n_threads = 1)
+  fit <- quiet_fit(mtcars[, 1:7], 2)
   expect_identical(rownames(fit$loadings), names(mtcars)[1:7])
   expect_identical(colnames(fit$loadings), c("Factor1", "Factor2"))
   expect_identical(names(fit$noise), names(mtcars)[1:7])
-  expect_s3_class(fit$covariance, "factor_cov")
-  plain <- fit_factor_model(unname(as.matrix(mtcars[, 1:7])), 2, n_threads = 1)
+  expect_true(is_factor_cov(fit$covariance))
+  plain <- quiet_fit(unname(as.matrix(mtcars[, 1:7])), 2)
   expect_null(names(plain$noise))
   expect_equal(plain$loglik, fit$loglik)
 })

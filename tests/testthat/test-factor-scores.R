@@ -40,14 +40,14 @@ test_that("regression scores are conditional means, also with missing values", {
 
 test_that("genes are found by name", {
   x <- sample_factor_model(30, 6, 1, seed = 3)
-  fit <- fit_factor_model(x, 1, n_threads = 1)
+  fit <- quiet_fit(x, 1)
   expect_equal(factor_scores(fit, cbind(x[, 6:1], other = 1)), factor_scores(fit, x))
   expect_equal(factor_scores(fit, unname(x)), factor_scores(fit, x))
   expect_error(factor_scores(fit, x[, 1:5]), "g6", class = "covmash_error_names")
   expect_error(factor_scores(fit, unname(x)[, 1:5]), class = "covmash_error_dimensions")
   expect_error(factor_scores(fit), class = "covmash_error_argument")
   expect_error(factor_scores(1, x), class = "covmash_error_fit")
-  from_covariance <- fit_factor_model(cov(x), 1, n_samples = 30, n_threads = 1)
+  from_covariance <- quiet_fit(cov(x), 1, n_samples = 30)
   expect_lt(abs(mean(factor_scores(from_covariance, x))), 1e-12)
   expect_identical(dim(factor_scores(fit_factor_model(x, 0, n_threads = 1), x)), c(30L, 0L))
 })
