@@ -21,8 +21,8 @@
 #' @param lower Smallest noise variance of a gene, in units of its variance; at least
 #'   1e-6. As [stats::factanal()]'s control parameter `lower`. Not used by `"ppca"`.
 #' @param start For `"ml"` without missing values: uniquenesses to start the search
-#'   from, one for each gene, between 0 and 1. `NULL` chooses, for few genes several
-#'   starts, of which the best end is taken.
+#'   from, one for each gene, between 0 and 1. `NULL` chooses, for up to 150
+#'   genes several starts, of which the best end is taken.
 #' @param tol Largest derivative of the criterion with respect to the log noise
 #'   variances that counts as zero (see Details); with missing values the largest
 #'   step, in standard deviations.
@@ -55,9 +55,9 @@
 #' Given \eqn{D} the best loadings follow from the K leading eigenpairs of
 #' \eqn{D^{-1/2} S D^{-1/2}} (Lawley and Maxwell 1971, chapter 4; Joreskog 1967), so
 #' only \eqn{\log D} is searched, by a quasi-Newton method that starts from the
-#' expected second derivatives (Newton's method with the exact ones for at most 64
-#' genes). The derivatives are \eqn{(\Sigma_{ii} - S_{ii}) / D_i}; `kkt_violation` is
-#' the largest one, but for genes at their floor that are held there. The fit does not
+#' expected second derivatives (Newton's method with the exact ones for few genes).
+#' The derivatives are \eqn{(\Sigma_{ii} - S_{ii}) / D_i}; `kkt_violation` is the
+#' largest one, but for genes at their floor that are held there. The fit does not
 #' depend on the units of the genes. Neither \eqn{S} nor \eqn{\Sigma} is formed when
 #' there are many more genes than samples.
 #'

@@ -9,7 +9,8 @@
 // a vector costs O(p K^2), so they precondition a quasi-Newton search. Small problems, whose spectrum is known whole,
 // take Newton steps with the exact second derivatives
 //   diag(S_ii / psi_i) - L o H - sum_k (u_k u_k') o sum_{m > K} c_km u_m u_m',   c_km = (l_k - 1)(l_k + l_m)/(l_k - l_m),
-// H = U U', L = U diag(lambda) U', and several starts. psi is bounded below; the bounds active at the end are reported
+// H = U U', L = U diag(lambda) U'. With up to 150 variables several starts are tried, with up to 64 more of them
+// where their ends differ. psi is bounded below; the bounds active at the end are reported
 // (Heywood cases), as are the Kuhn-Tucker conditions.
 //
 // Time: a handful of eigenproblems of leading_eigen.h, each O(p^2 K) or O(n p K), beside forming S.
@@ -218,7 +219,7 @@ class FactorSearch {
     if (!options_.start.empty()) {
       attempt(options_.start, fit, best);
     } else {
-      if (profile_.whole()) {
+      if (S_.is_formed() && size() <= several_below) {
         for (const Vector& psi : first_starts()) attempt(psi, fit, best);
       } else {
         attempt(principal_start(), fit, best);
@@ -300,7 +301,8 @@ class FactorSearch {
     }
     starts.push_back(principal_start());
     starts.push_back(Vector(p, 0.5));
-    for (int repeat = 0; repeat < random_starts; ++repeat) starts.push_back(scattered_start());
+    if (p <= newton_below)
+      for (int repeat = 0; repeat < random_starts; ++repeat) starts.push_back(scattered_start());
     return starts;
   }
 
@@ -455,7 +457,7 @@ class FactorSearch {
     fit.products = profile_.products();
   }
 
-  static constexpr std::size_t newton_below = 64;
+  static constexpr std::size_t newton_below = 64, several_below = 150;
   static constexpr int random_starts = 4;
   static constexpr double longest_step = 2.0;
   const SampleCovariance& S_;

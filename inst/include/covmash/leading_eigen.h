@@ -205,7 +205,7 @@ class LeadingEigen {
   }
 
  private:
-  static constexpr std::size_t dense_below = 64;
+  static constexpr std::size_t dense_below = 32;
   static constexpr int max_cycles = 200;
 
   // Any start will do; this one is the same everywhere (splitmix64).
