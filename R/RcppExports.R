@@ -25,6 +25,10 @@ cpp_factor_log_density <- function(B, F, D, X, n_threads) {
     .Call(`_covmash_cpp_factor_log_density`, B, F, D, X, n_threads)
 }
 
+cpp_factor_draws <- function(B, F, D, mean, f, X) {
+    .Call(`_covmash_cpp_factor_draws`, B, F, D, mean, f, X)
+}
+
 cpp_factor_posterior <- function(B, F, D, y) {
     .Call(`_covmash_cpp_factor_posterior`, B, F, D, y)
 }

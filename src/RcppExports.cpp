@@ -96,6 +96,21 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_factor_draws
+arma::mat cpp_factor_draws(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, const arma::vec& mean, const arma::mat& f, arma::mat X);
+RcppExport SEXP _covmash_cpp_factor_draws(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP meanSEXP, SEXP fSEXP, SEXP XSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type mean(meanSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type f(fSEXP);
+    Rcpp::traits::input_parameter< arma::mat >::type X(XSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_draws(B, F, D, mean, f, X));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_factor_posterior
 Rcpp::List cpp_factor_posterior(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, const arma::vec& y);
 RcppExport SEXP _covmash_cpp_factor_posterior(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP ySEXP) {
@@ -298,6 +313,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_factor_log_det", (DL_FUNC) &_covmash_cpp_factor_log_det, 3},
     {"_covmash_cpp_factor_solve", (DL_FUNC) &_covmash_cpp_factor_solve, 4},
     {"_covmash_cpp_factor_log_density", (DL_FUNC) &_covmash_cpp_factor_log_density, 5},
+    {"_covmash_cpp_factor_draws", (DL_FUNC) &_covmash_cpp_factor_draws, 6},
     {"_covmash_cpp_factor_posterior", (DL_FUNC) &_covmash_cpp_factor_posterior, 4},
     {"_covmash_cpp_factor_precision", (DL_FUNC) &_covmash_cpp_factor_precision, 3},
     {"_covmash_cpp_factor_precision_column", (DL_FUNC) &_covmash_cpp_factor_precision_column, 4},

@@ -63,6 +63,13 @@ Rcpp::List cpp_factor_log_density(const arma::mat& B, const Rcpp::Nullable<Rcpp:
   });
 }
 
+// [[Rcpp::export(rng = false)]]
+arma::mat cpp_factor_draws(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D,
+                           const arma::vec& mean, const arma::mat& f, arma::mat X) {
+  covmash::factor_draws(whole_factor(B, F), D, mean, f, X);
+  return X;
+}
+
 // The factors given genes at y: mean (K) and covariance (K x K), in terms of the columns of B.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_factor_posterior(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D,
