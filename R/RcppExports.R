@@ -13,6 +13,10 @@ cpp_factor_root <- function(F) {
     .Call(`_covmash_cpp_factor_root`, F)
 }
 
+cpp_systematic_variances <- function(B, F) {
+    .Call(`_covmash_cpp_systematic_variances`, B, F)
+}
+
 cpp_factor_log_det <- function(B, F, D) {
     .Call(`_covmash_cpp_factor_log_det`, B, F, D)
 }

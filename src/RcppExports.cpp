@@ -57,6 +57,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_systematic_variances
+Rcpp::NumericVector cpp_systematic_variances(const arma::mat& B, const arma::mat& F);
+RcppExport SEXP _covmash_cpp_systematic_variances(SEXP BSEXP, SEXP FSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type F(FSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_systematic_variances(B, F));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_factor_log_det
 Rcpp::List cpp_factor_log_det(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D);
 RcppExport SEXP _covmash_cpp_factor_log_det(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
@@ -310,6 +321,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 11},
     {"_covmash_cpp_teem", (DL_FUNC) &_covmash_cpp_teem, 7},
     {"_covmash_cpp_factor_root", (DL_FUNC) &_covmash_cpp_factor_root, 1},
+    {"_covmash_cpp_systematic_variances", (DL_FUNC) &_covmash_cpp_systematic_variances, 2},
     {"_covmash_cpp_factor_log_det", (DL_FUNC) &_covmash_cpp_factor_log_det, 3},
     {"_covmash_cpp_factor_solve", (DL_FUNC) &_covmash_cpp_factor_solve, 4},
     {"_covmash_cpp_factor_log_density", (DL_FUNC) &_covmash_cpp_factor_log_density, 5},

@@ -359,6 +359,23 @@ class FactorInverse {
   arma::vec kept_, hypot_;
 };
 
+// The diagonal of B F B', in chunks of rows.
+inline arma::vec systematic_variances(const arma::mat& B, const arma::mat& F) {
+  constexpr arma::uword chunk = 512;
+  const simd::KernelTable& kernels = simd::kernels();
+  arma::vec out(B.n_rows, arma::fill::zeros), product(chunk);
+  for (arma::uword from = 0; from < B.n_rows && B.n_cols > 0; from += chunk) {
+    const arma::uword n = std::min(chunk, B.n_rows - from);
+    const double* rows = B.memptr() + from;
+    for (arma::uword k = 0; k < B.n_cols; ++k) {
+      product.zeros();
+      kernels.add_combination(n, B.n_cols, rows, B.n_rows, F.colptr(k), product.memptr());
+      for (arma::uword i = 0; i < n; ++i) out[from + i] += product[i] * rows[k * B.n_rows + i];
+    }
+  }
+  return out;
+}
+
 // Draws: X (samples x N, standard normal) becomes mean' + f G' + X diag(noise)^1/2, f (samples x q) standard normal.
 inline void factor_draws(const arma::mat& G, const arma::vec& noise, const arma::vec& mean, const arma::mat& f,
                          arma::mat& X) {
