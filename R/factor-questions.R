@@ -132,7 +132,7 @@ gene_means <- function(mean, Sigma) {
 #'   `covmash_error_index` for an unknown gene.
 #' @references Lauritzen SL (1996). *Graphical Models*, section 5.1.3. Oxford
 #'   University Press.
-#' @seealso [plot.gene_network()]
+#' @seealso [factor_plots]
 #' @export
 #' @examples
 #' set.seed(1)
