@@ -137,13 +137,14 @@ plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE) 
   limit <- if (is.null(style$limit)) max(abs(x), 1e-300) else style$limit
   fill <- if (diverging) {
     ggplot2::scale_fill_gradient2(
-      low = heat_loadings$low, mid = "white", high = if (style$diverging) style$high else style$high,
-      midpoint = 0, limits = c(-limit, limit), name = style$legend
+      low = heat_loadings$low, mid = "white", high = style$high,
+      midpoint = 0, limits = c(-limit, limit), name = style$legend,
+      n.breaks = 5
     )
   } else {
     ggplot2::scale_fill_gradient(
       low = style$low, high = style$high, limits = c(min(0, x), limit),
-      name = style$legend
+      name = style$legend, n.breaks = 4
     )
   }
   plot <- ggplot2::ggplot(
@@ -165,7 +166,13 @@ plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE) 
       x = if (many && square) "Gene", y = if (many) "Gene"
     ) +
     theme_heat(max(nrow(x), if (square) ncol(x) else 1L)) +
-    ggplot2::theme(axis.text.x = heat_axis_text(columns, ncol(x), compact))
+    ggplot2::theme(
+      axis.text.x = heat_axis_text(columns, ncol(x), compact),
+      panel.border = ggplot2::element_rect(fill = NA, colour = "grey80")
+    )
+  if (compact) {
+    plot <- plot + ggplot2::theme(axis.text.y = ggplot2::element_text(size = 8))
+  }
   if (square) plot <- plot + ggplot2::coord_equal()
   if (is.null(values)) values <- max(dim(x)) <= 12L
   if (values) plot <- plot + cell_text(cells, limit, nrow(x), compact)

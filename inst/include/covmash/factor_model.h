@@ -24,8 +24,8 @@
 
 namespace covmash {
 
-// L with L L' = F, of rank(F) columns; small negative eigenvalues, which rounding makes, are taken as 0.
-inline arma::mat factor_root(const arma::mat& F) { return recognise(F).factor; }
+// L with L L' = F, with a column for each rank of F or a few more; small negative eigenvalues, which rounding makes, are taken as 0.
+inline arma::mat factor_root(const arma::mat& F) { return recognise(F).whole_factor(); }
 
 // The law of the factors u ~ N(0, I) when some genes are known: mean and root, u | x ~ N(mean, root root').
 struct FactorPosterior {
