@@ -73,8 +73,8 @@ cpp_set_simd <- function(name) {
     invisible(.Call(`_covmash_cpp_set_simd`, name))
 }
 
-cpp_fit <- function(bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, block_rows) {
-    .Call(`_covmash_cpp_fit`, bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, block_rows)
+cpp_fit <- function(bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, memory) {
+    .Call(`_covmash_cpp_fit`, bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, memory)
 }
 
 cpp_posterior <- function(bhat, shat, V, Ulist, grid, usepointmass, pi, pi_thresh, level, keep_weights, n_threads, block_rows) {

@@ -236,8 +236,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_fit
-Rcpp::List cpp_fit(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass, const std::vector<double>& prior, const Rcpp::List& control, int n_threads, double block_rows);
-RcppExport SEXP _covmash_cpp_fit(SEXP bhatSEXP, SEXP shatSEXP, SEXP VSEXP, SEXP UlistSEXP, SEXP gridSEXP, SEXP usepointmassSEXP, SEXP priorSEXP, SEXP controlSEXP, SEXP n_threadsSEXP, SEXP block_rowsSEXP) {
+Rcpp::List cpp_fit(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass, const std::vector<double>& prior, const Rcpp::List& control, int n_threads, double memory);
+RcppExport SEXP _covmash_cpp_fit(SEXP bhatSEXP, SEXP shatSEXP, SEXP VSEXP, SEXP UlistSEXP, SEXP gridSEXP, SEXP usepointmassSEXP, SEXP priorSEXP, SEXP controlSEXP, SEXP n_threadsSEXP, SEXP memorySEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
@@ -249,8 +249,8 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< const std::vector<double>& >::type prior(priorSEXP);
     Rcpp::traits::input_parameter< const Rcpp::List& >::type control(controlSEXP);
     Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
-    Rcpp::traits::input_parameter< double >::type block_rows(block_rowsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_fit(bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, block_rows));
+    Rcpp::traits::input_parameter< double >::type memory(memorySEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_fit(bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, memory));
     return rcpp_result_gen;
 END_RCPP
 }
