@@ -1,5 +1,5 @@
 # Everything made goes to _build/, which git ignores.
-.PHONY: help demo test check install docs format lint clean
+.PHONY: help demo test check install bench bench-quick docs format lint clean
 
 # scripts/library falls back on this library where R's own cannot be written to.
 export R_LIBS := $(CURDIR)/_build/library:$(R_LIBS)
@@ -9,6 +9,8 @@ help:
 	@echo 'make test      install what is missing, build covmash, run all tests'
 	@echo 'make check     install what is missing, build covmash, R CMD check --as-cran'
 	@echo 'make install   install what is missing, build and install covmash'
+	@echo 'make bench     compare with mashr, which must be installed (an hour; bench/README.md)'
+	@echo 'make bench-quick  the same on small data, in two minutes'
 	@echo 'make docs      bring the help pages and the exports of the C++ code up to date'
 	@echo 'make format    lay out the C++ code'
 	@echo 'make lint      look over the R code'
@@ -33,13 +35,21 @@ install:
 	@scripts/deps demo
 	@scripts/install
 
+bench:
+	@scripts/install
+	@scripts/bench
+
+bench-quick:
+	@scripts/install
+	@scripts/bench --quick
+
 docs:
 	Rscript -e 'Rcpp::compileAttributes()'
 	@scripts/install
 	Rscript -e 'roxygen2::roxygenise(load_code = "installed")'
 
 format:
-	clang-format -i $(filter-out src/RcppExports.cpp,$(wildcard inst/include/covmash/*.h inst/include/covmash/simd/* src/*.h src/*.cpp tests/cpp/*.h tests/cpp/*.cpp))
+	clang-format -i $(filter-out src/RcppExports.cpp,$(wildcard bench/peak/*.h bench/peak/*.cpp inst/include/covmash/*.h inst/include/covmash/simd/* src/*.h src/*.cpp tests/cpp/*.h tests/cpp/*.cpp))
 
 lint:
 	Rscript -e 'print(lintr::lint_package())'

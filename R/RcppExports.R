@@ -13,6 +13,10 @@ cpp_factor_root <- function(F) {
     .Call(`_covmash_cpp_factor_root`, F)
 }
 
+cpp_systematic_variances <- function(B, F) {
+    .Call(`_covmash_cpp_systematic_variances`, B, F)
+}
+
 cpp_factor_log_det <- function(B, F, D) {
     .Call(`_covmash_cpp_factor_log_det`, B, F, D)
 }
@@ -23,6 +27,10 @@ cpp_factor_solve <- function(B, F, D, Y) {
 
 cpp_factor_log_density <- function(B, F, D, X, n_threads) {
     .Call(`_covmash_cpp_factor_log_density`, B, F, D, X, n_threads)
+}
+
+cpp_factor_draws <- function(B, F, D, mean, f, X) {
+    .Call(`_covmash_cpp_factor_draws`, B, F, D, mean, f, X)
 }
 
 cpp_factor_posterior <- function(B, F, D, y) {
@@ -77,8 +85,8 @@ cpp_set_simd <- function(name) {
     invisible(.Call(`_covmash_cpp_set_simd`, name))
 }
 
-cpp_fit <- function(bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, block_rows) {
-    .Call(`_covmash_cpp_fit`, bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, block_rows)
+cpp_fit <- function(bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, memory) {
+    .Call(`_covmash_cpp_fit`, bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, memory)
 }
 
 cpp_posterior <- function(bhat, shat, V, Ulist, grid, usepointmass, pi, pi_thresh, level, keep_weights, n_threads, block_rows) {

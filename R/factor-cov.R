@@ -431,7 +431,8 @@ print.factor_cov <- function(x, digits = 3, n = 6, ...) {
 }
 
 systematic_variances <- function(x) {
-  stats::setNames(rowSums(loadings_times_F(x) * x$B), gene_names(x))
+  value <- if (is.null(x$F)) rowSums(x$B^2) else cpp_systematic_variances(x$B, x$F)
+  stats::setNames(value, gene_names(x))
 }
 
 describe_range <- function(v, digits) {

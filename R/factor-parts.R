@@ -182,32 +182,39 @@ first_eigenvalues <- function(values, n, N) {
 }
 
 # Rayleigh-Ritz in a growing block Krylov space. The block is wider than n, so that
-# equal eigenvalues are all found.
+# equal eigenvalues are all found. It starts from the span of the loadings, next to
+# which the leading eigenvectors lie when the factors are strong, the noisiest genes,
+# and waves that no structure of the genes is likely to be orthogonal to. Nothing is
+# random: the answer does not depend on a seed.
 leading_eigenvalues <- function(x, n, tol = 1e-10, max_products = 60L) {
   N <- length(x$D)
   G <- whole_loadings(x)
   times <- function(y) G %*% crossprod(G, y) + unname(x$D) * y
-  block <- orthonormal(starting_block(x, G, n + 6L))
-  basis <- block
-  image <- times(block)
-  room <- max(300L, 4L * ncol(block))
+  width <- n + 6L
+  noisy <- order(x$D, decreasing = TRUE)[seq_len(width)]
+  units <- matrix(0, N, width)
+  units[cbind(noisy, seq_len(width))] <- 1
+  waves <- cos(outer(seq_len(N), sqrt(seq_len(width) + 1) * pi) + 1)
+  basis <- orthonormal(cbind(strongest_directions(G), units + 0.1 / sqrt(N) * waves))
+  image <- times(basis)
+  room <- max(300L, 4L * width, ncol(basis) + 2L * width)
   for (step in seq_len(max_products)) {
     ritz <- eigen(symmetrise(crossprod(basis, image)), symmetric = TRUE)
-    lead <- ritz$vectors[, seq_len(n), drop = FALSE]
     values <- ritz$values[seq_len(n)]
-    residual <- image %*% lead - (basis %*% lead) * rep(values, each = N)
-    size <- sqrt(colSums(residual^2))
-    if (all(size <= tol * values) || ncol(basis) >= N) {
+    lead <- ritz$vectors[, seq_len(width), drop = FALSE]
+    near <- basis %*% lead
+    residual <- image %*% lead - near * rep(ritz$values[seq_len(width)], each = N)
+    size <- sqrt(colSums(residual^2))[seq_len(n)]
+    if (all(size <= tol * values)) {
       return(values)
     }
-    if (ncol(basis) + ncol(block) > room) {
+    if (ncol(basis) + width > room) {
       # Start again from the best vectors found so far.
-      keep <- ritz$vectors[, seq_len(ncol(block)), drop = FALSE]
-      basis <- basis %*% keep
-      image <- image %*% keep
-      block <- basis
+      image <- image %*% lead
+      basis <- near
     }
-    block <- orthonormal(times(block), basis)
+    # The residuals span what one more product adds.
+    block <- orthonormal(residual, basis)
     if (ncol(block) == 0L) {
       return(values)
     }
@@ -225,23 +232,12 @@ leading_eigenvalues <- function(x, n, tol = 1e-10, max_products = 60L) {
   values
 }
 
-# The strongest directions of the factors, the noisiest genes, and waves that no
-# structure of the genes is likely to be orthogonal to. Nothing random: the answer
-# does not depend on a seed.
-starting_block <- function(x, G, width) {
-  N <- nrow(G)
-  strong <- eigen(crossprod(G), symmetric = TRUE)$vectors
-  strong <- G %*% strong[, seq_len(min(ncol(strong), width)), drop = FALSE]
-  noisy <- order(x$D, decreasing = TRUE)[seq_len(min(width, N))]
-  units <- matrix(0, N, length(noisy))
-  units[cbind(noisy, seq_along(noisy))] <- 1
-  waves <- cos(outer(seq_len(N), sqrt(seq_len(width) + 1) * pi) + 1)
-  scale <- sqrt(max(colSums(strong^2), 1e-300))
-  mix <- strong / scale
-  if (ncol(mix) < width) mix <- cbind(mix, matrix(0, N, width - ncol(mix)))
-  extra <- matrix(0, N, width)
-  extra[, seq_along(noisy)] <- units
-  mix + 0.1 * extra + 0.1 / sqrt(N) * waves
+# At most 100 columns that span the strongest part of the loadings.
+strongest_directions <- function(G) {
+  if (ncol(G) <= 100L) {
+    return(G)
+  }
+  G %*% eigen(crossprod(G), symmetric = TRUE)$vectors[, seq_len(100L)]
 }
 
 # An orthonormal basis of what the columns of y add to `basis`.

@@ -132,7 +132,7 @@ gene_means <- function(mean, Sigma) {
 #'   `covmash_error_index` for an unknown gene.
 #' @references Lauritzen SL (1996). *Graphical Models*, section 5.1.3. Oxford
 #'   University Press.
-#' @seealso [plot.gene_network()]
+#' @seealso [factor_plots]
 #' @export
 #' @examples
 #' set.seed(1)
@@ -248,7 +248,10 @@ log_density <- function(x, Sigma, mean = 0, n_threads = NULL) {
   x <- sample_matrix(x, Sigma)
   n_threads <- resolve_threads(n_threads)
   labels <- rownames(x)
-  x <- x - rep(gene_means(mean, Sigma), each = nrow(x))
+  mean <- gene_means(mean, Sigma)
+  if (any(mean != 0)) {
+    x <- x - rep(mean, each = nrow(x))
+  }
   value <- if (anyNA(x)) {
     log_density_missing(x, Sigma, n_threads)
   } else {
@@ -322,13 +325,12 @@ rfactor_cov <- function(n, Sigma, mean = 0) {
   check_factor_cov(Sigma)
   mean <- gene_means(mean, Sigma)
   N <- length(Sigma$D)
-  G <- whole_loadings(Sigma)
+  rank <- if (is.null(Sigma$F)) ncol(Sigma$B) else ncol(cpp_factor_root(Sigma$F))
   # The order of the draws is part of the interface: factors, then noise.
-  f <- matrix(rnorm(n * ncol(G)), n, ncol(G))
-  x <- matrix(rnorm(n * N), n, N)
-  x <- x * rep(sqrt(Sigma$D), each = n)
-  if (ncol(G) > 0L) x <- x + tcrossprod(f, G)
-  if (any(mean != 0)) x <- x + rep(mean, each = n)
+  f <- matrix(rnorm(n * rank), n, rank)
+  x <- cpp_factor_draws(
+    Sigma$B, Sigma$F, Sigma$D, mean, f, matrix(rnorm(n * N), n, N)
+  )
   dimnames(x) <- if (!is.null(gene_names(Sigma))) list(NULL, gene_names(Sigma))
   x
 }

@@ -13,9 +13,20 @@
 #'
 #' Results are identical, to the last bit, for any number of threads. Threads
 #' are the package's own; a multi-threaded BLAS is not needed and not used inside
-#' them. Rows are worked through in blocks of `getOption("covmash.block_rows")`
-#' rows (1024 unless set); the results do not depend on it. Between instruction
-#' sets ([covmash_info()]) results differ by rounding.
+#' them. Between instruction sets ([covmash_info()]) results differ by rounding.
+#'
+#' @section Further options:
+#' Results are identical for any value of the first two.
+#'
+#' * `covmash.block_rows`: rows a thread works through at a time, 1024 unless set.
+#' * `covmash.memory`: megabytes that [mash()] may use for the likelihoods of all
+#'   rows and components (4 bytes each), 1000 unless set. If they need more, they
+#'   are computed again by each pass over them, which takes longer.
+#' * `covmash.simd`, or the environment variable `COVMASH_SIMD`: the instruction
+#'   set, one of `covmash_info()$simd_available`, e.g. `"baseline"`. It is read
+#'   when the package is loaded; the widest available is used unless set.
+#' * `covmash.progress`: `FALSE` keeps away the progress bars, which appear in
+#'   interactive sessions for steps of more than two seconds.
 #'
 #' @name covmash_threads
 #' @seealso [covmash_info()] shows what is in use.
@@ -73,6 +84,46 @@ resolve_block_rows <- function() {
     )
   }
   as.integer(rows)
+}
+
+# In bytes.
+resolve_memory <- function() {
+  megabytes <- getOption("covmash.memory", 1000)
+  if (!checkmate::test_number(megabytes, lower = 0)) {
+    abort_input(
+      paste0(
+        "The option covmash.memory must be a number of megabytes, at least 0, ",
+        "not ", describe(megabytes), "."
+      ),
+      class = "covmash_error_argument"
+    )
+  }
+  megabytes * 1e6
+}
+
+.onLoad <- function(libname, pkgname) {
+  choose_simd()
+}
+
+# Called when the package is loaded: a wrong name must not keep it from loading.
+choose_simd <- function() {
+  wanted <- getOption("covmash.simd", Sys.getenv("COVMASH_SIMD", ""))
+  if (identical(wanted, "")) {
+    return(invisible(NULL))
+  }
+  available <- cpp_simd_available()
+  if (checkmate::test_choice(wanted, available)) {
+    cpp_set_simd(wanted)
+  } else {
+    warn_covmash(
+      paste0(
+        "The instruction set ", describe(wanted), " (option covmash.simd or ",
+        "COVMASH_SIMD) is not available here; ", cpp_simd(), " is used. Choose ",
+        "from: ", paste(available, collapse = ", "), "."
+      ),
+      class = "covmash_warning_simd"
+    )
+  }
 }
 
 #' What covmash runs on

@@ -92,7 +92,7 @@ fit_weights <- function(data, model, prior, optmethod, control, n_threads) {
     return(run_core(
       cpp_fit(
         data$Bhat, data$Shat, data$V, model$Ulist, model$grid,
-        model$usepointmass, prior, control, n_threads, resolve_block_rows()
+        model$usepointmass, prior, control, n_threads, resolve_memory()
       ),
       rownames(data$Bhat), component_names(model)
     ))

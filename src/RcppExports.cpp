@@ -57,6 +57,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_systematic_variances
+Rcpp::NumericVector cpp_systematic_variances(const arma::mat& B, const arma::mat& F);
+RcppExport SEXP _covmash_cpp_systematic_variances(SEXP BSEXP, SEXP FSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type F(FSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_systematic_variances(B, F));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_factor_log_det
 Rcpp::List cpp_factor_log_det(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D);
 RcppExport SEXP _covmash_cpp_factor_log_det(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
@@ -93,6 +104,21 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< const arma::mat& >::type X(XSEXP);
     Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_factor_log_density(B, F, D, X, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_draws
+arma::mat cpp_factor_draws(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, const arma::vec& mean, const arma::mat& f, arma::mat X);
+RcppExport SEXP _covmash_cpp_factor_draws(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP meanSEXP, SEXP fSEXP, SEXP XSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type mean(meanSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type f(fSEXP);
+    Rcpp::traits::input_parameter< arma::mat >::type X(XSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_draws(B, F, D, mean, f, X));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -258,8 +284,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_fit
-Rcpp::List cpp_fit(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass, const std::vector<double>& prior, const Rcpp::List& control, int n_threads, double block_rows);
-RcppExport SEXP _covmash_cpp_fit(SEXP bhatSEXP, SEXP shatSEXP, SEXP VSEXP, SEXP UlistSEXP, SEXP gridSEXP, SEXP usepointmassSEXP, SEXP priorSEXP, SEXP controlSEXP, SEXP n_threadsSEXP, SEXP block_rowsSEXP) {
+Rcpp::List cpp_fit(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass, const std::vector<double>& prior, const Rcpp::List& control, int n_threads, double memory);
+RcppExport SEXP _covmash_cpp_fit(SEXP bhatSEXP, SEXP shatSEXP, SEXP VSEXP, SEXP UlistSEXP, SEXP gridSEXP, SEXP usepointmassSEXP, SEXP priorSEXP, SEXP controlSEXP, SEXP n_threadsSEXP, SEXP memorySEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
@@ -271,8 +297,8 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< const std::vector<double>& >::type prior(priorSEXP);
     Rcpp::traits::input_parameter< const Rcpp::List& >::type control(controlSEXP);
     Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
-    Rcpp::traits::input_parameter< double >::type block_rows(block_rowsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_fit(bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, block_rows));
+    Rcpp::traits::input_parameter< double >::type memory(memorySEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_fit(bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, memory));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -343,9 +369,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 11},
     {"_covmash_cpp_teem", (DL_FUNC) &_covmash_cpp_teem, 7},
     {"_covmash_cpp_factor_root", (DL_FUNC) &_covmash_cpp_factor_root, 1},
+    {"_covmash_cpp_systematic_variances", (DL_FUNC) &_covmash_cpp_systematic_variances, 2},
     {"_covmash_cpp_factor_log_det", (DL_FUNC) &_covmash_cpp_factor_log_det, 3},
     {"_covmash_cpp_factor_solve", (DL_FUNC) &_covmash_cpp_factor_solve, 4},
     {"_covmash_cpp_factor_log_density", (DL_FUNC) &_covmash_cpp_factor_log_density, 5},
+    {"_covmash_cpp_factor_draws", (DL_FUNC) &_covmash_cpp_factor_draws, 6},
     {"_covmash_cpp_factor_posterior", (DL_FUNC) &_covmash_cpp_factor_posterior, 4},
     {"_covmash_cpp_factor_precision", (DL_FUNC) &_covmash_cpp_factor_precision, 3},
     {"_covmash_cpp_factor_precision_column", (DL_FUNC) &_covmash_cpp_factor_precision_column, 4},

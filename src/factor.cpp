@@ -31,6 +31,11 @@ Rcpp::List singular_list(const covmash::FactorInverse& inverse) {
 arma::mat cpp_factor_root(const arma::mat& F) { return covmash::factor_root(F); }
 
 // [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_systematic_variances(const arma::mat& B, const arma::mat& F) {
+  return numbers(covmash::systematic_variances(B, F));
+}
+
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_factor_log_det(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D) {
   const covmash::FactorInverse inverse(whole_factor(B, F), D);
   Rcpp::List out = singular_list(inverse);
@@ -61,6 +66,13 @@ Rcpp::List cpp_factor_log_density(const arma::mat& B, const Rcpp::Nullable<Rcpp:
     out["value"] = numbers(inverse.log_density(X, threads.executor));
     return out;
   });
+}
+
+// [[Rcpp::export(rng = false)]]
+arma::mat cpp_factor_draws(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D,
+                           const arma::vec& mean, const arma::mat& f, arma::mat X) {
+  covmash::factor_draws(whole_factor(B, F), D, mean, f, X);
+  return X;
 }
 
 // The factors given genes at y: mean (K) and covariance (K x K), in terms of the columns of B.

@@ -8,8 +8,9 @@ using Rcpp::_;
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_covariance_structure(const arma::mat& U) {
   const covmash::Covariance c = covmash::recognise(U);
-  return Rcpp::List::create(_["structure"] = covmash::structure_name(c.structure),
-                            _["rank"] = static_cast<int>(c.factor.n_cols), _["factor"] = c.factor);
+  const arma::mat factor = c.whole_factor();
+  return Rcpp::List::create(_["structure"] = covmash::structure_name(c.structure), _["factor"] = factor,
+                            _["diagonal"] = c.has_diagonal(), _["rank"] = static_cast<int>(factor.n_cols));
 }
 
 // [[Rcpp::export(rng = false)]]

@@ -25,12 +25,12 @@ Rcpp::List weights_list(const covmash::WeightsResult& w) {
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_fit(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V,
                    const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass,
-                   const std::vector<double>& prior, const Rcpp::List& control, int n_threads, double block_rows) {
+                   const std::vector<double>& prior, const Rcpp::List& control, int n_threads, double memory) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
     covmash::FitOptions options;
     options.weights = weights_options(control);
-    options.block_rows = static_cast<std::size_t>(block_rows);
+    options.memory = memory;
     const covmash::NoiseModel noise(bridge::effects(bhat, shat), V);
     const covmash::FitResult fit =
         covmash::fit(noise, bridge::mixture_prior(Ulist, grid, usepointmass), prior, options, threads.executor);

@@ -102,6 +102,35 @@ TEST(Weights, SameBitsForAnyThreads) {
   for (std::size_t threads : {2, 3, 7}) EXPECT_EQ(one.pi, solve(L, std::vector<double>(20, 1.0), threads).pi);
 }
 
+// 20000 effects are fitted in three levels; the same bits whether the likelihoods are kept or computed by every pass.
+TEST(Weights, KeptAndComputedLikelihoodsGiveTheSameBits) {
+  const reference::Problem p = reference::problem(46, 20000, 3, reference::Noise::proportional, true);
+  const Effects e{p.bhat.memptr(), p.shat.memptr(), p.bhat.n_rows, p.bhat.n_cols};
+  MixturePrior prior;
+  for (const auto& U : p.covariances) prior.covariances.push_back(recognise(U));
+  prior.scales = {0.1, 1.0, 10.0, 100.0};
+  std::vector<double> penalty(prior.n_components(), 1.0);
+  penalty[0] = 10.0;
+  const NoiseModel noise(e, p.C);
+  FitOptions keep, compute;
+  compute.memory = 0.0;
+  ThreadExecutor one(1), three(3);
+  const FitResult kept = fit(noise, prior, penalty, keep, one), computed = fit(noise, prior, penalty, compute, three);
+  EXPECT_TRUE(kept.weights.converged);
+  EXPECT_EQ(kept.weights.pi, computed.weights.pi);
+  EXPECT_EQ(kept.weights.objective, computed.weights.objective);
+}
+
+// Effects far from all others: the sample of effects that is solved first knows nothing of their component.
+TEST(Weights, RareEffectsThatASampleMisses) {
+  arma::mat L(30000, 3, arma::fill::zeros);
+  L.col(0).ones();
+  L.col(1).fill(0.5);
+  for (arma::uword j : {70u, 12345u, 29999u}) L.row(j) = arma::rowvec{0.0, 1e-30, 1.0};
+  expect_optimal(L, {10.0, 1.0, 1.0});
+  EXPECT_NEAR(solve(L, std::vector<double>(3, 1.0)).pi[2], 3.0 / 30000.0, 1e-9);
+}
+
 TEST(Weights, NothingObserved) {
   const double missing = std::nan("");
   const Effects e{&missing, &missing, 1, 1};

@@ -8,7 +8,9 @@ test_that("the structure of a covariance is recognised", {
   expect_identical(structure_of(matrix(1, 5, 5))$structure, "rank1")
   expect_identical(structure_of(diag(0.3, 4))$structure, "scaled_identity")
   expect_identical(structure_of(tcrossprod(cbind(v, c(1, 1, 0, 1))))$structure, "low_rank")
-  expect_identical(structure_of(0.5 + diag(0.5, 4))$structure, "full")
+  expect_identical(structure_of(0.5 + diag(0.5, 4))$structure, "low_rank_plus_diagonal")
+  expect_identical(structure_of(0.5 + diag(c(0.5, 0.5, 0.5, 0.6)))$structure, "full")
+  expect_identical(structure_of(diag(c(0.5, 0, 2)))$structure, "diagonal")
 })
 
 test_that("the factor reproduces the matrix and has its rank", {

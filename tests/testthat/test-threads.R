@@ -77,6 +77,30 @@ test_that("a fit has the same bits for any number of rows in a block of work", {
   }
 })
 
+test_that("likelihoods that are computed again give the same bits as kept ones, at every level of the fit", {
+  for (J in c(2600, 20000)) {
+    problem <- mixed_problem(J)
+    kept <- fit_mixed(problem, n_threads = 1)
+    withr::with_options(list(covmash.memory = 0), {
+      expect_identical(fit_mixed(problem, n_threads = 1), kept)
+      expect_identical(fit_mixed(problem, n_threads = 3), kept)
+    })
+  }
+  withr::local_options(covmash.memory = "all")
+  expect_input_error(resolve_memory(), "covmash.memory")
+})
+
+test_that("the instruction set can be chosen before the package is loaded; a wrong name is a warning", {
+  in_use <- cpp_simd()
+  withr::defer(cpp_set_simd(in_use))
+  withr::local_envvar(COVMASH_SIMD = "baseline")
+  choose_simd()
+  expect_identical(cpp_simd(), cpp_simd_available()[1])
+  withr::local_options(covmash.simd = "abacus")
+  expect_warning(choose_simd(), "abacus", class = "covmash_warning_simd")
+  expect_identical(cpp_simd(), cpp_simd_available()[1])
+})
+
 test_that("posterior and log-likelihoods given g have the same bits for any threads and blocks", {
   problem <- mixed_problem()
   fit <- fit_mixed(problem)

@@ -1,9 +1,9 @@
 #pragma once
 // A prior covariance U kept as what it is: U = F F' (+ diag(diagonal)), F of R x q.
 //
-// recognise() reads the structure off a plain R x R matrix: exact zero variances, then the rank by pivoted Cholesky of
-// the matrix scaled to unit diagonal, O(R q^2). Zero variance of a condition is a property of the structure (U_rr is
-// exactly 0) and is never inferred from a computed variance.
+// recognise() reads the structure off a plain R x R matrix: exact zero variances, diagonal and equicorrelated matrices,
+// then the rank by pivoted Cholesky of the matrix scaled to unit diagonal, O(R q^2). Zero variance of a condition is a
+// property of the structure (U_rr is exactly 0) and is never inferred from a computed variance.
 
 #include <armadillo>
 #include <cmath>
@@ -15,7 +15,7 @@
 
 namespace covmash {
 
-enum class Structure { null, singleton, rank1, low_rank, scaled_identity, full, low_rank_plus_diagonal };
+enum class Structure { null, singleton, rank1, low_rank, scaled_identity, diagonal, full, low_rank_plus_diagonal };
 
 inline const char* structure_name(Structure s) {
   switch (s) {
@@ -29,6 +29,8 @@ inline const char* structure_name(Structure s) {
       return "low_rank";
     case Structure::scaled_identity:
       return "scaled_identity";
+    case Structure::diagonal:
+      return "diagonal";
     case Structure::full:
       return "full";
     default:
@@ -39,25 +41,39 @@ inline const char* structure_name(Structure s) {
 struct Covariance {
   Structure structure = Structure::null;
   arma::mat factor;                          // R x q
-  arma::vec diagonal;                        // empty unless low_rank_plus_diagonal
+  arma::vec diagonal;                        // R, or empty: no diagonal part
   std::vector<unsigned char> zero_variance;  // R flags
 
   arma::uword conditions() const { return factor.n_rows; }
 
-  // A factor of the whole matrix: F itself, or [F, diag(sqrt(diagonal))].
+  bool has_diagonal() const { return !diagonal.is_empty(); }
+
+  // A factor of the whole matrix: F and a column for every positive element of the diagonal.
   arma::mat whole_factor() const {
-    if (structure != Structure::low_rank_plus_diagonal) return factor;
-    return arma::join_rows(factor, arma::diagmat(arma::sqrt(diagonal)));
+    if (!has_diagonal()) return factor;
+    const arma::uvec positive = arma::find(diagonal > 0.0);
+    const arma::mat roots = arma::diagmat(arma::sqrt(diagonal));
+    return arma::join_rows(factor, roots.cols(positive));
   }
 
   arma::mat matrix() const {
     arma::mat U = factor * factor.t();
-    if (!diagonal.is_empty()) U.diag() += diagonal;
+    if (has_diagonal()) U.diag() += diagonal;
     return U;
   }
 };
 
 namespace detail {
+
+// One variance and one positive covariance below it.
+inline bool equicorrelated(const arma::mat& U) {
+  const double variance = U(0, 0), covariance = U(1, 0);
+  if (!(covariance > 0.0) || !(covariance < variance)) return false;
+  for (arma::uword j = 0; j < U.n_cols; ++j)
+    for (arma::uword i = 0; i < U.n_rows; ++i)
+      if (U(i, j) != (i == j ? variance : covariance)) return false;
+  return true;
+}
 
 // Lower factor with pivoting of a unit-diagonal matrix; stops when no pivot exceeds the tolerance, after at least
 // `minimum_rank` steps where positive pivots remain.
@@ -114,9 +130,18 @@ inline Covariance recognise(const arma::mat& U) {
     out.factor(nonzero[0], 0) = std::sqrt(U(nonzero[0], nonzero[0]));
     return out;
   }
-  if (nonzero.size() == R && arma::all(U.diag() == U(0, 0)) && U.is_diagmat()) {
-    out.structure = Structure::scaled_identity;
-    out.factor = std::sqrt(U(0, 0)) * arma::eye(R, R);
+  if (U.is_diagmat()) {
+    out.structure = arma::all(U.diag() == U(0, 0)) ? Structure::scaled_identity : Structure::diagonal;
+    out.factor.set_size(R, 0);
+    out.diagonal = U.diag();
+    return out;
+  }
+  if (detail::equicorrelated(U)) {
+    out.structure = Structure::low_rank_plus_diagonal;
+    out.factor.set_size(R, 1);
+    out.factor.fill(std::sqrt(U(1, 0)));
+    out.diagonal.set_size(R);
+    out.diagonal.fill(U(0, 0) - U(1, 0));
     return out;
   }
 

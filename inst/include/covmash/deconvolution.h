@@ -274,7 +274,7 @@ inline DeconvolutionResult extreme_deconvolution(const NoiseModel& noise, std::v
   std::vector<arma::mat> factors;
   for (const auto& U : covariances) {
     require(U.n_rows == R && U.n_cols == R, "covariance matrices must have one row for each condition");
-    factors.push_back(recognise(U).factor);
+    factors.push_back(recognise(U).whole_factor());
   }
   const bool common = noise.common();
   arma::mat V;

@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+#include "error.h"
+
 namespace covmash {
 
 // Hears from running work, always on the thread that called it. check() may throw to stop the work.
@@ -32,6 +34,8 @@ class Executor {
   // Runs task(i, worker) for i in [0, n_tasks), worker in [0, workers()). `work` is a rough count of floating-point
   // operations: small work is not worth a thread.
   virtual void run(std::size_t n_tasks, double work, const Task& task) = 0;
+  // Called by long tasks about every 100 microseconds: lets an interrupt through. May throw.
+  virtual void checkpoint() = 0;
 };
 
 class SerialExecutor : public Executor {
@@ -41,19 +45,19 @@ class SerialExecutor : public Executor {
   void run(std::size_t n_tasks, double /*work*/, const Task& task) override {
     for (std::size_t i = 0; i < n_tasks; ++i) {
       task(i, 0);
-      poll();
+      checkpoint();
     }
   }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  void poll() {
+  void checkpoint() override {
     if (!progress_) return;
     const auto now = Clock::now();
     if (now - last_ < std::chrono::milliseconds(100)) return;
     last_ = now;
     progress_->check();
   }
+
+ private:
+  using Clock = std::chrono::steady_clock;
   Progress* progress_;
   Clock::time_point last_ = Clock::now();
 };
@@ -71,7 +75,7 @@ class ThreadExecutor : public Executor {
       return;
     }
     std::atomic<std::size_t> next{0};
-    std::atomic<bool> stop{false};
+    stop_ = false;
     std::exception_ptr error;
     std::mutex mutex;
     std::condition_variable finished;
@@ -79,11 +83,11 @@ class ThreadExecutor : public Executor {
 
     auto loop = [&](std::size_t worker) {
       try {
-        for (std::size_t i; !stop && (i = next++) < n_tasks;) task(i, worker);
+        for (std::size_t i; !stop_ && (i = next++) < n_tasks;) task(i, worker);
       } catch (...) {
         std::lock_guard<std::mutex> lock(mutex);
         if (!error) error = std::current_exception();
-        stop = true;
+        stop_ = true;
       }
       std::lock_guard<std::mutex> lock(mutex);
       --running;
@@ -93,14 +97,16 @@ class ThreadExecutor : public Executor {
     std::vector<std::thread> pool;
     struct Joiner {
       std::vector<std::thread>& pool;
-      std::atomic<bool>& stop;
+      ThreadExecutor& owner;
       ~Joiner() {
-        stop = true;
+        owner.stop_ = true;
         for (auto& t : pool) t.join();
+        owner.in_threads_ = false;
       }
     };
     {
-      Joiner joiner{pool, stop};
+      Joiner joiner{pool, *this};
+      in_threads_ = true;
       {
         std::lock_guard<std::mutex> lock(mutex);
         running = n;
@@ -131,11 +137,21 @@ class ThreadExecutor : public Executor {
     if (error) std::rethrow_exception(error);
   }
 
+  // In a thread: gives up when the others have. Otherwise asks the caller's Progress.
+  void checkpoint() override {
+    if (in_threads_) {
+      if (stop_) throw interrupted();
+    } else {
+      serial_.checkpoint();
+    }
+  }
+
  private:
   static constexpr double serial_below = 5e6;  // starting threads costs about 50 microseconds
   std::size_t threads_;
   Progress* progress_;
   SerialExecutor serial_;
+  std::atomic<bool> stop_{false}, in_threads_{false};
 };
 
 }  // namespace covmash

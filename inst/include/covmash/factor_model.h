@@ -24,8 +24,8 @@
 
 namespace covmash {
 
-// L with L L' = F, of rank(F) columns; small negative eigenvalues, which rounding makes, are taken as 0.
-inline arma::mat factor_root(const arma::mat& F) { return recognise(F).factor; }
+// L with L L' = F, with a column for each rank of F or a few more; small negative eigenvalues, which rounding makes, are taken as 0.
+inline arma::mat factor_root(const arma::mat& F) { return recognise(F).whole_factor(); }
 
 // The law of the factors u ~ N(0, I) when some genes are known: mean and root, u | x ~ N(mean, root root').
 struct FactorPosterior {
@@ -94,7 +94,8 @@ class FactorInverse {
       return;
     }
     const arma::mat f = triangular_solve(Y.rows(zero_));
-    arma::mat P = Y.rows(positive_) - H1_ * f;
+    arma::mat P = Y.rows(positive_);
+    detail::tall_add(P, H1_, -f);
     solve_noisy(P);
     Y.rows(zero_) = triangular_solve_transposed(f - H1_.t() * P);
     Y.rows(positive_) = P;
@@ -321,11 +322,11 @@ class FactorInverse {
   void solve_noisy(arma::mat& Y) const {
     whiten(Y);
     if (svd_.s.n_elem > 0) {
-      const arma::mat T = svd_.U.t() * Y;
+      const arma::mat T = detail::tall_cross(svd_.U, Y);
       if (svd_.s.n_elem == Y.n_rows) {  // nothing lies outside the span of U
         Y = svd_.U * (T.each_col() % kept_);
       } else {
-        Y -= svd_.U * (T.each_col() % (1.0 - kept_));
+        detail::tall_add(Y, svd_.U, T.each_col() % (kept_ - 1.0));
       }
     }
     whiten(Y);
@@ -333,10 +334,10 @@ class FactorInverse {
 
   void add_quadratic(arma::mat& Y, arma::rowvec& sum) const {
     whiten(Y);
-    const arma::mat T = svd_.U.t() * Y;
+    const arma::mat T = detail::tall_cross(svd_.U, Y);
     sum += arma::sum(arma::square(T).eval().each_col() % kept_, 0);
     if (svd_.s.n_elem < Y.n_rows) {
-      if (svd_.s.n_elem > 0) Y -= svd_.U * T;
+      detail::tall_add(Y, svd_.U, -T);
       sum += arma::sum(arma::square(Y), 0);
     }
   }
@@ -357,6 +358,36 @@ class FactorInverse {
   GradedSvd svd_;
   arma::vec kept_, hypot_;
 };
+
+// The diagonal of B F B', in chunks of rows.
+inline arma::vec systematic_variances(const arma::mat& B, const arma::mat& F) {
+  constexpr arma::uword chunk = 512;
+  const simd::KernelTable& kernels = simd::kernels();
+  arma::vec out(B.n_rows, arma::fill::zeros), product(chunk);
+  for (arma::uword from = 0; from < B.n_rows && B.n_cols > 0; from += chunk) {
+    const arma::uword n = std::min(chunk, B.n_rows - from);
+    const double* rows = B.memptr() + from;
+    for (arma::uword k = 0; k < B.n_cols; ++k) {
+      product.zeros();
+      kernels.add_combination(n, B.n_cols, rows, B.n_rows, F.colptr(k), product.memptr());
+      for (arma::uword i = 0; i < n; ++i) out[from + i] += product[i] * rows[k * B.n_rows + i];
+    }
+  }
+  return out;
+}
+
+// Draws: X (samples x N, standard normal) becomes mean' + f G' + X diag(noise)^1/2, f (samples x q) standard normal.
+inline void factor_draws(const arma::mat& G, const arma::vec& noise, const arma::vec& mean, const arma::mat& f,
+                         arma::mat& X) {
+  const simd::KernelTable& kernels = simd::kernels();
+  const arma::mat loadings = G.t();
+  for (arma::uword i = 0; i < X.n_cols; ++i) {
+    double* x = X.colptr(i);
+    const double sd = std::sqrt(noise[i]), centre = mean[i];
+    for (arma::uword j = 0; j < X.n_rows; ++j) x[j] = sd * x[j] + centre;
+    kernels.add_combination(X.n_rows, f.n_cols, f.memptr(), f.n_rows, loadings.colptr(i), x);
+  }
+}
 
 // All eigenvalues of G G' + diag(noise), decreasing, each with its own relative accuracy: squared singular values of
 // [G, diag(noise)^1/2] by one-sided Jacobi. O(N^3) a sweep; for N up to a few hundred.
@@ -388,6 +419,7 @@ inline EdgeList strong_pairs(const arma::mat& V, double threshold, std::size_t m
   constexpr arma::uword tile = 64;
   const arma::uword n = V.n_rows, q = V.n_cols;
   const arma::mat rows = V.t();
+  const simd::KernelTable& kernels = simd::kernels();
   const arma::uword strips = (n + tile - 1) / tile;
   std::vector<std::vector<Edge>> found(strips);
   std::atomic<std::size_t> total{0};
@@ -396,13 +428,16 @@ inline EdgeList strong_pairs(const arma::mat& V, double threshold, std::size_t m
     if (total > max_edges) return;
     const arma::uword from = strip * tile, to = std::min(n, from + tile);
     std::vector<Edge>& mine = found[strip];
+    double weight[tile];
     for (arma::uword column = from; column < n; column += tile) {
       const arma::uword end = std::min(n, column + tile);
-      for (arma::uword i = from; i < to; ++i)
-        for (arma::uword j = std::max(column, i + 1); j < end; ++j) {
-          const double weight = detail::dot(q, rows.colptr(i), rows.colptr(j));
-          if (std::fabs(weight) >= threshold) mine.push_back({i, j, weight});
-        }
+      for (arma::uword i = from; i < to; ++i) {
+        const arma::uword first = std::max(column, i + 1);
+        if (first >= end) continue;
+        kernels.inner_products(q, rows.colptr(i), end - first, rows.colptr(first), q, weight + (first - column));
+        for (arma::uword j = first; j < end; ++j)
+          if (std::fabs(weight[j - column]) >= threshold) mine.push_back({i, j, weight[j - column]});
+      }
       if (mine.size() > max_edges) break;
     }
     total += mine.size();

@@ -1,17 +1,18 @@
 #pragma once
-// From summary statistics to mixture weights: relative likelihoods of all components (float, 4 J P bytes), then the
-// weights that maximise the penalised likelihood.
+// From summary statistics to mixture weights: relative likelihoods of all components, then the weights that maximise
+// the penalised likelihood. The likelihoods (4 J P bytes) are kept where they fit into `memory`, else computed again by
+// every pass over them.
 
 #include <chrono>
 
-#include "likelihood.h"
+#include "relative_likelihood.h"
 #include "weights.h"
 
 namespace covmash {
 
 struct FitOptions {
   WeightsOptions weights;
-  std::size_t block_rows = 1024;
+  double memory = 1e9;  // bytes for the likelihoods
 };
 
 struct FitResult {
@@ -28,58 +29,18 @@ inline double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace detail
 
-// Fills L (and the row maxima of each block lane) from the engine's blocks.
-inline double relative_likelihoods(const LikelihoodEngine& engine, std::size_t block_rows, Executor& executor,
-                                   RelativeLikelihood& L) {
-  const auto& blocks = engine.noise().blocks();
-  L.n_blocks = blocks.size();
-  L.n_columns = engine.selection().size();
-  L.values.require_size(std::max<std::size_t>(L.n_blocks, 1) * L.n_columns * simd::lanes);
-  L.counts.resize(L.n_blocks);
-  std::vector<double> maxima(L.n_blocks * simd::lanes);
-  std::vector<Workspace> workspaces(executor.workers());
-  std::vector<unsigned char> ready(executor.workers(), 0);
-  const std::size_t per_task = std::max<std::size_t>(block_rows / block_effects, 1);
-  executor.run((blocks.size() + per_task - 1) / per_task, engine.work_per_block() * static_cast<double>(blocks.size()),
-               [&](std::size_t task, std::size_t worker) {
-                 Workspace& ws = workspaces[worker];
-                 if (!ready[worker]) engine.prepare(ws);
-                 ready[worker] = 1;
-                 const std::size_t end = std::min(blocks.size(), (task + 1) * per_task);
-                 for (std::size_t b = task * per_task; b < end; ++b) {
-                   L.counts[b] = static_cast<unsigned char>(blocks[b].count);
-                   engine.evaluate(blocks[b], ws);
-                   double* maximum = maxima.data() + b * simd::lanes;
-                   engine.kernels().block_maximum(L.n_columns, ws.loglik.data(), nullptr, maximum, 0, simd::lanes);
-                   engine.kernels().relative_likelihood(L.n_columns, ws.loglik.data(), maximum, L.block(b));
-                 }
-               });
-  double sum = 0.0;
-  for (std::size_t b = 0; b < L.n_blocks; ++b)
-    for (std::size_t lane = 0; lane < L.counts[b]; ++lane) {
-      const double m = maxima[b * simd::lanes + lane];
-      if (!std::isfinite(m))
-        throw numeric_error("the log-likelihood of effect " +
-                            std::to_string(engine.noise().members(blocks[b])[blocks[b].begin + lane] + 1) +
-                            " is not finite under any mixture component");
-      sum += m;
-    }
-  return sum;
-}
-
 inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const std::vector<double>& penalty,
                      const FitOptions& options, Executor& executor) {
   require(penalty.size() == prior.n_components(), "prior must have one value for each mixture component");
   FitResult result;
   result.n_effects = noise.n_observed_effects();
   auto start = std::chrono::steady_clock::now();
-  RelativeLikelihood L;
-  double maxima = 0.0;
-  const Selection selection(prior);
-  {
-    const LikelihoodEngine engine(noise, prior, selection, executor);
-    maxima = relative_likelihoods(engine, options.block_rows, executor, L);
-  }
+  ComputedLikelihoods computed(noise, prior, executor);
+  const Selection& selection = computed.selection();
+  const double bytes = 4.0 * simd::lanes * static_cast<double>(computed.n_blocks() * selection.size());
+  std::unique_ptr<StoredLikelihoods> stored;
+  if (bytes <= options.memory) stored = computed.store(executor);
+  LikelihoodSource& source = stored ? static_cast<LikelihoodSource&>(*stored) : computed;
   result.seconds_likelihood = detail::seconds_since(start);
 
   start = std::chrono::steady_clock::now();
@@ -88,8 +49,8 @@ inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const s
   std::vector<std::pair<std::size_t, std::size_t>> grids;
   if (selection.point_mass) grids.emplace_back(0, 1);
   for (const auto& c : selection.covariances) grids.emplace_back(c.slot, c.slot + c.scales.size());
-  result.weights = WeightsSolver(L, slot_penalty, std::move(grids), options.weights, executor).solve();
-  result.weights.objective += maxima;
+  result.weights = WeightsSolver(source, slot_penalty, std::move(grids), options.weights, executor).solve();
+  result.weights.objective += computed.sum_of_maxima();
   std::vector<double> pi(prior.n_components(), 0.0);
   for (std::size_t slot = 0; slot < selection.size(); ++slot) pi[selection.component[slot]] = result.weights.pi[slot];
   result.weights.pi = std::move(pi);
@@ -126,26 +87,25 @@ inline WeightsResult fit_weights(const arma::mat& likelihoods, const std::vector
                                  const WeightsOptions& options, Executor& executor) {
   const std::size_t J = likelihoods.n_rows, P = likelihoods.n_cols;
   require(P > 0, "there is no mixture component");
-  RelativeLikelihood L;
-  L.n_blocks = (J + block_effects - 1) / block_effects;
-  L.n_columns = P;
-  L.values.require_size(std::max<std::size_t>(L.n_blocks, 1) * P * simd::lanes);
+  std::vector<unsigned char> counts;
+  for (std::size_t from = 0; from < J; from += block_effects)
+    counts.push_back(static_cast<unsigned char>(std::min(block_effects, J - from)));
+  StoredLikelihoods stored(counts, P);
   double maxima = 0.0;
-  for (std::size_t b = 0; b < L.n_blocks; ++b) {
-    L.counts.push_back(static_cast<unsigned char>(std::min(block_effects, J - b * block_effects)));
+  for (std::size_t b = 0; b < counts.size(); ++b) {
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
-      const std::size_t j = b * block_effects + std::min<std::size_t>(lane, L.counts[b] - 1);
+      const std::size_t j = b * block_effects + std::min<std::size_t>(lane, counts[b] - 1);
       const double maximum = likelihoods.row(j).max();
       if (!(maximum > 0.0) || !std::isfinite(maximum))
         throw input_error("row " + std::to_string(j + 1) + " of the likelihoods has no positive finite value");
-      if (lane < L.counts[b]) maxima += std::log(maximum);
+      if (lane < counts[b]) maxima += std::log(maximum);
       for (std::size_t p = 0; p < P; ++p)
-        L.block(b)[p * simd::lanes + lane] = static_cast<float>(likelihoods(j, p) / maximum);
+        stored.values(b)[p * simd::lanes + lane] = static_cast<float>(likelihoods(j, p) / maximum);
     }
   }
   std::vector<std::pair<std::size_t, std::size_t>> grids;
   for (std::size_t p = 0; p < P; ++p) grids.emplace_back(p, p + 1);
-  WeightsResult result = WeightsSolver(L, penalty, std::move(grids), options, executor).solve();
+  WeightsResult result = WeightsSolver(stored, penalty, std::move(grids), options, executor).solve();
   result.objective += maxima;
   return result;
 }

@@ -5,8 +5,8 @@
 // A factor whitened by noise variances from 1e-6 to 1e6 has such rows, and the small singular values come from the small
 // rows. Householder QR with rows sorted by size and columns pivoted has a small error in every row relative to that row
 // (Cox and Higham, 1998, Stability of Householder QR factorization for weighted least squares problems); one-sided Jacobi
-// on R' keeps the relative accuracy of the small singular values (Drmac and Veselic, 2008). The dot products of long
-// columns are summed in eight strands. O(m q^2) operations, memory O(m q).
+// on R' keeps the relative accuracy of the small singular values (Drmac and Veselic, 2008). O(m q^2) operations, memory
+// O(m q).
 
 #include <algorithm>
 #include <armadillo>
@@ -16,26 +16,48 @@
 
 #include "error.h"
 #include "jacobi.h"
+#include "simd/kernels.h"
 
 namespace covmash {
 
 namespace detail {
 
 inline double dot(arma::uword n, const double* x, const double* y) {
-  double s[8] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
-  arma::uword i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int k = 0; k < 8; ++k) s[k] += x[i + k] * y[i + k];
-  for (int k = 0; i < n; ++i, ++k) s[k] += x[i] * y[i];
-  return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+  double out;
+  simd::kernels().inner_products(n, x, 1, y, n, &out);
+  return out;
 }
 
 // y += a x
 inline void add_multiple(arma::uword n, double a, const double* x, double* y) {
-  arma::uword i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int k = 0; k < 8; ++k) y[i + k] += a * x[i + k];
-  for (; i < n; ++i) y[i] += a * x[i];
+  simd::kernels().add_combination(n, 1, x, n, &a, y);
+}
+
+// A'B for tall matrices, in chunks of rows that stay in the cache.
+inline arma::mat tall_cross(const arma::mat& A, const arma::mat& B) {
+  constexpr arma::uword chunk = 512;
+  const simd::KernelTable& kernels = simd::kernels();
+  arma::mat out(A.n_cols, B.n_cols, arma::fill::zeros);
+  arma::vec part(A.n_cols);
+  for (arma::uword from = 0; from < A.n_rows && A.n_cols > 0; from += chunk) {
+    const arma::uword n = std::min(chunk, A.n_rows - from);
+    for (arma::uword j = 0; j < B.n_cols; ++j) {
+      kernels.inner_products(n, B.colptr(j) + from, A.n_cols, A.memptr() + from, A.n_rows, part.memptr());
+      out.col(j) += part;
+    }
+  }
+  return out;
+}
+
+// Y += A C for tall A and Y.
+inline void tall_add(arma::mat& Y, const arma::mat& A, const arma::mat& C) {
+  constexpr arma::uword chunk = 512;
+  const simd::KernelTable& kernels = simd::kernels();
+  for (arma::uword from = 0; from < A.n_rows && A.n_cols > 0; from += chunk) {
+    const arma::uword n = std::min(chunk, A.n_rows - from);
+    for (arma::uword j = 0; j < Y.n_cols; ++j)
+      kernels.add_combination(n, A.n_cols, A.memptr() + from, A.n_rows, C.colptr(j), Y.colptr(j) + from);
+  }
 }
 
 inline double largest(arma::uword n, const double* x) {

@@ -6,15 +6,19 @@
 //   log N(bhat; 0, V + w U) = -|O|/2 log 2 pi - log |M| - 1/2 sum log(1 + w d)
 //                             - 1/2 ( ||z - Q t||^2 + sum t^2 / (1 + w d) )
 //
-//   shared noise    the decomposition once for a group and covariance; an effect costs one projection (2 |O| q flops) and
+//   shared noise    the decomposition once for a group and covariance; an effect costs one projection (2 |O| q flops)
+//   and
 //                   q multiply-adds a scale
 //   row-specific    a bidiagonal decomposition for each effect and covariance (about 8/3 R^2 q flops), then 5 q flops a
-//                   scale (simd/rowwise.inc)
+//                   scale (simd/rowwise.inc); where U has a diagonal part and the errors are independent, that part
+//                   joins the noise and the rest is decomposed for each scale
 // A row's result depends on that row alone.
 
 #include <armadillo>
 #include <cmath>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "buffer.h"
@@ -26,15 +30,23 @@
 
 namespace covmash {
 
-// A covariance in the eigenbasis of a noise group, matrices row-major for the kernels.
+// A covariance in the eigenbasis of a noise group, matrices row-major for the kernels. The likelihood needs few terms:
+// `explicit_terms` directions one by one, and all others together where they share one d: 0 for what a low-rank
+// covariance does not reach, the common value for identity-like and equicorrelated ones.
 struct WhitenedCovariance {
   std::size_t rank = 0;              // q, columns of the factor
-  bool spans = false;                // Q is a basis of all observed conditions: no residual
+  std::size_t explicit_terms = 0;    // s <= q, the first ones
+  bool has_rest = true;              // directions beyond the explicit ones
   std::vector<double> projection;    // Q' (q x |O|)
-  std::vector<double> basis;         // Q  (|O| x q)
-  std::vector<double> sigma, d;      // q
+  std::vector<double> basis;         // first s columns of Q (|O| x s)
+  std::vector<double> sigma;         // q
+  std::vector<double> d;             // sigma^2 of the explicit terms, then that of the rest
+  double repeat = 1.0;               // how often the last d counts in the determinant
   std::vector<double> back;          // B = F W (R x q)
   std::vector<double> back_squared;  // R x q
+  int axis = -1;                     // the only direction is this observed condition
+
+  std::size_t n_terms() const { return d.size(); }
 };
 
 inline std::vector<double> row_major(const arma::mat& A) {
@@ -44,19 +56,65 @@ inline std::vector<double> row_major(const arma::mat& A) {
   return out;
 }
 
+namespace detail {
+
+// The longest run [begin, end) of equal values in decreasing sigma, equal up to the rounding of the decomposition.
+inline std::pair<std::size_t, std::size_t> longest_run(const arma::vec& sigma) {
+  const double tolerance = 4.0 * std::numeric_limits<double>::epsilon() * static_cast<double>(sigma.n_elem);
+  std::pair<std::size_t, std::size_t> best(0, 0);
+  for (std::size_t from = 0, to = 0; from < sigma.n_elem; ++from) {
+    to = std::max(to, from);
+    while (to < sigma.n_elem && sigma[from] - sigma[to] <= tolerance * sigma[from]) ++to;
+    if (to - from > best.second - best.first) best = {from, to};
+  }
+  return best;
+}
+
+}  // namespace detail
+
 inline WhitenedCovariance whiten(const arma::mat& factor, const SharedNoise& noise) {
-  if (factor.n_cols == 0) return {};
-  arma::mat G(noise.observed.size(), factor.n_cols);
-  for (std::size_t r = 0; r < noise.observed.size(); ++r) G.row(r) = factor.row(noise.observed[r]) / noise.direction[r];
-  if (!noise.identity) G = arma::solve(arma::trimatl(noise.chol), G, arma::solve_opts::fast);
-  const JacobiSvd svd = jacobi_svd(G);
   WhitenedCovariance out;
-  out.rank = factor.n_cols;
-  out.spans = svd.rank == noise.observed.size();
+  const std::size_t m = noise.observed.size(), q = factor.n_cols;
+  if (q == 0) {
+    out.d = {0.0};
+    return out;
+  }
+  arma::mat G(m, q);
+  for (std::size_t r = 0; r < m; ++r) G.row(r) = factor.row(noise.observed[r]) / noise.direction[r];
+  if (!noise.identity) G = arma::solve(arma::trimatl(noise.chol), G, arma::solve_opts::fast);
+  JacobiSvd svd = jacobi_svd(G);
+
+  out.rank = out.explicit_terms = q;
+  out.has_rest = svd.rank < m;
+  double rest = 0.0;
+  if (svd.rank == m && q == m) {
+    const auto run = detail::longest_run(svd.sigma);
+    const std::size_t length = run.second - run.first;
+    if (2 * (m - length) + 2 <= m) {  // else the projection on the rest costs more than it saves
+      out.has_rest = true;
+      out.explicit_terms = m - length;
+      out.repeat = static_cast<double>(length);
+      rest = svd.sigma[run.first] * svd.sigma[run.first];
+      arma::uvec order(m);
+      std::size_t at = 0;
+      for (std::size_t i = 0; i < m; ++i)
+        if (i < run.first || i >= run.second) order[at++] = i;
+      for (std::size_t i = run.first; i < run.second; ++i) order[at++] = i;
+      svd.Q = svd.Q.cols(order).eval();
+      svd.W = svd.W.cols(order).eval();
+      svd.sigma = svd.sigma.elem(order).eval();
+    }
+  }
+  const arma::mat directions = svd.Q.head_cols(out.explicit_terms);
   out.projection = row_major(svd.Q.t());
-  out.basis = row_major(svd.Q);
+  out.basis = row_major(directions);
   out.sigma.assign(svd.sigma.begin(), svd.sigma.end());
-  for (double s : out.sigma) out.d.push_back(s * s);
+  for (std::size_t i = 0; i < out.explicit_terms; ++i) out.d.push_back(svd.sigma[i] * svd.sigma[i]);
+  if (out.has_rest) out.d.push_back(rest);
+  if (q == 1 && noise.identity) {
+    const arma::uvec nonzero = arma::find(directions.col(0) != 0.0);
+    if (nonzero.n_elem == 1) out.axis = static_cast<int>(nonzero[0]);
+  }
   const arma::mat B = factor * svd.W;
   out.back = row_major(B);
   out.back_squared = row_major(arma::square(B));
@@ -70,18 +128,18 @@ struct Workspace {
   double inverse_c[block_effects], inverse_c2[block_effects], constant[block_effects];
   bool one_factor = false;  // all effects of the block share c
   Buffer<double> z, loglik;
-  // shared noise, per covariance
+  // shared noise, per covariance: Q'z of the explicit directions (of all once complete_projection() was called)
   std::vector<Buffer<double>> projected, shrink;
   // tables of the last (group, c): reused while it lasts
   int table_group = -2;
   double table_factor = 0.0;
   std::vector<Buffer<double>> shared_shrink, shared_log_det, shared_variance;
   std::vector<std::vector<unsigned char>> variance_known;
-  Buffer<double> squares, quad, rest, log_det, scratch;
-  // row-specific noise, per covariance
+  Buffer<double> squares, terms, others, log_det, scratch;
+  // row-specific noise: the block's packs, and one covariance of one pack
   Buffer<double> inverse_shat, chol, pack_z, work;
-  std::vector<Buffer<double>> alpha, beta, back;
-  Buffer<double> zeta;
+  Buffer<double> alpha, beta, zeta, back;
+  Buffer<double> gain, absorbed_shat, absorbed_z, absorbed_constant;
 };
 
 class LikelihoodEngine {
@@ -93,6 +151,7 @@ class LikelihoodEngine {
     for (const auto& c : selection_.covariances) {
       factors_.push_back(prior.covariances[c.index].whole_factor());
       if (c.zero()) factors_.back().set_size(R, 0);
+      absorbs_.push_back(!c.zero() && absorbs(prior.covariances[c.index]));
       require(factors_.back().n_rows == R, "covariance matrix " + std::to_string(c.index + 1) + " has " +
                                                std::to_string(factors_.back().n_rows) + " rows, but there are " +
                                                std::to_string(R) + " conditions");
@@ -130,12 +189,10 @@ class LikelihoodEngine {
   void prepare(Workspace& ws) const {
     const std::size_t K = factors_.size();
     ws.loglik.require_size(std::max<std::size_t>(selection_.size(), 1) * simd::lanes);
-    for (auto* v : {&ws.projected, &ws.shrink, &ws.shared_shrink, &ws.shared_log_det, &ws.shared_variance, &ws.alpha,
-                    &ws.beta, &ws.back})
+    for (auto* v : {&ws.projected, &ws.shrink, &ws.shared_shrink, &ws.shared_log_det, &ws.shared_variance})
       v->resize(K);
     ws.variance_known.resize(K);
-    ws.rest.require_size(simd::lanes);
-    ws.zeta.require_size(std::max<std::size_t>(K, 1) * kernels_.width);
+    ws.squares.require_size(simd::lanes);
     ws.table_group = -2;
   }
 
@@ -147,43 +204,53 @@ class LikelihoodEngine {
     load_shared(noise, ws);
     refresh_tables(block.group, noise.factor[block.begin], ws);
 
-    double* rest = ws.rest.data();
+    double* squares = ws.squares.data();
+    std::fill(squares, squares + simd::lanes, 0.0);
+    kernels_.add_squares(m, ws.z.data(), squares);
     if (selection_.point_mass) {
-      std::fill(rest, rest + simd::lanes, 0.0);
-      kernels_.add_squares(m, ws.z.data(), rest);
-      const double zero = 0.0;
-      kernels_.finish_loglik(ws.constant, &zero, false, rest, nullptr, ws.loglik.data());
+      const double shrink = 1.0, log_det = 0.0;
+      kernels_.shared_loglik(1, 1, &shrink, squares, ws.constant, &log_det, ws.loglik.data());
     }
+    bool know_others = false;
     for (std::size_t k = 0; k < factors_.size(); ++k) {
       const WhitenedCovariance& u = whitened(block.group, k);
       const auto& chosen = selection_.covariances[k];
-      const std::size_t q = u.rank, n_scales = chosen.scales.size();
-      double* t = ws.projected[k].require_size(std::max<std::size_t>(q, 1) * simd::lanes);
-      kernels_.multiply(q, m, u.projection.data(), ws.z.data(), t);
-      if (!u.spans) {
+      const std::size_t s = u.explicit_terms, n = u.n_terms(), n_scales = chosen.scales.size();
+      double* t = ws.projected[k].require_size(std::max<std::size_t>(u.rank, 1) * simd::lanes);
+      double* terms = ws.terms.require_size(n * simd::lanes);
+      kernels_.multiply(s, m, u.projection.data(), ws.z.data(), t);
+      kernels_.square(s * simd::lanes, t, terms);
+      if (u.axis >= 0 && u.has_rest) {
+        if (!know_others) kernels_.exclusive_squares(m, ws.z.data(), ws.others.require_size(m * simd::lanes));
+        know_others = true;
+        const double* others = ws.others.data() + static_cast<std::size_t>(u.axis) * simd::lanes;
+        std::copy(others, others + simd::lanes, terms + simd::lanes);
+      } else if (s == 0) {
+        std::copy(squares, squares + simd::lanes, terms);
+      } else if (u.has_rest) {
         double* fitted = ws.scratch.require_size(m * simd::lanes);
-        kernels_.multiply(m, q, u.basis.data(), t, fitted);
-        kernels_.residual_squares(m, ws.z.data(), fitted, rest);
+        kernels_.multiply(m, s, u.basis.data(), t, fitted);
+        kernels_.residual_squares(m, ws.z.data(), fitted, terms + s * simd::lanes);
       }
-      double* t2 = ws.squares.require_size(std::max<std::size_t>(q, 1) * simd::lanes);
-      kernels_.square(q * simd::lanes, t, t2);
-      double* quad = ws.quad.require_size(n_scales * simd::lanes);
-      const double* log_det;
+      double* loglik = ws.loglik.data() + chosen.slot * simd::lanes;
       if (ws.one_factor) {
-        kernels_.multiply(n_scales, q, ws.shared_shrink[k].data(), t2, quad);
-        log_det = ws.shared_log_det[k].data();
+        kernels_.shared_loglik(n, n_scales, ws.shared_shrink[k].data(), terms, ws.constant, ws.shared_log_det[k].data(),
+                               loglik);
       } else {
-        double* shrink = ws.shrink[k].require_size(n_scales * std::max<std::size_t>(q, 1) * simd::lanes);
-        double* ld = ws.log_det.require_size(n_scales * simd::lanes);
-        kernels_.lane_tables(q, u.d.data(), ws.inverse_c2, n_scales, chosen.scales.data(), shrink, ld);
-        kernels_.lane_quadratic(q, n_scales, shrink, t2, quad);
-        log_det = ld;
+        double* shrink = ws.shrink[k].require_size(n_scales * n * simd::lanes);
+        double* log_det = ws.log_det.require_size(n_scales * simd::lanes);
+        kernels_.lane_tables(n, u.d.data(), u.repeat, ws.inverse_c2, n_scales, chosen.scales.data(), shrink, log_det);
+        kernels_.lane_loglik(n, n_scales, shrink, terms, ws.constant, log_det, loglik);
       }
-      for (std::size_t l = 0; l < n_scales; ++l)
-        kernels_.finish_loglik(ws.constant, log_det + (ws.one_factor ? l : l * simd::lanes), !ws.one_factor,
-                               quad + l * simd::lanes, u.spans ? nullptr : rest,
-                               ws.loglik.data() + (chosen.slot + l) * simd::lanes);
     }
+  }
+
+  // The projections of the block on the directions that are not explicit.
+  void complete_projection(std::size_t k, Workspace& ws) const {
+    const WhitenedCovariance& u = whitened(ws.block.group, k);
+    const std::size_t m = noise_.shared()[ws.block.group].observed.size(), s = u.explicit_terms;
+    kernels_.multiply(u.rank - s, m, u.projection.data() + s * m, ws.z.data(),
+                      ws.projected[k].data() + s * simd::lanes);
   }
 
   // Row-specific noise: reads the effects of the whole block ...
@@ -237,41 +304,48 @@ class LikelihoodEngine {
       for (std::size_t lane = 0; lane < simd::lanes; ++lane) ws.constant[lane] -= logs[r * simd::lanes + lane];
   }
 
-  // ... and decomposes one pack of them. With keep_back the back-maps stay in ws for the posterior of this pack.
-  void evaluate_pack(std::size_t pack, bool keep_back, Workspace& ws) const {
+  // What evaluate_pack() has at hand when it visits: scales [first, first + n) of covariance k. The decomposition is in
+  // the workspace; with a diagonal part (n = 1) the rest of the covariance alone was decomposed.
+  struct Visit {
+    std::size_t k, first, n, q;
+    const simd::DiagonalPart* part;
+  };
+
+  // ... and evaluates one pack of them, covariance by covariance. visit(Visit) comes after the log-likelihoods of its
+  // components. With keep_back the map from coordinates to effects is in ws.back then.
+  template <typename Visitor>
+  void evaluate_pack(std::size_t pack, bool keep_back, Workspace& ws, Visitor&& visit) const {
     const std::size_t R = noise_.effects().n_conditions, W = kernels_.width, packed = R * (R + 1) / 2;
     const double* inverse_shat = ws.inverse_shat.data() + pack * R * W;
     const double* z = ws.pack_z.data() + pack * R * W;
     const double* chol = noise_.identity() ? nullptr : ws.chol.data() + pack * packed * W;
+    const double* constant = ws.constant + pack * W;
     double* loglik = ws.loglik.data() + pack * W;
-    if (selection_.point_mass) {
-      for (std::size_t lane = 0; lane < W; ++lane) {
-        double zz = 0.0;
-        for (std::size_t r = 0; r < R; ++r) zz += z[r * W + lane] * z[r * W + lane];
-        loglik[lane] = ws.constant[pack * W + lane] - 0.5 * zz;
-      }
-    }
+    if (selection_.point_mass) kernels_.rowwise_null(R, z, constant, loglik);
     for (std::size_t k = 0; k < factors_.size(); ++k) {
-      const std::size_t q = factors_[k].n_cols;
       const auto& chosen = selection_.covariances[k];
+      const std::size_t n = chosen.scales.size();
       double* out = loglik + chosen.slot * simd::lanes;
-      if (q == 0) {  // a zero matrix: the point mass under another name
-        for (std::size_t l = 0; l < chosen.scales.size(); ++l)
-          for (std::size_t lane = 0; lane < W; ++lane) {
-            double zz = 0.0;
-            for (std::size_t r = 0; r < R; ++r) zz += z[r * W + lane] * z[r * W + lane];
-            out[l * simd::lanes + lane] = ws.constant[pack * W + lane] - 0.5 * zz;
-          }
-        continue;
+      if (absorbs_[k]) {
+        const Covariance& U = prior_.covariances[chosen.index];
+        double* gain = ws.gain.require_size(R * W);
+        double* new_shat = ws.absorbed_shat.require_size(R * W);
+        double* new_z = ws.absorbed_z.require_size(R * W);
+        double* new_constant = ws.absorbed_constant.require_size(W);
+        const simd::DiagonalPart part = {U.diagonal.memptr(), gain, inverse_shat, z};
+        for (std::size_t l = 0; l < n; ++l) {
+          kernels_.rowwise_absorb(R, U.diagonal.memptr(), chosen.scales[l], inverse_shat, z, constant, gain, new_shat,
+                                  new_z, new_constant);
+          decompose(U.factor, new_shat, nullptr, new_z, keep_back, ws);
+          loglik_of_decomposition(U.factor.n_cols, new_z, new_constant, 1, &chosen.scales[l], out + l * simd::lanes,
+                                  ws);
+          visit(Visit{k, l, 1, U.factor.n_cols, &part});
+        }
+      } else {
+        decompose(factors_[k], inverse_shat, chol, z, keep_back && factors_[k].n_cols > 1, ws);
+        loglik_of_decomposition(factors_[k].n_cols, z, constant, n, chosen.scales.data(), out, ws);
+        visit(Visit{k, 0, n, factors_[k].n_cols, nullptr});
       }
-      double* alpha = ws.alpha[k].require_size(q * W);
-      double* beta = ws.beta[k].require_size(q * W);
-      double* back = keep_back && q > 1 ? ws.back[k].require_size(R * q * W) : nullptr;
-      double* work = ws.work.require_size((R * q + 2 * R) * W);
-      kernels_.rowwise_decompose(R, q, factors_[k].memptr(), inverse_shat, chol, z, work, alpha, beta,
-                                 ws.zeta.data() + k * W, back);
-      kernels_.rowwise_loglik(q, alpha, beta, ws.zeta.data() + k * W, ws.constant + pack * W, chosen.scales.size(),
-                              chosen.scales.data(), out, simd::lanes);
     }
   }
 
@@ -282,10 +356,40 @@ class LikelihoodEngine {
       return;
     }
     load_row_specific(block, ws);
-    for (std::size_t pack = 0; pack < simd::lanes / kernels_.width; ++pack) evaluate_pack(pack, false, ws);
+    for (std::size_t pack = 0; pack < simd::lanes / kernels_.width; ++pack)
+      evaluate_pack(pack, false, ws, [](const Visit&) {});
   }
 
  private:
+  void decompose(const arma::mat& F, const double* inverse_shat, const double* chol, const double* z, bool keep_back,
+                 Workspace& ws) const {
+    const std::size_t R = F.n_rows, q = F.n_cols, W = kernels_.width;
+    if (q == 0) return;
+    double* back = keep_back ? ws.back.require_size(R * q * W) : nullptr;
+    kernels_.rowwise_decompose(R, q, F.memptr(), inverse_shat, chol, z, ws.work.require_size((R * q + 3 * R + q) * W),
+                               ws.alpha.require_size(q * W), ws.beta.require_size(q * W), ws.zeta.require_size(W),
+                               back);
+  }
+
+  void loglik_of_decomposition(std::size_t q, const double* z, const double* constant, std::size_t n_scales,
+                               const double* scales, double* loglik, Workspace& ws) const {
+    if (q > 0) {
+      kernels_.rowwise_loglik(q, ws.alpha.data(), ws.beta.data(), ws.zeta.data(), constant, n_scales, scales, loglik,
+                              simd::lanes);
+    } else {
+      for (std::size_t l = 0; l < n_scales; ++l)
+        kernels_.rowwise_null(noise_.effects().n_conditions, z, constant, loglik + l * simd::lanes);
+    }
+  }
+
+  // Whether the diagonal part of a covariance joins row-specific noise: one small decomposition a scale in place of a
+  // large one. About 4 R q^2 flops and R divisions a scale against 8/3 R^3, for some twenty scales.
+  bool absorbs(const Covariance& U) const {
+    if (!noise_.identity() || !U.has_diagonal()) return false;
+    const std::size_t R = U.factor.n_rows, q = U.factor.n_cols;
+    return q == 0 || (R >= 12 && 24 * q * q <= R * R);
+  }
+
   static constexpr double log_sqrt_2pi = 0.91893853320467274178;
 
   void load_shared(const SharedNoise& noise, Workspace& ws) const {
@@ -327,9 +431,8 @@ class LikelihoodEngine {
       const WhitenedCovariance& u = whitened(group, k);
       const auto& chosen = selection_.covariances[k];
       const std::size_t n = chosen.scales.size();
-      kernels_.shared_tables(u.rank, u.d.data(), ws.inverse_c2[0], n, chosen.scales.data(),
-                             ws.shared_shrink[k].require_size(n * std::max<std::size_t>(u.rank, 1)),
-                             ws.shared_log_det[k].require_size(n));
+      kernels_.shared_tables(u.n_terms(), u.d.data(), u.repeat, ws.inverse_c2[0], n, chosen.scales.data(),
+                             ws.shared_shrink[k].require_size(n * u.n_terms()), ws.shared_log_det[k].require_size(n));
       ws.variance_known[k].assign(n, 0);
     }
   }
@@ -339,6 +442,7 @@ class LikelihoodEngine {
   const MixturePrior& prior_;
   Selection selection_;
   std::vector<arma::mat> factors_;
+  std::vector<unsigned char> absorbs_;
   std::vector<WhitenedCovariance> whitened_;
   std::vector<double> complete_chol_;
   double complete_log_det_ = 0.0;

@@ -5,12 +5,14 @@
 //   mean      sum rho m          sd^2    sum rho (s^2 + (m - mean)^2), accumulated centred
 //   negative  sum rho Phi(-m/s)  zero    sum rho over components with structurally zero variance
 //   lfsr      min(negative, positive) + zero
-// (Urbut et al. 2019, doi:10.1038/s41588-018-0268-8; lfsr as Stephens 2017, doi:10.1093/biostatistics/kxw041.) O(R q) for a component of rank q >= 2 and effect, one Phi for a
-// component of rank 1. Nothing of size J x P or R^2 J is formed.
+// (Urbut et al. 2019, doi:10.1038/s41588-018-0268-8; lfsr as Stephens 2017, doi:10.1093/biostatistics/kxw041.) O(R q)
+// for a component of rank q >= 2 and effect, one Phi for a component of rank 1. Nothing of size J x P or R^2 J is
+// formed.
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "likelihood.h"
@@ -152,9 +154,12 @@ class PosteriorPass {
       engine_.load_row_specific(block, s.ws);
       const std::size_t W = kernels_.width;
       for (std::size_t pack = 0; pack < simd::lanes / W; ++pack) {
-        engine_.evaluate_pack(pack, summaries, s.ws);
+        if (summaries) {
+          add_row_specific(pack, s);
+        } else {
+          engine_.evaluate_pack(pack, false, s.ws, [](const LikelihoodEngine::Visit&) {});
+        }
         weigh(s, pack * W, (pack + 1) * W);
-        if (summaries) add_row_specific(pack, s);
       }
     }
     if (summaries) {
@@ -175,28 +180,29 @@ class PosteriorPass {
       if (!enters(chosen)) continue;
       const WhitenedCovariance& u = engine_.whitened(ws.block.group, k);
       const Covariance& covariance = engine_.prior().covariances[chosen.index];
-      const std::size_t q = u.rank, n = chosen.scales.size();
+      const std::size_t q = u.rank, n = chosen.scales.size(), n_terms = u.n_terms();
       const double* rho = s.weight.data() + chosen.slot * simd::lanes;
       const bool by_lane = !ws.one_factor;
       const double* shrink = by_lane ? ws.shrink[k].data() : ws.shared_shrink[k].data();
-      const std::size_t stride = q * (by_lane ? simd::lanes : 1);
+      const std::size_t stride = n_terms * (by_lane ? simd::lanes : 1);
       if (q == 0) {
         for (std::size_t l = 0; l < n; ++l) kernels_.posterior_null(R, rho + l * simd::lanes, total, s.at);
         continue;
       }
       if (q == 1) {
         kernels_.posterior_rank1(R, u.back.data(), u.sigma[0], ws.inverse_c, ws.projected[k].data(), n,
-                                 chosen.scales.data(), shrink, by_lane, rho, total, s.at);
+                                 chosen.scales.data(), shrink, n_terms, by_lane, rho, total, s.at);
         continue;
       }
+      if (u.explicit_terms < q) engine_.complete_projection(k, ws);
       double* coef = s.coef.require_size(q * simd::lanes);
       double* var = s.var.require_size(q * simd::lanes);
       double* table = ws.shared_variance[k].require_size(n * R);
       for (std::size_t l = 0; l < n; ++l) {
         if (!kept_[chosen.slot + l]) continue;
         const bool known = !by_lane && ws.variance_known[k][l];
-        kernels_.eigenbasis_posterior(q, u.sigma.data(), ws.inverse_c, ws.projected[k].data(), chosen.scales[l],
-                                      shrink + l * stride, by_lane, coef, known ? nullptr : var);
+        kernels_.eigenbasis_posterior(q, u.explicit_terms, u.sigma.data(), ws.inverse_c, ws.projected[k].data(),
+                                      chosen.scales[l], shrink + l * stride, by_lane, coef, known ? nullptr : var);
         kernels_.multiply(R, q, u.back.data(), coef, s.mean.data());
         if (!known) kernels_.multiply(R, q, u.back_squared.data(), var, s.variance.data());
         if (!by_lane && !known) {
@@ -210,30 +216,42 @@ class PosteriorPass {
     }
   }
 
+  // Likelihood and posterior of one pack in one go: a covariance is decomposed once, and what it adds is weighted
+  // relative to the likeliest component so far. (The back-maps of all covariances together would not stay in cache.)
   void add_row_specific(std::size_t pack, State& s) {
     Workspace& ws = s.ws;
-    const std::size_t R = conditions(), lane = pack * kernels_.width;
+    const std::size_t R = conditions(), W = kernels_.width, lane = pack * W;
     const Selection& selection = engine_.selection();
     const simd::Moments at = {s.at.mean + lane, s.at.centred + lane, s.at.negative + lane, s.at.positive + lane,
                               s.at.zero + lane};
-    double* total = s.total.data() + lane;
-    if (selection.point_mass) kernels_.pack_null(R, s.weight.data() + lane, total, at);
-    for (std::size_t k = 0; k < selection.covariances.size(); ++k) {
-      const auto& chosen = selection.covariances[k];
-      if (!enters(chosen)) continue;
+    double *total = s.total.data() + lane, *maximum = s.maximum.data(), *factor = s.sum.data();
+    std::fill(maximum, maximum + W, std::numeric_limits<double>::lowest());
+    bool first = true;
+    const auto weights = [&](std::size_t slot, std::size_t n) {
+      double* rho = s.weight.data() + slot * simd::lanes + lane;
+      kernels_.pack_weights(n, ws.loglik.data() + slot * simd::lanes + lane, log_pi_kept_.data() + slot, maximum, rho,
+                            factor);
+      if (!std::exchange(first, false)) kernels_.pack_rescale(R, factor, total, at);
+      return rho;
+    };
+    const bool null = selection.point_mass && kept_[0];
+    engine_.evaluate_pack(pack, true, ws, [&](const LikelihoodEngine::Visit& v) {
+      const auto& chosen = selection.covariances[v.k];
+      if (!enters(chosen)) return;
       const Covariance& covariance = engine_.prior().covariances[chosen.index];
-      const arma::mat& F = engine_.factor(k);
-      const std::size_t q = F.n_cols;
-      const double* rho = s.weight.data() + chosen.slot * simd::lanes + lane;
-      if (q == 0) {
-        for (std::size_t l = 0; l < chosen.scales.size(); ++l) kernels_.pack_null(R, rho + l * simd::lanes, total, at);
-        continue;
+      const double* rho = weights(chosen.slot + v.first, v.n);
+      const double* scales = chosen.scales.data() + v.first;
+      if (v.q == 0 && !v.part) {
+        for (std::size_t l = 0; l < v.n; ++l) kernels_.pack_null(R, rho + l * simd::lanes, total, at);
+        return;
       }
-      double* work = s.work.require_size(3 * q * kernels_.width);
-      kernels_.rowwise_posterior(R, q, F.memptr(), covariance.zero_variance.data(), ws.alpha[k].data(),
-                                 ws.beta[k].data(), ws.zeta.data() + k * kernels_.width, ws.back[k].data(),
-                                 chosen.scales.size(), chosen.scales.data(), rho, work, total, at);
-    }
+      kernels_.rowwise_posterior(R, v.q, engine_.factor(v.k).memptr(), covariance.zero_variance.data(), ws.alpha.data(),
+                                 ws.beta.data(), ws.zeta.data(), ws.back.data(), v.part, v.n, scales, rho,
+                                 s.work.require_size(3 * (v.q + 1) * W), total, at);
+    });
+    if (null) kernels_.pack_null(R, weights(0, 1), total, at);
+    for (std::size_t i = 0; i < W; ++i) factor[i] = 1.0 / total[i];
+    kernels_.pack_rescale(R, factor, total, at);
   }
 
   bool enters(const Selection::Covariance& chosen) const {

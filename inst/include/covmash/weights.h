@@ -10,38 +10,34 @@
 // by concavity, which is the certificate that is returned (Kim, Carbonetto, Stephens & Anitescu 2020,
 // doi:10.1080/10618600.2019.1689985, state the problem and an SQP method).
 //
-// L is float in blocks of 64 effects, L[(b * P + p) * 64 + lane], scaled to maximum 1 in every row; sums are in double,
-// over fixed chunks of blocks added in order. Cost: 4 J P bytes read a pass; J s^2 flops a Newton step.
+// The problem is solved for every 8^k-th block of effects first, coarsest first, each solution starting the next; the
+// last level has all effects, and only it counts. Likelihoods are float, in blocks of 64 effects scaled to maximum 1 in
+// every effect; sums are in double, over fixed chunks of blocks added in order. The columns of the support are kept in
+// a pool, 4 J |S| bytes. Cost: one evaluation (or reading) of all likelihoods a pass over all columns; J |S|^2 flops a
+// Newton step.
 
 #include <algorithm>
 #include <armadillo>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
+#include <limits>
 #include <numeric>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "buffer.h"
 #include "error.h"
 #include "executor.h"
 #include "quadratic.h"
+#include "relative_likelihood.h"
 #include "simd/kernels.h"
 
 namespace covmash {
 
-struct RelativeLikelihood {
-  std::size_t n_blocks = 0, n_columns = 0;
-  Buffer<float> values;
-  std::vector<unsigned char> counts;  // effects in each block; the other lanes are padding
-
-  const float* block(std::size_t b) const { return values.data() + b * n_columns * simd::lanes; }
-  float* block(std::size_t b) { return values.data() + b * n_columns * simd::lanes; }
-  double n_effects() const { return std::accumulate(counts.begin(), counts.end(), 0.0); }
-};
-
 struct WeightsOptions {
   double tolerance = 1e-8;    // on max_p g_p / N - 1
-  int max_iterations = 1000;  // Newton steps
+  int max_iterations = 1000;  // Newton steps with all effects
 };
 
 struct WeightsResult {
@@ -52,166 +48,310 @@ struct WeightsResult {
   bool converged = false;
 };
 
+// Likelihoods of the support, column by column in slots. Slots come in slabs of 16, so a new column moves no other.
+class ColumnPool {
+ public:
+  void reset(std::size_t n_blocks) {
+    n_blocks_ = n_blocks;
+    slabs_.clear();
+    used_.clear();
+  }
+  std::size_t take() {
+    std::size_t slot = 0;
+    while (slot < used_.size() && used_[slot]) ++slot;
+    if (slot == used_.size()) {
+      slabs_.emplace_back(std::max<std::size_t>(n_blocks_, 1) * per_slab * simd::lanes);
+      used_.resize(used_.size() + per_slab, 0);
+    }
+    used_[slot] = 1;
+    return slot;
+  }
+  void release(std::size_t slot) { used_[slot] = 0; }
+  float* column(std::size_t block, std::size_t slot) {
+    return slabs_[slot / per_slab].data() + (block * per_slab + slot % per_slab) * simd::lanes;
+  }
+
+ private:
+  static constexpr std::size_t per_slab = 16;
+  std::size_t n_blocks_ = 0;
+  std::vector<Buffer<float>> slabs_;
+  std::vector<unsigned char> used_;
+};
+
 class WeightsSolver {
  public:
   // prior: penalty of each column (>= 1). grids: [begin, end) of each run of columns that differ by scale only.
-  WeightsSolver(const RelativeLikelihood& L, const std::vector<double>& prior,
+  WeightsSolver(LikelihoodSource& source, const std::vector<double>& prior,
                 std::vector<std::pair<std::size_t, std::size_t>> grids, const WeightsOptions& options,
                 Executor& executor)
-      : L_(L),
+      : source_(source),
         prior_(prior),
         grids_(std::move(grids)),
         options_(options),
         executor_(executor),
-        kernels_(simd::kernels()) {
-    require(prior.size() == L.n_columns, "prior must have one value for each mixture component");
-    n_ = L.n_effects();
-    for (double p : prior) {
-      require(p >= 1.0, "prior weights must be at least 1");
-      n_ += p - 1.0;
-    }
-    blocks_per_chunk_ = std::max<std::size_t>(16, (L.n_blocks + 63) / 64);
-    n_chunks_ = (L.n_blocks + blocks_per_chunk_ - 1) / blocks_per_chunk_;
-    u_.require_size(L.n_blocks * simd::lanes);
-    v_.require_size(L.n_blocks * simd::lanes);
+        kernels_(simd::kernels()),
+        n_columns_(source.n_columns()) {
+    require(prior.size() == n_columns_, "prior must have one value for each mixture component");
+    for (double p : prior) require(p >= 1.0, "prior weights must be at least 1");
+    for (std::size_t b = 0; b < source.n_blocks(); ++b) n_effects_ += static_cast<double>(source.count(b));
   }
 
   WeightsResult solve() {
     WeightsResult result;
-    if (n_ <= 0.0) {  // nothing to learn from: equal weights
-      result.pi.assign(L_.n_columns, 1.0 / static_cast<double>(L_.n_columns));
+    const double penalties = std::accumulate(prior_.begin(), prior_.end(), -static_cast<double>(n_columns_));
+    if (n_effects_ + penalties <= 0.0) {  // nothing to learn from: equal weights
+      result.pi.assign(n_columns_, 1.0 / static_cast<double>(n_columns_));
       result.converged = true;
       return result;
     }
+    std::size_t stride = 1;
+    while (source_.n_blocks() / (stride * refinement) >= fewest_blocks) stride *= refinement;
+    enter_level(stride);
     start();
-    double previous_excess = std::numeric_limits<double>::infinity();
-    int stalled = 0;
     for (;;) {
-      for (int step = 0; step < 4 && result.iterations < options_.max_iterations; ++step) {
-        ++result.iterations;
-        if (newton_step()) continue;
-        if (stalled > 0) expectation_steps(10);
-        break;
-      }
-      density(support_, x_, u_.data());
-      const std::vector<double> g = gradient(nullptr, L_.n_columns);
-      const double excess = *std::max_element(g.begin(), g.end()) / n_ - 1.0;
-      result.kkt_violation = std::max(excess, 0.0);
-      if (excess <= options_.tolerance) {
-        result.converged = true;
-        break;
-      }
-      if (result.iterations >= options_.max_iterations) break;
-      const bool grew = extend_support(g);
-      // No new column and no progress: rounding has been reached.
-      stalled = grew || excess < 0.5 * previous_excess ? 0 : stalled + 1;
-      if (stalled >= 8) break;
-      previous_excess = std::min(excess, previous_excess);
+      const bool last = stride == 1;
+      result = solve_level(last ? options_.tolerance : std::max(options_.tolerance, 1e-5),
+                           last ? options_.max_iterations : std::min(options_.max_iterations, 50));
+      if (last) break;
+      stride /= refinement;
+      enter_level(stride);
     }
-    result.pi.assign(L_.n_columns, 0.0);
+    result.pi.assign(n_columns_, 0.0);
     for (std::size_t s = 0; s < support_.size(); ++s) result.pi[support_[s]] = x_[s];
     result.gap_bound = n_ * std::log1p(result.kkt_violation);
-    result.objective = objective(u_.data(), nullptr, 0.0, x_);
+    result.objective = objective_;
     return result;
   }
 
  private:
   using Columns = std::vector<std::size_t>;
+  static constexpr std::size_t refinement = 8, fewest_blocks = 32;
+  // An effect is covered if its density is not tiny or a column of the support is fair to it.
+  static constexpr double tiny = 1e-4;
+  static constexpr float fair = 0.05f;
 
-  void over_chunks(double work_per_value, const std::function<void(std::size_t chunk, std::size_t b)>& task) {
-    executor_.run(n_chunks_, work_per_value * static_cast<double>(L_.n_blocks * simd::lanes),
-                  [&](std::size_t chunk, std::size_t) {
-                    const std::size_t end = std::min(L_.n_blocks, (chunk + 1) * blocks_per_chunk_);
-                    for (std::size_t b = chunk * blocks_per_chunk_; b < end; ++b) task(chunk, b);
-                  });
+  // ---- levels ----
+
+  std::size_t block_of(std::size_t i) const { return i * stride_; }
+
+  void enter_level(std::size_t stride) {
+    stride_ = stride;
+    n_blocks_ = (source_.n_blocks() + stride - 1) / stride;
+    double effects = 0.0;
+    for (std::size_t i = 0; i < n_blocks_; ++i) effects += static_cast<double>(source_.count(block_of(i)));
+    penalty_.resize(n_columns_);
+    n_ = effects;
+    for (std::size_t p = 0; p < n_columns_; ++p) {
+      penalty_[p] = n_effects_ > 0.0 ? (prior_[p] - 1.0) * effects / n_effects_ : prior_[p] - 1.0;
+      n_ += penalty_[p];
+    }
+    blocks_per_chunk_ = std::max<std::size_t>(16, (n_blocks_ + 63) / 64);
+    n_chunks_ = (n_blocks_ + blocks_per_chunk_ - 1) / blocks_per_chunk_;
+    u_.require_size(n_blocks_ * simd::lanes);
+    v_.require_size(n_blocks_ * simd::lanes);
+    pool_.reset(n_blocks_);
+    slots_.clear();
+    for (std::size_t s = 0; s < support_.size(); ++s) slots_.push_back(pool_.take());
   }
 
-  void density(const Columns& columns, const std::vector<double>& x, double* out) {
-    over_chunks(2.0 * static_cast<double>(columns.size()), [&](std::size_t, std::size_t b) {
-      kernels_.mixture_density(L_.block(b), columns.size(), columns.data(), x.data(), out + b * simd::lanes);
+  WeightsResult solve_level(double tolerance, int max_iterations) {
+    WeightsResult result;
+    double previous_excess = std::numeric_limits<double>::infinity();
+    int stalled = 0;
+    bool first = true;
+    for (;;) {
+      const std::vector<double> g = pass(first);
+      if (std::exchange(first, false) && cover()) {
+        expectation_steps(3);
+        continue;
+      }
+      const double excess = *std::max_element(g.begin(), g.end()) / n_ - 1.0;
+      result.kkt_violation = std::max(excess, 0.0);
+      if (excess <= tolerance) {
+        result.converged = true;
+        break;
+      }
+      if (result.iterations >= max_iterations) break;
+      const bool grew = extend_support(g, 0.5 * tolerance);
+      // No new column and no progress: rounding has been reached.
+      stalled = grew || excess < 0.5 * previous_excess ? 0 : stalled + 1;
+      if (stalled >= 8) break;
+      previous_excess = std::min(excess, previous_excess);
+      const double enough = std::max(0.1 * tolerance, 0.05 * std::min(previous_excess, 1.0));
+      for (int step = 0; step < 20 && result.iterations < max_iterations; ++step) {
+        ++result.iterations;
+        if (newton_step(enough)) continue;
+        if (stalled > 0) expectation_steps(10);
+        break;
+      }
+    }
+    return result;
+  }
+
+  // ---- passes over the effects ----
+
+  void over_blocks(double work_per_block, const std::function<void(std::size_t chunk, std::size_t i)>& task) {
+    over_chunks(work_per_block, [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
+      for (std::size_t i = from; i < to; ++i) task(chunk, i);
     });
   }
 
-  // 1 / u, 0 in the padding
-  void ratios(std::size_t b, double* ratio) const {
+  void over_chunks(
+      double work_per_block,
+      const std::function<void(std::size_t chunk, std::size_t worker, std::size_t from, std::size_t to)>& task) {
+    executor_.run(
+        n_chunks_, work_per_block * static_cast<double>(n_blocks_), [&](std::size_t chunk, std::size_t worker) {
+          task(chunk, worker, chunk * blocks_per_chunk_, std::min(n_blocks_, (chunk + 1) * blocks_per_chunk_));
+        });
+  }
+
+  double work_per_value(std::size_t n) const { return 2.0 * static_cast<double>(n * simd::lanes); }
+
+  std::size_t count(std::size_t i) const { return source_.count(block_of(i)); }
+
+  // Where the support's columns of a level block are.
+  void columns_of(std::size_t i, std::vector<const float*>& columns) {
+    columns.resize(slots_.size());
+    for (std::size_t s = 0; s < slots_.size(); ++s) columns[s] = pool_.column(i, slots_[s]);
+  }
+
+  // 1 / u, 0 in the padding; finite where the density has underflowed.
+  void ratios(std::size_t i, double* ratio) const {
+    const std::size_t n = count(i);
+    const double* u = u_.data() + i * simd::lanes;
     for (std::size_t lane = 0; lane < simd::lanes; ++lane)
-      ratio[lane] = lane < L_.counts[b] ? 1.0 / u_[b * simd::lanes + lane] : 0.0;
+      ratio[lane] = lane < n ? 1.0 / std::max(u[lane], 1e-60) : 0.0;
   }
 
-  // g_p for the given columns, or for the first n; penalties included.
-  std::vector<double> gradient(const Columns* columns, std::size_t n) {
+  double log_density(std::size_t i, const double* u, const double* v, double t) const {
+    double value[simd::lanes], logs[simd::lanes], sum = 0.0;
+    const std::size_t n = count(i);
+    for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
+      const double w = v ? u[lane] + t * v[lane] : u[lane];
+      value[lane] = lane < n ? std::max(w, 0.0) : 1.0;
+    }
+    kernels_.logarithms(simd::lanes, value, logs);
+    for (double x : logs) sum += x;
+    return sum;
+  }
+
+  double total(const std::vector<double>& partial) const {
+    return std::accumulate(partial.begin(), partial.end(), 0.0);
+  }
+
+  double penalties(const std::vector<double>& x) const {
+    double f = 0.0;
+    for (std::size_t s = 0; s < support_.size(); ++s)
+      if (penalty_[support_[s]] > 0.0) f += penalty_[support_[s]] * std::log(x[s]);
+    return f;
+  }
+
+  std::vector<double> sum_lanes(const std::vector<double>& partial, std::size_t n) const {
     const std::size_t W = kernels_.width;
-    std::vector<double> partial(n_chunks_ * n * W, 0.0);
-    over_chunks(2.0 * static_cast<double>(n), [&](std::size_t chunk, std::size_t b) {
-      double ratio[simd::lanes];
-      ratios(b, ratio);
-      kernels_.mixture_gradient(L_.block(b), n, columns ? columns->data() : nullptr, ratio,
-                                partial.data() + chunk * n * W);
-    });
     std::vector<double> g(n, 0.0);
     for (std::size_t chunk = 0; chunk < n_chunks_; ++chunk)
       for (std::size_t p = 0; p < n; ++p)
         for (std::size_t lane = 0; lane < W; ++lane) g[p] += partial[(chunk * n + p) * W + lane];
-    if (columns) {
-      for (std::size_t s = 0; s < n; ++s) g[s] += penalty_gradient((*columns)[s], x_[s]);
-    } else {
-      for (std::size_t s = 0; s < support_.size(); ++s) g[support_[s]] += penalty_gradient(support_[s], x_[s]);
-    }
     return g;
   }
 
-  double penalty_gradient(std::size_t column, double x) const {
-    return prior_[column] > 1.0 ? (prior_[column] - 1.0) / x : 0.0;
-  }
-
-  // f at x + t d, where u holds L x and v holds L d; -infinity outside the domain.
-  double objective(const double* u, const double* v, double t, const std::vector<double>& x) {
-    std::vector<double> partial(n_chunks_, 0.0);
-    over_chunks(10.0, [&](std::size_t chunk, std::size_t b) {
-      double value[simd::lanes], logs[simd::lanes];
-      for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
-        const std::size_t at = b * simd::lanes + lane;
-        const double w = v ? u[at] + t * v[at] : u[at];
-        value[lane] = lane < L_.counts[b] ? std::max(w, 0.0) : 1.0;
+  // One pass over all columns: u = L x, the objective, and the gradient of every column. The first pass of a level also
+  // fills the pool and lists the effects that the support does not cover.
+  std::vector<double> pass(bool first) {
+    const std::size_t n = n_columns_, W = kernels_.width;
+    std::vector<double> partial(n_chunks_ * n * W, 0.0), f(n_chunks_, 0.0);
+    uncovered_.assign(first ? n_chunks_ : 0, {});
+    source_.begin(executor_.workers());
+    over_chunks(source_.work_per_block() + work_per_value(n), [&](std::size_t chunk, std::size_t worker,
+                                                                  std::size_t from, std::size_t to) {
+      std::vector<const float*> columns;
+      double ratio[simd::lanes];
+      for (std::size_t i = from; i < to; ++i) {
+        const float* L = source_.block(block_of(i), worker);
+        if (first)
+          for (std::size_t s = 0; s < support_.size(); ++s)
+            std::memcpy(pool_.column(i, slots_[s]), L + support_[s] * simd::lanes, simd::lanes * sizeof(float));
+        columns_of(i, columns);
+        double* u = u_.data() + i * simd::lanes;
+        kernels_.mixture_density(columns.size(), columns.data(), x_.data(), u);
+        f[chunk] += log_density(i, u, nullptr, 0.0);
+        ratios(i, ratio);
+        kernels_.mixture_gradient(n, L, ratio, partial.data() + chunk * n * W);
+        if (first) note_uncovered(chunk, i, L, columns);
+        executor_.checkpoint();
       }
-      kernels_.logarithms(simd::lanes, value, logs);
-      double sum = 0.0;
-      for (std::size_t lane = 0; lane < simd::lanes; ++lane) sum += logs[lane];
-      partial[chunk] += sum;
     });
-    double f = 0.0;
-    for (double s : partial) f += s;
-    for (std::size_t s = 0; s < support_.size(); ++s)
-      if (prior_[support_[s]] > 1.0) f += (prior_[support_[s]] - 1.0) * std::log(x[s]);
-    return f;
+    objective_ = total(f) + penalties(x_);
+    std::vector<double> g = sum_lanes(partial, n);
+    for (std::size_t s = 0; s < support_.size(); ++s) g[support_[s]] += penalty_gradient(s);
+    return g;
   }
 
-  // Support: columns with a penalty, and in each grid the local maxima of the gradient at equal weights.
+  double penalty_gradient(std::size_t s) const {
+    return penalty_[support_[s]] > 0.0 ? penalty_[support_[s]] / x_[s] : 0.0;
+  }
+
+  void refresh_density() {
+    std::vector<double> f(n_chunks_, 0.0);
+    over_chunks(work_per_value(support_.size() + 5),
+                [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
+                  std::vector<const float*> columns;
+                  for (std::size_t i = from; i < to; ++i) {
+                    columns_of(i, columns);
+                    double* u = u_.data() + i * simd::lanes;
+                    kernels_.mixture_density(columns.size(), columns.data(), x_.data(), u);
+                    f[chunk] += log_density(i, u, nullptr, 0.0);
+                  }
+                });
+    objective_ = total(f) + penalties(x_);
+  }
+
+  // Puts columns that are new to the support, from position `from` on, into the pool.
+  void fetch(std::size_t from) {
+    const Columns columns(support_.begin() + static_cast<std::ptrdiff_t>(from), support_.end());
+    if (columns.empty()) return;
+    for (std::size_t s = from; s < support_.size(); ++s) slots_.push_back(pool_.take());
+    source_.begin_gather(columns, executor_);
+    over_chunks(source_.work_to_gather(columns.size()),
+                [&](std::size_t, std::size_t worker, std::size_t first, std::size_t last) {
+                  std::vector<float*> target(columns.size());
+                  for (std::size_t i = first; i < last; ++i) {
+                    for (std::size_t s = 0; s < columns.size(); ++s) target[s] = pool_.column(i, slots_[from + s]);
+                    source_.gather(block_of(i), worker, target.data());
+                    executor_.checkpoint();
+                  }
+                });
+  }
+
+  // ---- the support ----
+
+  // Columns with a penalty, and in each grid the local maxima of the gradient at equal weights, with equal weights.
   void start() {
-    Columns all(L_.n_columns);
-    std::iota(all.begin(), all.end(), 0);
-    support_ = all;
-    x_.assign(L_.n_columns, 1.0 / static_cast<double>(L_.n_columns));
-    density(support_, x_, u_.data());
-    const std::vector<double> g = gradient(nullptr, L_.n_columns);
-    std::vector<unsigned char> chosen(L_.n_columns, 0);
-    for (std::size_t p = 0; p < L_.n_columns; ++p) chosen[p] = prior_[p] > 1.0;
+    const std::size_t n = n_columns_, W = kernels_.width;
+    const std::vector<double> equal(n, 1.0 / static_cast<double>(n));
+    std::vector<double> partial(n_chunks_ * n * W, 0.0);
+    source_.begin(executor_.workers());
+    over_chunks(source_.work_per_block() + 2.0 * work_per_value(n),
+                [&](std::size_t chunk, std::size_t worker, std::size_t from, std::size_t to) {
+                  std::vector<const float*> columns(n);
+                  double ratio[simd::lanes];
+                  for (std::size_t i = from; i < to; ++i) {
+                    const float* L = source_.block(block_of(i), worker);
+                    for (std::size_t p = 0; p < n; ++p) columns[p] = L + p * simd::lanes;
+                    kernels_.mixture_density(n, columns.data(), equal.data(), u_.data() + i * simd::lanes);
+                    ratios(i, ratio);
+                    kernels_.mixture_gradient(n, L, ratio, partial.data() + chunk * n * W);
+                    executor_.checkpoint();
+                  }
+                });
+    const std::vector<double> g = sum_lanes(partial, n);
+    std::vector<unsigned char> chosen(n, 0);
     mark_local_maxima(g, 0.0, chosen);
-    cover(chosen);
-    support_.clear();
-    for (std::size_t p = 0; p < L_.n_columns; ++p)
-      if (chosen[p]) support_.push_back(p);
+    for (std::size_t p = 0; p < n; ++p)
+      if (chosen[p] || penalty_[p] > 0.0) support_.push_back(p);
     x_.assign(support_.size(), 1.0 / static_cast<double>(support_.size()));
-    density(support_, x_, u_.data());
-    expectation_steps(3);  // to a region where Newton is at home
-  }
-
-  void expectation_steps(int steps) {
-    for (int step = 0; step < steps; ++step) {
-      const std::vector<double> g = gradient(&support_, support_.size());
-      for (std::size_t s = 0; s < support_.size(); ++s) x_[s] *= g[s] / n_;
-      density(support_, x_, u_.data());
-    }
+    for (std::size_t s = 0; s < support_.size(); ++s) slots_.push_back(pool_.take());
+    just_started_ = true;
   }
 
   void mark_local_maxima(const std::vector<double>& g, double above, std::vector<unsigned char>& chosen) const {
@@ -223,148 +363,236 @@ class WeightsSolver {
       }
   }
 
+  void note_uncovered(std::size_t chunk, std::size_t i, const float* L, const std::vector<const float*>& columns) {
+    constexpr std::size_t at_most = 64;  // in a chunk; the rest is met again
+    const std::size_t n = count(i);
+    for (std::size_t lane = 0; lane < n && uncovered_[chunk].size() < at_most * n_columns_; ++lane) {
+      if (u_[i * simd::lanes + lane] > tiny) continue;
+      float best = 0.0f;
+      for (const float* column : columns) best = std::max(best, column[lane]);
+      if (best > fair) continue;
+      for (std::size_t p = 0; p < n_columns_; ++p) uncovered_[chunk].push_back(L[p * simd::lanes + lane]);
+    }
+  }
+
   // Every effect must have a fair likelihood on the support, relative to its best column: where it has not, that column
-  // joins. The logarithm's quadratic model, and so Newton's method, is useless where the density is nearly zero.
-  void cover(std::vector<unsigned char>& chosen) const {
-    constexpr float fair = 0.05f;
-    for (std::size_t b = 0; b < L_.n_blocks; ++b) {
-      const float* block = L_.block(b);
-      float best[simd::lanes] = {};
-      for (std::size_t p = 0; p < L_.n_columns; ++p)
-        if (chosen[p])
-          for (std::size_t lane = 0; lane < simd::lanes; ++lane)
-            best[lane] = std::max(best[lane], block[p * simd::lanes + lane]);
-      for (std::size_t lane = 0; lane < L_.counts[b]; ++lane) {
-        if (best[lane] > fair) continue;
-        std::size_t top = 0;
-        for (std::size_t p = 1; p < L_.n_columns; ++p)
-          if (block[p * simd::lanes + lane] > block[top * simd::lanes + lane]) top = p;
-        if (!(block[top * simd::lanes + lane] > 0.0f))
-          throw numeric_error("an effect has likelihood zero under every mixture component");
-        chosen[top] = 1;
-        for (std::size_t other = 0; other < simd::lanes; ++other)
-          best[other] = std::max(best[other], block[top * simd::lanes + other]);
+  // joins. The logarithm's quadratic model, and so Newton's method, is useless where the density is nearly zero. True
+  // if the weights have to be moved before Newton is at home.
+  bool cover() {
+    const std::size_t in_use = support_.size();
+    double rows = 0.0;
+    for (const auto& chunk : uncovered_)
+      for (std::size_t at = 0; at < chunk.size(); at += n_columns_) {
+        const float* row = chunk.data() + at;
+        rows += 1.0;
+        float best = 0.0f;
+        for (std::size_t s = in_use; s < support_.size(); ++s) best = std::max(best, row[support_[s]]);
+        if (best > fair) continue;
+        support_.push_back(static_cast<std::size_t>(std::max_element(row, row + n_columns_) - row));
       }
+    uncovered_.clear();
+    const bool started = std::exchange(just_started_, false);
+    if (support_.size() == in_use) return started;
+    fetch(in_use);
+    if (started) {
+      x_.assign(support_.size(), 1.0 / static_cast<double>(support_.size()));
+    } else {
+      const double share = std::min(0.5, rows / n_);
+      for (double& x : x_) x *= 1.0 - share;
+      x_.resize(support_.size(), share / static_cast<double>(support_.size() - in_use));
+    }
+    refresh_density();
+    return true;
+  }
+
+  void expectation_steps(int steps) {
+    const std::size_t W = kernels_.width;
+    for (int step = 0; step < steps; ++step) {
+      const std::size_t n = support_.size();
+      std::vector<double> partial(n_chunks_ * n * W, 0.0);
+      over_chunks(work_per_value(n), [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
+        std::vector<const float*> columns;
+        double ratio[simd::lanes];
+        for (std::size_t i = from; i < to; ++i) {
+          columns_of(i, columns);
+          ratios(i, ratio);
+          kernels_.support_gradient(n, columns.data(), ratio, partial.data() + chunk * n * W);
+        }
+      });
+      const std::vector<double> g = sum_lanes(partial, n);
+      for (std::size_t s = 0; s < n; ++s) x_[s] *= (g[s] + penalty_gradient(s)) / n_;
+      refresh_density();
     }
   }
 
   // Columns in use stay, unused ones leave, local maxima of the gradient that beat N join. True if any column is new.
-  bool extend_support(const std::vector<double>& g) {
-    std::vector<unsigned char> candidate(L_.n_columns, 0);
-    mark_local_maxima(g, n_ * (1.0 + 0.5 * options_.tolerance), candidate);
-    Columns columns;
+  bool extend_support(const std::vector<double>& g, double tolerance) {
+    std::vector<unsigned char> candidate(n_columns_, 0);
+    mark_local_maxima(g, n_ * (1.0 + tolerance), candidate);
+    Columns columns, slots;
     std::vector<double> x;
     for (std::size_t s = 0; s < support_.size(); ++s) {
-      if (x_[s] > 0.0 || prior_[support_[s]] > 1.0) {
+      if (x_[s] > 0.0 || penalty_[support_[s]] > 0.0) {
         columns.push_back(support_[s]);
+        slots.push_back(slots_[s]);
         x.push_back(x_[s]);
         candidate[support_[s]] = 0;
+      } else {
+        pool_.release(slots_[s]);
       }
     }
     const std::size_t in_use = columns.size();
-    for (std::size_t p = 0; p < L_.n_columns; ++p)
-      if (candidate[p]) {
-        columns.push_back(p);
-        x.push_back(0.0);
-      }
+    for (std::size_t p = 0; p < n_columns_; ++p)
+      if (candidate[p]) columns.push_back(p);
+    x.resize(columns.size(), 0.0);
     support_ = std::move(columns);
+    slots_ = std::move(slots);
     x_ = std::move(x);
+    fetch(in_use);
     return support_.size() > in_use;
   }
 
-  arma::mat hessian() {
-    const std::size_t s = support_.size();
+  // ---- Newton's method on the support ----
+
+  struct Model {
+    std::vector<double> gradient;
+    arma::mat hessian;
+  };
+
+  Model quadratic_model() {
+    const std::size_t s = support_.size(), W = kernels_.width;
     // Few effects leave the rounding of float sums no room to average out, and are cheap in double.
     const bool wide = static_cast<double>(s * s) * n_ < 2e7;
     std::vector<arma::mat> partial(n_chunks_);
-    executor_.run(n_chunks_, static_cast<double>(s * s) * static_cast<double>(L_.n_blocks * simd::lanes),
-                  [&](std::size_t chunk, std::size_t) {
-                    partial[chunk].zeros(s, s);
-                    if (wide)
-                      add_hessian<double>(chunk, kernels_.scaled_support_wide, kernels_.accumulate_hessian_wide,
-                                          partial[chunk]);
-                    else
-                      add_hessian<float>(chunk, kernels_.scaled_support, kernels_.accumulate_hessian, partial[chunk]);
-                  });
-    arma::mat H(s, s, arma::fill::zeros);
-    for (const auto& h : partial) H += h;
-    H = arma::symmatl(H) / n_;  // row-major upper triangle: the lower one here
-    for (std::size_t i = 0; i < s; ++i)
-      if (prior_[support_[i]] > 1.0) H(i, i) += (prior_[support_[i]] - 1.0) / (n_ * x_[i] * x_[i]);
-    return H;
+    std::vector<double> sums(n_chunks_ * s * W, 0.0);
+    over_chunks(static_cast<double>(s * s * simd::lanes), [&](std::size_t chunk, std::size_t, std::size_t from,
+                                                              std::size_t to) {
+      partial[chunk].zeros(s, s);
+      double* g = sums.data() + chunk * s * W;
+      if (wide)
+        add_model<double>(from, to, kernels_.scaled_support_wide, kernels_.accumulate_hessian_wide, g, partial[chunk]);
+      else
+        add_model<float>(from, to, kernels_.scaled_support, kernels_.accumulate_hessian, g, partial[chunk]);
+    });
+    Model model{sum_lanes(sums, s), arma::mat(s, s, arma::fill::zeros)};
+    for (const auto& h : partial) model.hessian += h;
+    model.hessian = arma::symmatl(model.hessian) / n_;  // row-major upper triangle: the lower one here
+    for (std::size_t i = 0; i < s; ++i) {
+      const double penalty = penalty_[support_[i]];
+      if (penalty <= 0.0) continue;
+      model.gradient[i] += penalty / x_[i];
+      model.hessian(i, i) += penalty / (n_ * x_[i] * x_[i]);
+    }
+    return model;
   }
 
   template <typename T, typename Scale, typename Accumulate>
-  void add_hessian(std::size_t chunk, Scale scale, Accumulate accumulate, arma::mat& H) const {
+  void add_model(std::size_t from, std::size_t to, Scale scale, Accumulate accumulate, double* gradient, arma::mat& H) {
     constexpr std::size_t panel = 16;  // blocks summed at a time
-    const std::size_t s = support_.size(), end = std::min(L_.n_blocks, (chunk + 1) * blocks_per_chunk_);
+    const std::size_t s = support_.size();
     Buffer<T> scaled(panel * simd::lanes * s);
-    for (std::size_t from = chunk * blocks_per_chunk_; from < end; from += panel) {
-      const std::size_t n = std::min(panel, end - from);
+    std::vector<const float*> columns;
+    for (; from < to; from += panel) {
+      const std::size_t n = std::min(panel, to - from);
       for (std::size_t i = 0; i < n; ++i) {
         double ratio[simd::lanes];
         ratios(from + i, ratio);
-        scale(L_.block(from + i), s, support_.data(), ratio, n * simd::lanes, scaled.data() + i * simd::lanes);
+        columns_of(from + i, columns);
+        scale(s, columns.data(), ratio, n * simd::lanes, scaled.data() + i * simd::lanes, gradient);
       }
       accumulate(n * simd::lanes, s, scaled.data(), H.memptr());
+      executor_.checkpoint();
     }
   }
 
-  // One Newton step on the support. False if it cannot improve the objective any more.
-  bool newton_step() {
+  // One Newton step on the support. False if its optimality conditions hold up to `enough`, or if no step improves the
+  // objective any more.
+  bool newton_step(double enough) {
     const std::size_t s = support_.size();
-    const std::vector<double> g = gradient(&support_, s);
+    Model model = quadratic_model();
     arma::vec slope(s), x(x_);
-    for (std::size_t i = 0; i < s; ++i) slope[i] = 1.0 - g[i] / n_;
+    for (std::size_t i = 0; i < s; ++i) slope[i] = 1.0 - model.gradient[i] / n_;
     double violation = 0.0;
     for (std::size_t i = 0; i < s; ++i)
       violation = std::max({violation, -slope[i], x[i] > 0.0 ? x[i] * slope[i] : 0.0});
-    if (violation <= 0.1 * options_.tolerance) return false;
+    if (violation <= enough) return false;
 
-    arma::mat H = hessian();
+    arma::mat& H = model.hessian;
     H.diag() += 1e-10 * arma::mean(H.diag());
     const arma::vec target = nonnegative_quadratic(H, slope - H * x, x);
     const arma::vec d = target - x;
     const double decrease = arma::dot(slope, d);
     if (!(decrease < 0.0)) return false;
 
-    density(support_, std::vector<double>(d.begin(), d.end()), v_.data());
     // -f/N + sum x along the step
-    const double here = -objective(u_.data(), nullptr, 0.0, x_) / n_ + arma::accu(x);
+    const double here = -objective_ / n_ + arma::accu(x);
     double t = 1.0;
     for (int halving = 0; halving < 50; ++halving, t *= 0.5) {
       std::vector<double> next(s);
-      double total = 0.0;
+      double sum = 0.0;
       bool inside = true;
       for (std::size_t i = 0; i < s; ++i) {
         next[i] = t == 1.0 ? target[i] : x[i] + t * d[i];
         if (next[i] < 1e-14) next[i] = 0.0;
-        if (prior_[support_[i]] > 1.0 && next[i] <= 0.0) inside = false;
-        total += next[i];
+        if (penalty_[support_[i]] > 0.0 && next[i] <= 0.0) inside = false;
+        sum += next[i];
       }
+      const double f = along(d, t, halving == 0);
       if (!inside) continue;
-      const double there = -objective(u_.data(), v_.data(), t, next) / n_ + total;
+      const double there = -(f + penalties(next)) / n_ + sum;
       // The slack admits the last steps, whose gain is below the rounding of the objective.
       if (there <= here + 1e-4 * t * decrease + 1e-15 * std::fabs(here)) {
-        for (std::size_t i = 0; i < s; ++i) x_[i] = next[i] / total;
-        for (std::size_t i = 0; i < L_.n_blocks * simd::lanes; ++i) u_[i] = (u_[i] + t * v_[i]) / total;
+        for (std::size_t i = 0; i < s; ++i) x_[i] = next[i] / sum;
+        over_chunks(2.0 * simd::lanes, [&](std::size_t, std::size_t, std::size_t from, std::size_t to) {
+          for (std::size_t k = from * simd::lanes; k < to * simd::lanes; ++k) u_[k] = (u_[k] + t * v_[k]) / sum;
+        });
+        objective_ = f - (n_ - total_penalty()) * std::log(sum) + penalties(x_);
         return true;
       }
     }
     return false;
   }
 
-  const RelativeLikelihood& L_;
+  double total_penalty() const { return std::accumulate(penalty_.begin(), penalty_.end(), 0.0); }
+
+  // sum log(u + t v), v = L d; v is computed when it is new.
+  double along(const arma::vec& d, double t, bool fresh) {
+    std::vector<double> f(n_chunks_, 0.0);
+    over_chunks(work_per_value((fresh ? support_.size() : 0) + 5),
+                [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
+                  std::vector<const float*> columns;
+                  for (std::size_t i = from; i < to; ++i) {
+                    double* v = v_.data() + i * simd::lanes;
+                    if (fresh) {
+                      columns_of(i, columns);
+                      kernels_.mixture_density(columns.size(), columns.data(), d.memptr(), v);
+                    }
+                    f[chunk] += log_density(i, u_.data() + i * simd::lanes, v, t);
+                  }
+                });
+    return total(f);
+  }
+
+  LikelihoodSource& source_;
   const std::vector<double>& prior_;
   std::vector<std::pair<std::size_t, std::size_t>> grids_;
   WeightsOptions options_;
   Executor& executor_;
   const simd::KernelTable& kernels_;
-  double n_ = 0.0;
-  std::size_t blocks_per_chunk_ = 1, n_chunks_ = 0;
-  Columns support_;
+  std::size_t n_columns_;
+  double n_effects_ = 0.0;
+  // the level
+  std::size_t stride_ = 1, n_blocks_ = 0, blocks_per_chunk_ = 1, n_chunks_ = 0;
+  double n_ = 0.0;               // effects + penalties
+  std::vector<double> penalty_;  // prior - 1, in proportion to the effects of the level
+  Buffer<double> u_, v_;         // L x and L d, by effect
+  double objective_ = 0.0;       // at x
+  std::vector<std::vector<float>> uncovered_;
+  bool just_started_ = false;
+  // the support
+  Columns support_, slots_;
   std::vector<double> x_;
-  Buffer<double> u_, v_;
+  ColumnPool pool_;
 };
 
 }  // namespace covmash

@@ -41,18 +41,24 @@ struct Moments {
   double *mean, *centred, *negative, *positive, *zero;
 };
 
+// What a diagonal part of a covariance does to a posterior: its elements a; gain = s^2 / (s^2 + w a); 1/s and z.
+struct DiagonalPart {
+  const double *a, *gain, *inverse_shat, *z;
+};
+
 struct KernelTable {
   const char* name;
   std::size_t width;  // effects in a register
   void (*multiply)(std::size_t, std::size_t, const double*, const double*, double*);
   void (*solve_lower)(std::size_t, const double*, double*);
   void (*add_squares)(std::size_t, const double*, double*);
+  void (*exclusive_squares)(std::size_t, const double*, double*);
   void (*residual_squares)(std::size_t, const double*, const double*, double*);
-  void (*shared_tables)(std::size_t, const double*, double, std::size_t, const double*, double*, double*);
-  void (*lane_tables)(std::size_t, const double*, const double*, std::size_t, const double*, double*, double*);
-  void (*lane_quadratic)(std::size_t, std::size_t, const double*, const double*, double*);
+  void (*shared_tables)(std::size_t, const double*, double, double, std::size_t, const double*, double*, double*);
+  void (*lane_tables)(std::size_t, const double*, double, const double*, std::size_t, const double*, double*, double*);
+  void (*shared_loglik)(std::size_t, std::size_t, const double*, const double*, const double*, const double*, double*);
+  void (*lane_loglik)(std::size_t, std::size_t, const double*, const double*, const double*, const double*, double*);
   void (*square)(std::size_t, const double*, double*);
-  void (*finish_loglik)(const double*, const double*, bool, const double*, const double*, double*);
   void (*block_maximum)(std::size_t, const double*, const double*, double*, std::size_t, std::size_t);
   void (*block_exponentials)(std::size_t, const double*, const double*, const double*, double*, double*, std::size_t,
                              std::size_t);
@@ -60,26 +66,32 @@ struct KernelTable {
   void (*logarithms)(std::size_t, const double*, double*);
   void (*exponentials)(std::size_t, const double*, double*);
   void (*normal_tails)(std::size_t, const double*, double*);
+  void (*pack_weights)(std::size_t, const double*, const double*, double*, double*, double*);
+  void (*pack_rescale)(std::size_t, const double*, double*, const Moments&);
   void (*pack_null)(std::size_t, const double*, double*, const Moments&);
   void (*posterior_null)(std::size_t, const double*, double*, const Moments&);
   void (*posterior_rank1)(std::size_t, const double*, double, const double*, const double*, std::size_t, const double*,
-                          const double*, bool, const double*, double*, const Moments&);
-  void (*eigenbasis_posterior)(std::size_t, const double*, const double*, const double*, double, const double*, bool,
-                               double*, double*);
+                          const double*, std::size_t, bool, const double*, double*, const Moments&);
+  void (*eigenbasis_posterior)(std::size_t, std::size_t, const double*, const double*, const double*, double,
+                               const double*, bool, double*, double*);
   void (*posterior_full)(std::size_t, const unsigned char*, const double*, const double*, bool, const double*, double*,
                          const Moments&);
   void (*finish_posterior)(std::size_t, const double*, const Moments&, double*, double*);
   void (*rowwise_decompose)(std::size_t, std::size_t, const double*, const double*, const double*, const double*,
                             double*, double*, double*, double*, double*);
+  void (*rowwise_absorb)(std::size_t, const double*, double, const double*, const double*, const double*, double*,
+                         double*, double*, double*);
+  void (*rowwise_null)(std::size_t, const double*, const double*, double*);
   void (*rowwise_loglik)(std::size_t, const double*, const double*, const double*, const double*, std::size_t,
                          const double*, double*, std::size_t);
   void (*rowwise_posterior)(std::size_t, std::size_t, const double*, const unsigned char*, const double*, const double*,
-                            const double*, const double*, std::size_t, const double*, const double*, double*, double*,
-                            const Moments&);
-  void (*mixture_density)(const float*, std::size_t, const std::size_t*, const double*, double*);
-  void (*mixture_gradient)(const float*, std::size_t, const std::size_t*, const double*, double*);
-  void (*scaled_support)(const float*, std::size_t, const std::size_t*, const double*, std::size_t, float*);
-  void (*scaled_support_wide)(const float*, std::size_t, const std::size_t*, const double*, std::size_t, double*);
+                            const double*, const double*, const DiagonalPart*, std::size_t, const double*,
+                            const double*, double*, double*, const Moments&);
+  void (*mixture_density)(std::size_t, const float* const*, const double*, double*);
+  void (*mixture_gradient)(std::size_t, const float*, const double*, double*);
+  void (*support_gradient)(std::size_t, const float* const*, const double*, double*);
+  void (*scaled_support)(std::size_t, const float* const*, const double*, std::size_t, float*, double*);
+  void (*scaled_support_wide)(std::size_t, const float* const*, const double*, std::size_t, double*, double*);
   void (*accumulate_hessian)(std::size_t, std::size_t, const float*, double*);
   void (*accumulate_hessian_wide)(std::size_t, std::size_t, const double*, double*);
   void (*weighted_outer)(std::size_t, std::size_t, const double*, const double*, double*);
@@ -88,6 +100,8 @@ struct KernelTable {
   void (*rowwise_moment)(std::size_t, const double*, const double*, const double*, const double*, double*);
   void (*panel_product)(std::size_t, std::size_t, const double*, std::size_t, std::size_t, const double*, std::size_t,
                         std::size_t, double*, std::size_t, bool);
+  void (*inner_products)(std::size_t, const double*, std::size_t, const double*, std::size_t, double*);
+  void (*add_combination)(std::size_t, std::size_t, const double*, std::size_t, const double*, double*);
 };
 
 #define COVMASH_INLINE static inline __attribute__((always_inline)) COVMASH_TARGET

@@ -1,0 +1,188 @@
+#pragma once
+// The likelihoods that mixture weights are fitted to: float, scaled to maximum 1 in every effect, in blocks of 64
+// effects, L[column * 64 + lane]. Either kept (4 J P bytes) or computed again by every pass that asks, which takes
+// 64 P floats for each thread; both give the same bits.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "buffer.h"
+#include "error.h"
+#include "executor.h"
+#include "likelihood.h"
+
+namespace covmash {
+
+class LikelihoodSource {
+ public:
+  virtual ~LikelihoodSource() = default;
+  virtual std::size_t n_blocks() const = 0;
+  virtual std::size_t n_columns() const = 0;
+  virtual std::size_t count(std::size_t b) const = 0;  // effects of a block; the other lanes are padding
+  // Operations a block costs beyond reading it.
+  virtual double work_per_block() const = 0;
+  virtual double work_to_gather(std::size_t n_columns) const = 0;
+
+  // Before a pass of block() with that many workers.
+  virtual void begin(std::size_t workers) = 0;
+  // All columns of a block; valid until the worker asks for another.
+  virtual const float* block(std::size_t b, std::size_t worker) = 0;
+  // Before a pass of gather(), which copies the given columns of a block that block() has been asked for before.
+  virtual void begin_gather(const std::vector<std::size_t>& columns, Executor& executor) = 0;
+  virtual void gather(std::size_t b, std::size_t worker, float* const* target) = 0;
+};
+
+class StoredLikelihoods : public LikelihoodSource {
+ public:
+  StoredLikelihoods(std::vector<unsigned char> counts, std::size_t n_columns)
+      : counts_(std::move(counts)), n_columns_(n_columns) {
+    values_.require_size(std::max<std::size_t>(counts_.size(), 1) * n_columns * simd::lanes);
+  }
+  float* values(std::size_t b) { return values_.data() + b * n_columns_ * simd::lanes; }
+
+  std::size_t n_blocks() const override { return counts_.size(); }
+  std::size_t n_columns() const override { return n_columns_; }
+  std::size_t count(std::size_t b) const override { return counts_[b]; }
+  double work_per_block() const override { return 0.0; }
+  double work_to_gather(std::size_t n) const override { return static_cast<double>(n * simd::lanes); }
+  void begin(std::size_t) override {}
+  const float* block(std::size_t b, std::size_t) override { return values(b); }
+  void begin_gather(const std::vector<std::size_t>& columns, Executor&) override { gathered_ = columns; }
+  void gather(std::size_t b, std::size_t, float* const* target) override {
+    for (std::size_t i = 0; i < gathered_.size(); ++i)
+      std::memcpy(target[i], values(b) + gathered_[i] * simd::lanes, simd::lanes * sizeof(float));
+  }
+
+ private:
+  std::vector<unsigned char> counts_;
+  std::size_t n_columns_;
+  Buffer<float> values_;
+  std::vector<std::size_t> gathered_;
+};
+
+class ComputedLikelihoods : public LikelihoodSource {
+ public:
+  // noise and prior must outlive the source.
+  ComputedLikelihoods(const NoiseModel& noise, const MixturePrior& prior, Executor& executor)
+      : noise_(noise), prior_(prior), all_(noise, prior, Selection(prior), executor) {
+    maxima_.require_size(std::max<std::size_t>(n_blocks(), 1) * simd::lanes);
+  }
+
+  const Selection& selection() const { return all_.engine.selection(); }
+  std::size_t n_blocks() const override { return noise_.blocks().size(); }
+  std::size_t n_columns() const override { return selection().size(); }
+  std::size_t count(std::size_t b) const override { return noise_.blocks()[b].count; }
+  double work_per_block() const override { return all_.engine.work_per_block(); }
+  double work_to_gather(std::size_t n) const override {
+    return work_per_block() * static_cast<double>(n) / static_cast<double>(std::max<std::size_t>(n_columns(), 1));
+  }
+
+  void begin(std::size_t workers) override {
+    all_.prepare(workers);
+    buffers_.resize(std::max(buffers_.size(), workers));
+    for (auto& buffer : buffers_) buffer.require_size(n_columns() * simd::lanes);
+  }
+
+  const float* block(std::size_t b, std::size_t worker) override {
+    evaluate(b, worker, buffers_[worker].data());
+    return buffers_[worker].data();
+  }
+
+  // After begin(): a block's likelihoods into `out`.
+  void evaluate(std::size_t b, std::size_t worker, float* out) {
+    Workspace& ws = all_.workspaces[worker];
+    const auto& kernels = all_.engine.kernels();
+    const Block& block = noise_.blocks()[b];
+    all_.engine.evaluate(block, ws);
+    double* maximum = maxima_.data() + b * simd::lanes;
+    kernels.block_maximum(n_columns(), ws.loglik.data(), nullptr, maximum, 0, simd::lanes);
+    for (std::size_t lane = 0; lane < block.count; ++lane)
+      if (!std::isfinite(maximum[lane]))
+        throw numeric_error("the log-likelihood of effect " +
+                            std::to_string(noise_.members(block)[block.begin + lane] + 1) +
+                            " is not finite under any mixture component");
+    kernels.relative_likelihood(n_columns(), ws.loglik.data(), maximum, out);
+  }
+
+  // Decomposes again what the given columns need: their evaluation leaves out all others.
+  void begin_gather(const std::vector<std::size_t>& columns, Executor& executor) override {
+    std::vector<unsigned char> wanted(prior_.n_components(), 0);
+    for (std::size_t slot : columns) wanted[selection().component[slot]] = 1;
+    some_ = std::make_unique<Evaluation>(noise_, prior_,
+                                         Selection(prior_, [&](std::size_t p) { return wanted[p] != 0; }), executor);
+    some_->prepare(executor.workers());
+    some_buffers_.resize(executor.workers());
+    const Selection& chosen = some_->engine.selection();
+    for (auto& buffer : some_buffers_) buffer.require_size(chosen.size() * simd::lanes);
+    position_.clear();
+    for (std::size_t slot : columns)
+      position_.push_back(static_cast<std::size_t>(
+          std::find(chosen.component.begin(), chosen.component.end(), selection().component[slot]) -
+          chosen.component.begin()));
+  }
+
+  void gather(std::size_t b, std::size_t worker, float* const* target) override {
+    Workspace& ws = some_->workspaces[worker];
+    some_->engine.evaluate(noise_.blocks()[b], ws);
+    float* values = some_buffers_[worker].data();
+    some_->engine.kernels().relative_likelihood(some_->engine.selection().size(), ws.loglik.data(),
+                                                maxima_.data() + b * simd::lanes, values);
+    for (std::size_t i = 0; i < position_.size(); ++i)
+      std::memcpy(target[i], values + position_[i] * simd::lanes, simd::lanes * sizeof(float));
+  }
+
+  // Keeps them all.
+  std::unique_ptr<StoredLikelihoods> store(Executor& executor) {
+    std::vector<unsigned char> counts;
+    for (std::size_t b = 0; b < n_blocks(); ++b) counts.push_back(static_cast<unsigned char>(count(b)));
+    auto stored = std::make_unique<StoredLikelihoods>(std::move(counts), n_columns());
+    constexpr std::size_t per_task = 16;
+    all_.prepare(executor.workers());
+    executor.run((n_blocks() + per_task - 1) / per_task, work_per_block() * static_cast<double>(n_blocks()),
+                 [&](std::size_t task, std::size_t worker) {
+                   const std::size_t end = std::min(n_blocks(), (task + 1) * per_task);
+                   for (std::size_t b = task * per_task; b < end; ++b) {
+                     evaluate(b, worker, stored->values(b));
+                     executor.checkpoint();
+                   }
+                 });
+    return stored;
+  }
+
+  // Sum of the logarithms that were divided out; every block must have been asked for.
+  double sum_of_maxima() const {
+    double sum = 0.0;
+    for (std::size_t b = 0; b < n_blocks(); ++b)
+      for (std::size_t lane = 0; lane < count(b); ++lane) sum += maxima_[b * simd::lanes + lane];
+    return sum;
+  }
+
+ private:
+  struct Evaluation {
+    Evaluation(const NoiseModel& noise, const MixturePrior& prior, Selection selection, Executor& executor)
+        : engine(noise, prior, std::move(selection), executor) {}
+    void prepare(std::size_t workers) {
+      for (std::size_t i = workspaces.size(); i < workers; ++i) {
+        workspaces.emplace_back();
+        engine.prepare(workspaces.back());
+      }
+    }
+    LikelihoodEngine engine;
+    std::vector<Workspace> workspaces;
+  };
+
+  const NoiseModel& noise_;
+  const MixturePrior& prior_;
+  Evaluation all_;
+  std::unique_ptr<Evaluation> some_;
+  std::vector<std::size_t> position_;
+  Buffer<double> maxima_;
+  std::vector<Buffer<float>> buffers_, some_buffers_;
+};
+
+}  // namespace covmash
