@@ -8,7 +8,8 @@
 // Expected second derivatives are P o P (elementwise square) with P = I - U U' (Lawley and Maxwell 1971, section 4);
 // a vector costs O(p K^2), so they precondition a quasi-Newton search. Small problems, whose spectrum is known whole,
 // take Newton steps with the exact second derivatives
-//   diag(S_ii / psi_i) - L o H - sum_k (u_k u_k') o sum_{m > K} c_km u_m u_m',   c_km = (l_k - 1)(l_k + l_m)/(l_k - l_m),
+//   diag(S_ii / psi_i) - L o H - sum_k (u_k u_k') o sum_{m > K} c_km u_m u_m',   c_km = (l_k - 1)(l_k + l_m)/(l_k -
+//   l_m),
 // H = U U', L = U diag(lambda) U'. With up to 150 variables several starts are tried, with up to 64 more of them
 // where their ends differ. psi is bounded below; the bounds active at the end are reported
 // (Heywood cases), as are the Kuhn-Tucker conditions.
@@ -34,21 +35,21 @@ namespace covmash {
 
 struct FactorFitOptions {
   std::size_t n_factors = 1;
-  double lower = 0.005;         // floor of psi, in units of the variance
-  double tolerance = 1e-9;      // on the projected gradient with respect to log psi
+  double lower = 0.005;     // floor of psi, in units of the variance
+  double tolerance = 1e-9;  // on the projected gradient with respect to log psi
   std::size_t max_iterations = 500;
-  std::size_t memory = 12;      // pairs of the quasi-Newton search
-  std::vector<double> start;    // psi to start from, in units of the variance; empty: chosen here
+  std::size_t memory = 12;    // pairs of the quasi-Newton search
+  std::vector<double> start;  // psi to start from, in units of the variance; empty: chosen here
 };
 
 struct FactorFit {
-  arma::mat loadings;              // p x K; columns orthogonal in the metric of 1 / psi, strongest first
-  arma::vec psi;                   // p
-  std::vector<bool> at_bound;      // p; psi is at its floor
-  double objective = 0.0;          // log|Sigma| + tr(Sigma^-1 S)
-  double kkt_violation = 0.0;      // largest projected gradient with respect to log psi
+  arma::mat loadings;          // p x K; columns orthogonal in the metric of 1 / psi, strongest first
+  arma::vec psi;               // p
+  std::vector<bool> at_bound;  // p; psi is at its floor
+  double objective = 0.0;      // log|Sigma| + tr(Sigma^-1 S)
+  double kkt_violation = 0.0;  // largest projected gradient with respect to log psi
   std::size_t iterations = 0, evaluations = 0, starts = 0;
-  double products = 0.0;           // applications of S to a panel
+  double products = 0.0;  // applications of S to a panel
   bool converged = false;
 };
 
@@ -60,15 +61,14 @@ class FactorProfile {
     Vector x, gradient;
     double f = std::numeric_limits<double>::infinity();
     double rounding = 0.0;  // of f: its terms may be much larger than itself
-    Vector lambda;       // K leading eigenvalues
-    arma::mat U;         // K x p: the vectors of one variable side by side
-    std::size_t active;  // how many of them are above 1
-    arma::vec all_values;  // whole problems only
+    Vector lambda;          // K leading eigenvalues
+    arma::mat U;            // K x p: the vectors of one variable side by side
+    std::size_t active;     // how many of them are above 1
+    arma::vec all_values;   // whole problems only
     arma::mat all_vectors;
   };
 
-  FactorProfile(const SampleCovariance& S, std::size_t K, Executor& executor)
-      : S_(S), K_(K), eigen_(S, K, executor) {}
+  FactorProfile(const SampleCovariance& S, std::size_t K, Executor& executor) : S_(S), K_(K), eigen_(S, K, executor) {}
 
   std::size_t size() const { return S_.size(); }
   bool whole() const { return eigen_.whole(); }
@@ -381,11 +381,10 @@ class FactorSearch {
       Vector gradient(p);
       for (std::size_t i = 0; i < p; ++i) gradient[i] = free[i] ? at.gradient[i] : 0.0;
 
-      Vector d = profile_.whole() && p <= newton_below
-                     ? newton_direction(at, free)
-                     : memory.direction(gradient, [&](const Vector& q) {
-                         return FactorProfile::solve_expected(at, free, q);
-                       });
+      Vector d =
+          profile_.whole() && p <= newton_below
+              ? newton_direction(at, free)
+              : memory.direction(gradient, [&](const Vector& q) { return FactorProfile::solve_expected(at, free, q); });
       double largest = 0.0;
       for (std::size_t i = 0; i < p; ++i) {
         if (!free[i]) d[i] = 0.0;
@@ -411,8 +410,8 @@ class FactorSearch {
         }
         next = profile_.evaluate(y, accuracy);
         // Where f cannot tell any more the gradient decides.
-        if (std::isfinite(next.f) && (next.f <= at.f + 1e-4 * predicted ||
-                                      (next.f <= at.f + at.rounding && violation(next) < worst))) {
+        if (std::isfinite(next.f) &&
+            (next.f <= at.f + 1e-4 * predicted || (next.f <= at.f + at.rounding && violation(next) < worst))) {
           accepted = true;
           break;
         }

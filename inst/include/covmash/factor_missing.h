@@ -150,9 +150,9 @@ class MissingFactorSearch {
  private:
   // Parameters of variable j: mu, B_1 ... B_K, then log psi (one at the very end if it is shared).
   struct Point {
-    Vector x, gradient;           // of f = -2/n log-likelihood; zero where a bound holds
+    Vector x, gradient;  // of f = -2/n log-likelihood; zero where a bound holds
     std::vector<bool> psi_free;
-    std::vector<double> second;   // p x (K + 1)(K + 2)/2: sums of (1, f)(1, f)' over the rows in which j is observed
+    std::vector<double> second;  // p x (K + 1)(K + 2)/2: sums of (1, f)(1, f)' over the rows in which j is observed
     double f = std::numeric_limits<double>::infinity();
     double rounding = 0.0, step = 0.0;
   };

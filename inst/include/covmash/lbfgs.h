@@ -1,6 +1,6 @@
 #pragma once
-// Limited-memory quasi-Newton directions with a preconditioner of the caller's (Nocedal and Wright 2006, algorithm 7.4).
-// Memory 2 m n, time O(m n) a direction beside the preconditioner.
+// Limited-memory quasi-Newton directions with a preconditioner of the caller's (Nocedal and Wright 2006,
+// algorithm 7.4). Memory 2 m n, time O(m n) a direction beside the preconditioner.
 
 #include <cstddef>
 #include <deque>

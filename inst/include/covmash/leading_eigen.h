@@ -1,6 +1,6 @@
 #pragma once
-// The leading eigenpairs of A = E S E, where S is a sample covariance (p x p) and E a diagonal scaling that changes from
-// call to call.
+// The leading eigenpairs of A = E S E, where S is a sample covariance (p x p) and E a diagonal scaling that changes
+// from call to call.
 //
 // S is held as itself or, when there are fewer samples than variables, by the data it comes from: it is then never
 // formed. Small problems are decomposed whole (LAPACK, O(p^3)). Otherwise: subspace iteration with Chebyshev filters
