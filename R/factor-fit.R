@@ -170,7 +170,7 @@ factor_sample <- function(x, n_samples = NULL) {
     )
   }
   check_genes_vary(x)
-  empty <- rowSums(!is.na(x)) == 0
+  empty <- if (anyNA(x)) rowSums(!is.na(x)) == 0 else FALSE
   if (any(empty)) {
     warn_covmash(
       paste0(
@@ -218,8 +218,8 @@ sample_values <- function(x) {
     )
   }
   storage.mode(x) <- "double"
-  x[is.nan(x)] <- NA
-  if (any(is.infinite(x))) {
+  if (anyNA(x)) x[is.nan(x)] <- NA
+  if (!is.finite(sum(x)) && any(is.infinite(x))) {
     at <- which(is.infinite(x))[1]
     abort_input(
       paste0(
@@ -233,7 +233,7 @@ sample_values <- function(x) {
 }
 
 check_genes_vary <- function(x) {
-  seen <- colSums(!is.na(x))
+  seen <- if (anyNA(x)) colSums(!is.na(x)) else rep(nrow(x), ncol(x))
   if (any(seen == 0)) {
     abort_input(
       paste0(
@@ -243,9 +243,11 @@ check_genes_vary <- function(x) {
       class = "covmash_error_all_missing"
     )
   }
-  lowest <- apply(x, 2, min, na.rm = TRUE)
-  highest <- apply(x, 2, max, na.rm = TRUE)
-  constant <- lowest == highest
+  constant <- if (any(seen < nrow(x))) {
+    apply(x, 2, function(column) length(unique(column[!is.na(column)])) == 1L)
+  } else {
+    colSums(x != rep(x[1, ], each = nrow(x))) == 0
+  }
   if (any(constant)) {
     abort_input(
       paste0(

@@ -3,6 +3,7 @@
 
 #include <covmash/factor_fit.h>
 #include <covmash/factor_missing.h>
+#include <covmash/log_determinant.h>
 
 using Rcpp::_;
 
@@ -15,11 +16,10 @@ covmash::SampleCovariance sample_covariance(const Rcpp::NumericMatrix& x, bool i
 }
 
 // log|S|, or NA where S is singular or was never formed.
-double log_determinant(const covmash::SampleCovariance& S) {
+double log_determinant(const covmash::SampleCovariance& S, covmash::Executor& executor) {
   if (!S.is_formed() || S.rank_bound() < S.size()) return NA_REAL;
-  arma::mat R;
-  if (!arma::chol(R, S.matrix())) return NA_REAL;
-  return 2.0 * arma::accu(arma::log(R.diag()));
+  const double value = covmash::log_determinant(S.data(), S.size(), executor);
+  return std::isnan(value) ? NA_REAL : value;
 }
 
 }  // namespace
@@ -40,10 +40,10 @@ Rcpp::List cpp_fit_factors(const Rcpp::NumericMatrix& x, bool is_covariance, int
     return Rcpp::List::create(
         _["loadings"] = fit.loadings, _["uniquenesses"] = std::vector<double>(fit.psi.begin(), fit.psi.end()),
         _["at_bound"] = Rcpp::LogicalVector(fit.at_bound.begin(), fit.at_bound.end()), _["mean"] = S.mean(),
-        _["variance"] = S.variance(), _["objective"] = fit.objective, _["log_det"] = log_determinant(S),
-        _["kkt_violation"] = fit.kkt_violation, _["iterations"] = static_cast<double>(fit.iterations),
-        _["evaluations"] = static_cast<double>(fit.evaluations), _["products"] = fit.products,
-        _["starts"] = static_cast<double>(fit.starts), _["converged"] = fit.converged);
+        _["variance"] = S.variance(), _["objective"] = fit.objective,
+        _["log_det"] = log_determinant(S, threads.executor), _["kkt_violation"] = fit.kkt_violation,
+        _["iterations"] = static_cast<double>(fit.iterations), _["evaluations"] = static_cast<double>(fit.evaluations),
+        _["products"] = fit.products, _["starts"] = static_cast<double>(fit.starts), _["converged"] = fit.converged);
   });
 }
 

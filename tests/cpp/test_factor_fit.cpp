@@ -1,5 +1,6 @@
 #include <covmash/factor_fit.h>
 #include <covmash/factor_missing.h>
+#include <covmash/log_determinant.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -235,6 +236,17 @@ TEST(FactorFit, MissingValuesAreLeftOutOfTheLikelihood) {
                      arma::dot(r, arma::solve(V, r)));
   }
   EXPECT_NEAR(fit.loglik, loglik, 1e-10 * std::fabs(loglik));
+}
+
+TEST(LogDeterminant, IsThatOfTheCholeskyFactor) {
+  SerialExecutor serial;
+  for (arma::uword p : {1, 5, 32, 33, 100}) {
+    const arma::mat x = factor_sample(16, 200, p, 1), S = arma::cov(x);
+    EXPECT_NEAR(covmash::log_determinant(S.memptr(), p, serial), arma::log_det_sympd(S),
+                1e-11 * static_cast<double>(p + 1));
+  }
+  const arma::mat f = factor_sample(17, 40, 2, 1), singular = f * f.t();
+  EXPECT_TRUE(std::isnan(covmash::log_determinant(singular.memptr(), 40, serial)));
 }
 
 TEST(FactorFit, RefusesWhatCannotBe) {

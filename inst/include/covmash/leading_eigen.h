@@ -100,6 +100,8 @@ class SampleCovariance {
   // Largest possible rank.
   std::size_t rank_bound() const { return n_ == 0 ? p_ : std::min(p_, n_ - 1); }
 
+  // p x p, only if formed.
+  const double* data() const { return S_.data(); }
   arma::mat matrix() const {
     require(is_formed(), "the covariance has not been formed");
     return arma::mat(S_.data(), p_, p_);
@@ -209,20 +211,21 @@ class LeadingEigen {
   static constexpr int max_cycles = 200;
 
   // Any start will do; this one is the same everywhere (splitmix64).
+  double scattered() {
+    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53 - 0.5;
+  }
+
   void start(std::size_t w) {
     const std::size_t p = S_.size();
     V_ = Panel(p, w);
     AV_ = Panel(p, w);
     next_ = Panel(p, w);
     scaled_ = Panel(p, w);
-    std::uint64_t state = 20250101;
     for (std::size_t i = 0; i < p; ++i)
-      for (std::size_t j = 0; j < w; ++j) {
-        std::uint64_t z = (state += 0x9e3779b97f4a7c15ULL);
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-        V_(i, j) = static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53 - 0.5;
-      }
+      for (std::size_t j = 0; j < w; ++j) V_(i, j) = scattered();
   }
 
   void solve_whole(const std::vector<double>& e) {
@@ -256,11 +259,13 @@ class LeadingEigen {
     std::swap(X, next_);
   }
 
-  // V <- V G^-1/2-like, twice: columns of unit length first, so that the small ones keep their digits. Directions that
-  // are none become zero columns, which leading pairs of a positive semi-definite matrix do not notice.
+  // V <- V G^-1/2-like, twice: columns of unit length first, so that the small ones keep their digits. Directions lost
+  // to rounding are replaced by others: a zero column would pass for an eigenvector.
   void orthonormalise() {
     const std::size_t w = V_.width();
-    for (int pass = 0; pass < 2; ++pass) {
+    int passes = 2;
+    for (int pass = 0; pass < passes; ++pass) {
+      std::vector<std::size_t> lost;
       const std::vector<double> gram = cross_product(V_, V_, executor_);
       std::vector<double> length(w);
       for (std::size_t j = 0; j < w; ++j) length[j] = gram[j * w + j] > 0.0 ? 1.0 / std::sqrt(gram[j * w + j]) : 0.0;
@@ -280,11 +285,17 @@ class LeadingEigen {
         if (!arma::eig_sym(g, Y, G)) throw numeric_error("an eigendecomposition did not converge");
         for (std::size_t j = 0; j < w; ++j) {
           const std::size_t from = w - 1 - j;
-          if (g[from] <= 1e-12) continue;
+          if (g[from] <= 1e-12) {
+            lost.push_back(j);
+            continue;
+          }
           for (std::size_t i = 0; i < w; ++i) C[i * w + j] = length[i] * Y(i, from) / std::sqrt(g[from]);
         }
       }
       transform(V_, C);
+      for (std::size_t j : lost)
+        for (std::size_t i = 0; i < V_.rows(); ++i) V_(i, j) = scattered();
+      if (!lost.empty()) passes = std::min(pass + 3, 6);
     }
   }
 
@@ -314,6 +325,7 @@ class LeadingEigen {
       }
     residual_ = 0.0;
     for (std::size_t j = 0; j < k_; ++j) residual_ = std::max(residual_, std::sqrt(squares[j]));
+    largest_ = theta_[0] + std::sqrt(squares[0]);
   }
 
   // V <- T_d(A) V with the Chebyshev polynomial that is small on [0, theta_w], the part of the spectrum not wanted; AV
@@ -326,13 +338,13 @@ class LeadingEigen {
     const double half = 0.5 * cut;
     auto growth = [&](double theta) { return std::acosh(std::max(theta / half - 1.0, 1.0 + 1e-12)); };
     const double wanted = std::log(std::max(4.0 * residual_ / std::max(tolerance, 1e-300), 2.0));
-    const double slowest = std::max(growth(theta_[k_ - 1]), 1e-6), spread = growth(theta_[0]) - slowest;
+    const double slowest = std::max(growth(theta_[k_ - 1]), 1e-6), spread = growth(largest_) - slowest;
     double degree = std::ceil(std::min(wanted / slowest, 30.0));
     // The strongest direction must not drown the weakest one in rounding.
     if (spread > 0.0) degree = std::min(degree, std::floor(16.0 / spread));
     const int d = static_cast<int>(std::max(degree, 1.0));
 
-    double sigma = half / (theta_[0] - half);
+    double sigma = half / (largest_ - half);
     const double tau = 2.0 / sigma;
     for (std::size_t i = 0; i < p; ++i)
       for (std::size_t j = 0; j < w; ++j) AV_(i, j) = (AV_(i, j) - half * V_(i, j)) * (sigma / half);
@@ -355,6 +367,8 @@ class LeadingEigen {
   Panel V_, AV_, next_, scaled_;
   std::vector<double> theta_, values_, last_;
   double residual_ = 0.0, products_ = 0.0;
+  double largest_ = 0.0;  // the largest eigenvalue, by what the residual leaves open
+  std::uint64_t state_ = 20250101;
 };
 
 }  // namespace covmash
