@@ -112,6 +112,8 @@ class FactorProfile {
     return at;
   }
 
+  void look_again() { eigen_.look_again(); }
+
   // (P o P) v: 1 - 2 h_i on the diagonal plus the squares of U U'.
   static Vector expected_hessian(const Point& at, const Vector& v) {
     const std::size_t p = v.size(), K = at.active;
@@ -360,12 +362,20 @@ class FactorSearch {
     double accuracy = 1e-2;
     converged = false;
     int stalled = 0;
+    bool looked_again = options_.n_factors == 0;
     for (std::size_t iteration = 0; iteration < options_.max_iterations; ++iteration) {
       const double worst = violation(at);
       if (worst <= options_.tolerance) {
         // Confirmed with eigenvectors exact enough for the claim.
         if (accuracy > options_.tolerance) {
           accuracy = options_.tolerance;
+          at = profile_.evaluate(at.x, accuracy);
+          continue;
+        }
+        // An eigenpair that was overlooked would make this a lower optimum.
+        if (!profile_.whole() && !looked_again) {
+          looked_again = true;
+          profile_.look_again();
           at = profile_.evaluate(at.x, accuracy);
           continue;
         }

@@ -175,6 +175,14 @@ class LeadingEigen {
   double residual() const { return residual_; }
   double products() const { return products_; }
 
+  // Before the next solve: the columns beyond k start anew, and some filtering is done in any case. A pair that all
+  // columns had lost from sight comes back so.
+  void look_again() {
+    for (std::size_t i = 0; i < V_.rows(); ++i)
+      for (std::size_t j = k_; j < V_.width(); ++j) V_(i, j) = scattered() / std::sqrt(static_cast<double>(V_.rows()));
+    forced_ = 2;
+  }
+
   // Solve for the scaling e (p). Residual norms are at most `tolerance`, or what rounding allows.
   void solve(const std::vector<double>& e, double tolerance) {
     if (k_ == 0 && !whole_) return;
@@ -196,13 +204,14 @@ class LeadingEigen {
     for (int cycle = 0;; ++cycle) {
       rayleigh_ritz();
       const double floor = 4.0 * std::numeric_limits<double>::epsilon() * theta_[0] * std::sqrt(static_cast<double>(p));
-      if (residual_ <= std::max(tolerance, floor)) break;
+      if (residual_ <= std::max(tolerance, floor) && cycle >= forced_) break;
       stalled = residual_ > 0.7 * before ? stalled + 1 : 0;
       before = std::min(before, residual_);
       if (cycle >= max_cycles || (stalled > 8 && residual_ < 1e-8 * theta_[0])) break;
       filter(tolerance);
       orthonormalise();
     }
+    forced_ = 0;
     values_.assign(theta_.begin(), theta_.begin() + static_cast<std::ptrdiff_t>(k_));
   }
 
@@ -337,7 +346,7 @@ class LeadingEigen {
     cut = std::max(cut, 1e-8 * theta_[0]);
     const double half = 0.5 * cut;
     auto growth = [&](double theta) { return std::acosh(std::max(theta / half - 1.0, 1.0 + 1e-12)); };
-    const double wanted = std::log(std::max(4.0 * residual_ / std::max(tolerance, 1e-300), 2.0));
+    const double wanted = std::log(std::max(4.0 * residual_ / std::max(tolerance, 1e-300), forced_ > 0 ? 1e4 : 2.0));
     const double slowest = std::max(growth(theta_[k_ - 1]), 1e-6), spread = growth(largest_) - slowest;
     double degree = std::ceil(std::min(wanted / slowest, 30.0));
     // The strongest direction must not drown the weakest one in rounding.
@@ -369,6 +378,7 @@ class LeadingEigen {
   double residual_ = 0.0, products_ = 0.0;
   double largest_ = 0.0;  // the largest eigenvalue, by what the residual leaves open
   std::uint64_t state_ = 20250101;
+  int forced_ = 0;
 };
 
 }  // namespace covmash
