@@ -53,8 +53,7 @@ inline covmash::Covariance covariance(SEXP U) {
 
 inline covmash::MixturePrior mixture_prior(const Rcpp::List& Ulist, const std::vector<double>& grid, bool point_mass) {
   covmash::MixturePrior prior;
-  for (R_xlen_t k = 0; k < Ulist.size(); ++k)
-    prior.covariances.push_back(covariance(Ulist[k]));
+  for (R_xlen_t k = 0; k < Ulist.size(); ++k) prior.covariances.push_back(covariance(Ulist[k]));
   for (double sd : grid) prior.scales.push_back(sd * sd);
   prior.point_mass = point_mass;
   return prior;

@@ -38,8 +38,7 @@ Rcpp::List cpp_factor_log_det(const arma::mat& B, SEXP F, const arma::vec& D) {
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_factor_solve(const arma::mat& B, SEXP F, const arma::vec& D,
-                            arma::mat Y) {
+Rcpp::List cpp_factor_solve(const arma::mat& B, SEXP F, const arma::vec& D, arma::mat Y) {
   const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
   Rcpp::List out = singular_list(inverse);
   if (inverse.singular()) return out;
@@ -50,8 +49,7 @@ Rcpp::List cpp_factor_solve(const arma::mat& B, SEXP F, const arma::vec& D,
 
 // The rows of X are samples, of which the mean has been subtracted.
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_factor_log_density(const arma::mat& B, SEXP F, const arma::vec& D,
-                                  const arma::mat& X, int n_threads) {
+Rcpp::List cpp_factor_log_density(const arma::mat& B, SEXP F, const arma::vec& D, const arma::mat& X, int n_threads) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
     const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
@@ -63,16 +61,15 @@ Rcpp::List cpp_factor_log_density(const arma::mat& B, SEXP F, const arma::vec& D
 }
 
 // [[Rcpp::export(rng = false)]]
-arma::mat cpp_factor_draws(const arma::mat& B, SEXP F, const arma::vec& D,
-                           const arma::vec& mean, const arma::mat& f, arma::mat X) {
+arma::mat cpp_factor_draws(const arma::mat& B, SEXP F, const arma::vec& D, const arma::vec& mean, const arma::mat& f,
+                           arma::mat X) {
   covmash::factor_draws(bridge::whole_loadings(B, F), D, mean, f, X);
   return X;
 }
 
 // The factors given genes at y: mean (K) and covariance (K x K), in terms of the columns of B.
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_factor_posterior(const arma::mat& B, SEXP F, const arma::vec& D,
-                                const arma::vec& y) {
+Rcpp::List cpp_factor_posterior(const arma::mat& B, SEXP F, const arma::vec& D, const arma::vec& y) {
   const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
   Rcpp::List out = singular_list(inverse);
   if (inverse.singular()) return out;
@@ -102,8 +99,7 @@ Rcpp::List cpp_factor_precision(const arma::mat& B, SEXP F, const arma::vec& D) 
 
 // The column of Sigma^-1 of one gene (counted from 1), and the diagonal.
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_factor_precision_column(const arma::mat& B, SEXP F,
-                                       const arma::vec& D, double gene) {
+Rcpp::List cpp_factor_precision_column(const arma::mat& B, SEXP F, const arma::vec& D, double gene) {
   const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
   Rcpp::List out = singular_list(inverse);
   if (inverse.singular()) return out;
@@ -116,15 +112,15 @@ Rcpp::List cpp_factor_precision_column(const arma::mat& B, SEXP F,
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_factor_network(const arma::mat& B, SEXP F, const arma::vec& D,
-                              double threshold, double max_edges, int n_threads) {
+Rcpp::List cpp_factor_network(const arma::mat& B, SEXP F, const arma::vec& D, double threshold, double max_edges,
+                              int n_threads) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
     const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
     Rcpp::List out = singular_list(inverse);
     if (inverse.singular()) return out;
-    const covmash::EdgeList list = covmash::partial_correlation_network(
-        inverse, threshold, static_cast<std::size_t>(max_edges), threads.executor);
+    const covmash::EdgeList list =
+        covmash::partial_correlation_network(inverse, threshold, static_cast<std::size_t>(max_edges), threads.executor);
     const R_xlen_t n = list.complete ? static_cast<R_xlen_t>(list.edges.size()) : 0;
     Rcpp::NumericVector first(n), second(n), weight(n);
     for (R_xlen_t i = 0; i < n; ++i) {
@@ -141,8 +137,7 @@ Rcpp::List cpp_factor_network(const arma::mat& B, SEXP F, const arma::vec& D,
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, SEXP F,
-                                           const arma::vec& D) {
+Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, SEXP F, const arma::vec& D) {
   return numbers(covmash::factor_eigenvalues(bridge::whole_loadings(B, F), D));
 }
 

@@ -95,7 +95,7 @@ test_that("log densities of many samples, with and without missing values", {
   dense <- function(x, M, mean) {
     -0.5 * (length(x) * log(2 * pi) + as.numeric(determinant(M)$modulus) + sum((x - mean) * solve(M, x - mean)))
   }
-  expected <- apply(x, 1, dense, M = M, mean = mean)
+  expected <- apply(x, 1, function(v) dense(v, M, mean))
   expect_close(log_density(x, Sigma, mean), expected, 1e-12)
   expect_named(log_density(x, Sigma, mean), rownames(x))
   expect_identical(log_density(x, Sigma, mean, n_threads = 3), log_density(x, Sigma, mean, n_threads = 1))
