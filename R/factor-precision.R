@@ -195,7 +195,10 @@ determinant_of <- function(log_det, logarithm) {
 
 #' @rdname factor_cov-methods
 #' @export
-chol.factor_cov <- function(x, ...) dense_cholesky(x, "x")
+chol.factor_cov <- function(x, ...) {
+  factor_core(x, cpp_factor_log_det, name = "x")
+  dense_cholesky(x, "x")
+}
 
 dense_cholesky <- function(x, name) {
   R <- tryCatch(chol(as.matrix(x)), error = function(cnd) NULL)

@@ -69,24 +69,24 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_log_det
-Rcpp::List cpp_factor_log_det(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D);
+Rcpp::List cpp_factor_log_det(const arma::mat& B, SEXP F, const arma::vec& D);
 RcppExport SEXP _covmash_cpp_factor_log_det(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_factor_log_det(B, F, D));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_factor_solve
-Rcpp::List cpp_factor_solve(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, arma::mat Y);
+Rcpp::List cpp_factor_solve(const arma::mat& B, SEXP F, const arma::vec& D, arma::mat Y);
 RcppExport SEXP _covmash_cpp_factor_solve(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP YSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     Rcpp::traits::input_parameter< arma::mat >::type Y(YSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_factor_solve(B, F, D, Y));
@@ -94,12 +94,12 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_log_density
-Rcpp::List cpp_factor_log_density(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, const arma::mat& X, int n_threads);
+Rcpp::List cpp_factor_log_density(const arma::mat& B, SEXP F, const arma::vec& D, const arma::mat& X, int n_threads);
 RcppExport SEXP _covmash_cpp_factor_log_density(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP XSEXP, SEXP n_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     Rcpp::traits::input_parameter< const arma::mat& >::type X(XSEXP);
     Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
@@ -108,12 +108,12 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_draws
-arma::mat cpp_factor_draws(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, const arma::vec& mean, const arma::mat& f, arma::mat X);
+arma::mat cpp_factor_draws(const arma::mat& B, SEXP F, const arma::vec& D, const arma::vec& mean, const arma::mat& f, arma::mat X);
 RcppExport SEXP _covmash_cpp_factor_draws(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP meanSEXP, SEXP fSEXP, SEXP XSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type mean(meanSEXP);
     Rcpp::traits::input_parameter< const arma::mat& >::type f(fSEXP);
@@ -123,12 +123,12 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_posterior
-Rcpp::List cpp_factor_posterior(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, const arma::vec& y);
+Rcpp::List cpp_factor_posterior(const arma::mat& B, SEXP F, const arma::vec& D, const arma::vec& y);
 RcppExport SEXP _covmash_cpp_factor_posterior(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP ySEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type y(ySEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_factor_posterior(B, F, D, y));
@@ -136,24 +136,24 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_precision
-Rcpp::List cpp_factor_precision(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D);
+Rcpp::List cpp_factor_precision(const arma::mat& B, SEXP F, const arma::vec& D);
 RcppExport SEXP _covmash_cpp_factor_precision(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_factor_precision(B, F, D));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_factor_precision_column
-Rcpp::List cpp_factor_precision_column(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, double gene);
+Rcpp::List cpp_factor_precision_column(const arma::mat& B, SEXP F, const arma::vec& D, double gene);
 RcppExport SEXP _covmash_cpp_factor_precision_column(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP geneSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     Rcpp::traits::input_parameter< double >::type gene(geneSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_factor_precision_column(B, F, D, gene));
@@ -161,12 +161,12 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_network
-Rcpp::List cpp_factor_network(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D, double threshold, double max_edges, int n_threads);
+Rcpp::List cpp_factor_network(const arma::mat& B, SEXP F, const arma::vec& D, double threshold, double max_edges, int n_threads);
 RcppExport SEXP _covmash_cpp_factor_network(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP thresholdSEXP, SEXP max_edgesSEXP, SEXP n_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
     Rcpp::traits::input_parameter< double >::type max_edges(max_edgesSEXP);
@@ -176,24 +176,24 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_eigenvalues
-Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F, const arma::vec& D);
+Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, SEXP F, const arma::vec& D);
 RcppExport SEXP _covmash_cpp_factor_eigenvalues(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_factor_eigenvalues(B, F, D));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_factor_strengths
-Rcpp::NumericVector cpp_factor_strengths(const arma::mat& B, const Rcpp::Nullable<Rcpp::NumericMatrix>& F);
+Rcpp::NumericVector cpp_factor_strengths(const arma::mat& B, SEXP F);
 RcppExport SEXP _covmash_cpp_factor_strengths(SEXP BSEXP, SEXP FSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericMatrix>& >::type F(FSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_factor_strengths(B, F));
     return rcpp_result_gen;
 END_RCPP

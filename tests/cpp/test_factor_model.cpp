@@ -146,7 +146,8 @@ QuadMatrix to_quad(const arma::mat& M) {
 double error_of(const arma::mat& computed, const arma::mat& truth) {
   if (!computed.is_finite()) return std::numeric_limits<double>::infinity();
   const double scale = truth.is_empty() ? 0.0 : arma::abs(truth).max();
-  return scale == 0.0 ? (truth.is_empty() ? 0.0 : arma::abs(computed).max()) : arma::abs(computed - truth).max() / scale;
+  return scale == 0.0 ? (truth.is_empty() ? 0.0 : arma::abs(computed).max())
+                      : arma::abs(computed - truth).max() / scale;
 }
 
 double relative_error(const arma::vec& computed, const arma::vec& truth) {
@@ -190,7 +191,7 @@ Problem random_problem(std::mt19937& g) {
 arma::mat partial_correlations(const FactorInverse& inverse) {
   arma::mat V = inverse.precision_factor();
   const arma::vec scale = inverse.root_noise() / arma::sqrt(inverse.kept_precision());
-  V.each_col() %= scale;
+  if (!V.is_empty()) V.each_col() %= scale;
   arma::mat P = V * V.t();
   P.diag().ones();
   return P;
@@ -248,7 +249,9 @@ TEST(GradedSvd, RowsOfAnySizeKeepTheirAccuracy) {
   const covmash::GradedSvd svd = covmash::graded_svd(A);
   const arma::mat back = svd.U * arma::diagmat(svd.s) * svd.V.t();
   for (arma::uword i = 0; i < 9; ++i)
-    if (i % 3 == 2) EXPECT_LT(arma::abs(back.row(i) / A.row(i) - 1.0).max(), 1e-12);
+    if (i % 3 == 2) {
+      EXPECT_LT(arma::abs(back.row(i) / A.row(i) - 1.0).max(), 1e-12);
+    }
   EXPECT_TRUE(svd.U.is_finite());
 }
 
@@ -258,8 +261,7 @@ TEST(FactorModel, FiveHundredCasesAgainstQuadPrecision) {
   std::mt19937 g(20);
   int within = 0, cases = 500;
   double worst[6] = {0, 0, 0, 0, 0, 0}, worst_dense[6] = {0, 0, 0, 0, 0, 0};
-  const char* names[6] = {"solve",       "determinant",         "log density",
-                          "conditional", "partial correlation", "eigenvalues"};
+  const char* names[6] = {"solve", "determinant", "log density", "conditional", "partial correlation", "eigenvalues"};
   for (int c = 0; c < cases; ++c) {
     const Problem p = random_problem(g);
     const int n = p.B.n_rows;
@@ -279,8 +281,7 @@ TEST(FactorModel, FiveHundredCasesAgainstQuadPrecision) {
     inverse.solve(y);
     ours[0] = error_of(y, x);
     dense[0] = none;
-    if (decomposed)
-      dense[0] = error_of(arma::solve(arma::trimatu(R), arma::solve(arma::trimatl(R.t()), b)), x);
+    if (decomposed) dense[0] = error_of(arma::solve(arma::trimatu(R), arma::solve(arma::trimatl(R.t()), b)), x);
 
     const double log_det = quad_log_det(chol);
     auto scalar_error = [](double value, double truth) { return std::fabs(value - truth) / std::fabs(truth); };
@@ -349,8 +350,8 @@ TEST(FactorModel, FiveHundredCasesAgainstQuadPrecision) {
       worst_dense[k] = std::max(worst_dense[k], dense[k]);
       all_within = all_within && ours[k] <= 1e-9;
       EXPECT_TRUE(ours[k] <= 1e-9 || ours[k] <= dense[k])
-          << names[k] << " in case " << c << " (N " << n << ", K " << p.B.n_cols << "): error " << ours[k]
-          << ", dense " << dense[k];
+          << names[k] << " in case " << c << " (N " << n << ", K " << p.B.n_cols << "): error " << ours[k] << ", dense "
+          << dense[k];
     }
     within += all_within;
   }
@@ -361,3 +362,123 @@ TEST(FactorModel, FiveHundredCasesAgainstQuadPrecision) {
     std::cout << "  " << names[k] << ": largest error " << worst[k] << " (dense: " << worst_dense[k] << ")\n";
 }
 #endif
+
+namespace {
+
+double largest_difference(const arma::mat& a, const arma::mat& b) {
+  return a.is_empty() ? 0.0 : arma::abs(a - b).max() / std::max(1.0, arma::abs(b).max());
+}
+
+}  // namespace
+
+TEST(FactorModel, NoiselessGenesAreTakenExactly) {
+  std::mt19937 g(31);
+  for (int repeat = 0; repeat < 40; ++repeat) {
+    const int n = 2 + repeat % 9, q = 1 + repeat % 5;
+    const arma::mat G = reference::draw(g, n, q);
+    arma::vec noise = arma::abs(reference::draw(g, n, 1)) + 0.1;
+    const int zeros = std::min({q, n, 1 + repeat % 4});
+    for (int z = 0; z < zeros; ++z) noise[(7 * z + repeat) % n] = 0.0;
+    arma::mat S = G * G.t();
+    S.diag() += noise;
+    const FactorInverse inverse(G, noise);
+    ASSERT_FALSE(inverse.singular());
+    arma::mat X = arma::eye(n, n);
+    inverse.solve(X);
+    const arma::mat P = arma::inv(S);
+    EXPECT_LT(largest_difference(X, P), 1e-7);
+    EXPECT_LT(largest_difference(S * X, arma::eye(n, n)), 1e-7);
+    EXPECT_NEAR(inverse.log_det(), arma::log_det(S).real(), 1e-7);
+    EXPECT_LT(largest_difference(inverse.precision_diagonal(), P.diag()), 1e-7);
+    const arma::vec y = reference::draw(g, n, 1);
+    arma::mat Y = y;
+    EXPECT_NEAR(inverse.quadratic(Y)[0] / arma::as_scalar(y.t() * P * y), 1.0, 1e-7);
+    const covmash::FactorPosterior f = inverse.posterior(y);
+    EXPECT_LT(largest_difference(f.mean, G.t() * P * y), 1e-7);
+    EXPECT_LT(largest_difference(f.root * f.root.t(), arma::eye(q, q) - G.t() * P * G), 1e-7);
+  }
+}
+
+TEST(FactorModel, SingularCovariancesNameTheirGenes) {
+  const arma::mat G = {{1.0, 0.0}, {2.0, 0.0}, {0.0, 1.0}, {1.0, 1.0}};
+  const FactorInverse inverse(G, {0.0, 0.0, 1.0, 1.0});
+  EXPECT_TRUE(inverse.singular());
+  ASSERT_EQ(inverse.dependent().size(), 1u);
+  EXPECT_LE(inverse.dependent()[0], 1u);
+  EXPECT_EQ(inverse.log_det(), -std::numeric_limits<double>::infinity());
+  arma::mat y(4, 1, arma::fill::ones);
+  EXPECT_THROW(inverse.solve(y), covmash::numeric_error);
+  EXPECT_EQ(FactorInverse(G, arma::zeros(4)).dependent().size(), 2u);
+  EXPECT_FALSE(FactorInverse(G, {0.0, 1.0, 0.0, 1.0}).singular());
+  EXPECT_TRUE(FactorInverse(arma::zeros(2, 1), {0.0, 1.0}).singular());
+  EXPECT_THROW(FactorInverse(G, {1.0, 1.0, -1.0, 1.0}), covmash::input_error);
+  EXPECT_THROW(FactorInverse(G, {1.0, 1.0}), covmash::input_error);
+}
+
+TEST(FactorModel, NetworkAndDensityDoNotDependOnThreads) {
+  std::mt19937 g(32);
+  const arma::mat G = reference::draw(g, 400, 5);
+  arma::vec noise = arma::abs(reference::draw(g, 400, 1)) + 0.5;
+  noise[17] = 0.0;
+  const FactorInverse inverse(G, noise);
+  const arma::mat X = reference::draw(g, 2000, 400);
+  covmash::SerialExecutor serial;
+  covmash::ThreadExecutor threads(3);
+  const arma::vec a = inverse.log_density(X, serial), b = inverse.log_density(X, threads);
+  EXPECT_TRUE(arma::all(a == b));
+  const auto one = covmash::partial_correlation_network(inverse, 0.02, 100000, serial);
+  const auto many = covmash::partial_correlation_network(inverse, 0.02, 100000, threads);
+  ASSERT_EQ(one.edges.size(), many.edges.size());
+  ASSERT_GT(one.edges.size(), 100u);
+  for (std::size_t i = 0; i < one.edges.size(); ++i) {
+    EXPECT_EQ(one.edges[i].first, many.edges[i].first);
+    EXPECT_EQ(one.edges[i].second, many.edges[i].second);
+    EXPECT_EQ(one.edges[i].weight, many.edges[i].weight);
+  }
+  EXPECT_FALSE(covmash::partial_correlation_network(inverse, 0.02, 10, threads).complete);
+}
+
+TEST(FactorModel, TallProductsAreThoseOfArmadillo) {
+  std::mt19937 g(33);
+  for (int m : {1, 7, 512, 1300})
+    for (int q : {0, 1, 3, 9}) {
+      const arma::mat A = reference::draw(g, m, q), B = reference::draw(g, m, 5), C = reference::draw(g, q, 5);
+      EXPECT_LT(largest_difference(covmash::detail::tall_cross(A, B), A.t() * B), 1e-13);
+      arma::mat Y = B;
+      covmash::detail::tall_add(Y, A, C);
+      EXPECT_LT(largest_difference(Y, B + A * C), 1e-13);
+      const arma::mat F = q > 0 ? arma::mat(arma::cov(reference::draw(g, q + 2, q))) : arma::mat(0, 0);
+      const arma::mat direct = arma::sum(A % (A * F), 1);
+      EXPECT_LT(largest_difference(covmash::systematic_variances(A, F), direct), 1e-13);
+    }
+}
+
+TEST(FactorModel, DrawsAreLinearInTheirNormals) {
+  std::mt19937 g(34);
+  const arma::mat G = reference::draw(g, 6, 2), f = reference::draw(g, 9, 2), e = reference::draw(g, 9, 6);
+  const arma::vec noise = {0.0, 1.0, 2.0, 0.5, 3.0, 4.0}, mean = {1, 2, 3, 4, 5, 6};
+  arma::mat X = e;
+  covmash::factor_draws(G, noise, mean, f, X);
+  EXPECT_LT(largest_difference(X, arma::ones(9) * mean.t() + f * G.t() + e * arma::diagmat(arma::sqrt(noise))), 1e-14);
+}
+
+TEST(FactorModel, PriorsKeepTheirStructure) {
+  std::mt19937 g(35);
+  const arma::mat G = reference::draw(g, 5, 2);
+  const arma::vec noise = {0.0, 1.0, 2.0, 0.5, 3.0};
+  const covmash::Covariance whole = covmash::low_rank_plus_diagonal(G, noise);
+  EXPECT_EQ(whole.structure, covmash::Structure::low_rank_plus_diagonal);
+  EXPECT_LT(largest_difference(whole.matrix(), G * G.t() + arma::diagmat(noise)), 1e-14);
+  const arma::mat root = whole.whole_factor();
+  EXPECT_LT(largest_difference(root * root.t(), whole.matrix()), 1e-14);
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(G, arma::zeros(5)).structure, covmash::Structure::low_rank);
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(G.col(0), arma::zeros(5)).structure, covmash::Structure::rank1);
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(arma::mat(5, 0), arma::zeros(5)).structure, covmash::Structure::null);
+  arma::mat hole = G;
+  hole.row(0).zeros();
+  const covmash::Covariance with_hole = covmash::low_rank_plus_diagonal(hole, noise);
+  EXPECT_EQ(with_hole.zero_variance, (std::vector<unsigned char>{1, 0, 0, 0, 0}));
+  arma::mat single(5, 1, arma::fill::zeros);
+  single(2, 0) = 3.0;
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(single, arma::zeros(5)).structure, covmash::Structure::singleton);
+}

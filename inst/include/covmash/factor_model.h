@@ -1,13 +1,16 @@
 #pragma once
-// The covariance matrix of a factor model, Sigma = G G' + diag(noise), G = B chol(F) of N x q: its inverse, determinant,
-// quadratic forms, conditional distributions and partial correlations in O(N q^2), without an N x N matrix.
+// The covariance matrix of a factor model, Sigma = G G' + diag(noise), G = B chol(F) of N x q: its inverse,
+// determinant, quadratic forms, conditional distributions and partial correlations in O(N q^2), without an N x N
+// matrix.
 //
 // Genes with noise are whitened and their factor diagonalised, diag(noise)^-1/2 G = U diag(s) V'. Then
-//   Sigma^-1 = diag(noise)^-1/2 (I - U diag(s^2 / (1 + s^2)) U') diag(noise)^-1/2,   log|Sigma| = sum log noise + sum log(1 + s^2),
+//   Sigma^-1 = diag(noise)^-1/2 (I - U diag(s^2 / (1 + s^2)) U') diag(noise)^-1/2,   log|Sigma| = sum log noise + sum
+//   log(1 + s^2),
 // the matrix inversion lemma without I + G' diag(noise)^-1 G, whose forming squares the condition number.
 //
-// Genes without noise are functions of the factors (bordered form): G_Z = T Q1' with T lower triangular fixes z directions
-// of the factor space at T^-1 x_Z, and the others leave a factor model with q - z factors for the genes with noise:
+// Genes without noise are functions of the factors (bordered form): G_Z = T Q1' with T lower triangular fixes z
+// directions of the factor space at T^-1 x_Z, and the others leave a factor model with q - z factors for the genes with
+// noise:
 //   x_Z = T f1,   x_P = H1 f1 + H2 f2 + e,   [H1 H2] = G_P [Q1 Q2].
 
 #include <algorithm>
@@ -24,7 +27,8 @@
 
 namespace covmash {
 
-// L with L L' = F, with a column for each rank of F or a few more; small negative eigenvalues, which rounding makes, are taken as 0.
+// L with L L' = F, with a column for each rank of F or a few more; small negative eigenvalues, which rounding makes,
+// are taken as 0.
 inline arma::mat factor_root(const arma::mat& F) { return recognise(F).whole_factor(); }
 
 // The law of the factors u ~ N(0, I) when some genes are known: mean and root, u | x ~ N(mean, root root').
@@ -54,10 +58,7 @@ class FactorInverse {
       H1_ = H.head_cols(zero_.n_elem);
       A = H.tail_cols(q_ - zero_.n_elem);
     }
-    for (arma::uword j = 0; j < A.n_cols; ++j) {
-      double* a = A.colptr(j);
-      for (arma::uword i = 0; i < A.n_rows; ++i) a[i] /= root_noise_[i];
-    }
+    whiten(A);
     svd_ = graded_svd(A);
     const arma::uword r = svd_.s.n_elem;
     kept_.set_size(r);
@@ -334,15 +335,18 @@ class FactorInverse {
 
   void add_quadratic(arma::mat& Y, arma::rowvec& sum) const {
     whiten(Y);
-    const arma::mat T = detail::tall_cross(svd_.U, Y);
-    sum += arma::sum(arma::square(T).eval().each_col() % kept_, 0);
-    if (svd_.s.n_elem < Y.n_rows) {
+    if (svd_.s.n_elem > 0) {
+      const arma::mat T = detail::tall_cross(svd_.U, Y);
+      for (arma::uword j = 0; j < T.n_cols; ++j)
+        for (arma::uword k = 0; k < T.n_rows; ++k) sum[j] += kept_[k] * T(k, j) * T(k, j);
+      if (svd_.s.n_elem == Y.n_rows) return;  // nothing lies outside the span of U
       detail::tall_add(Y, svd_.U, -T);
-      sum += arma::sum(arma::square(Y), 0);
     }
+    sum += arma::sum(arma::square(Y), 0);
   }
 
   void whiten(arma::mat& Y) const {
+    if (Y.is_empty()) return;
     for (arma::uword j = 0; j < Y.n_cols; ++j) {
       double* y = Y.colptr(j);
       for (arma::uword i = 0; i < Y.n_rows; ++i) y[i] /= root_noise_[i];
@@ -451,12 +455,13 @@ inline EdgeList strong_pairs(const arma::mat& V, double threshold, std::size_t m
 
 }  // namespace detail
 
-// The edges of the network of partial correlations, those of at least `threshold` in absolute value, by first and second
-// gene. For genes with noise the partial correlation is an inner product; genes without noise have a column each.
+// The edges of the network of partial correlations, those of at least `threshold` in absolute value, by first and
+// second gene. For genes with noise the partial correlation is an inner product; genes without noise have a column
+// each.
 inline EdgeList partial_correlation_network(const FactorInverse& inverse, double threshold, std::size_t max_edges,
                                             Executor& executor) {
   arma::mat V = inverse.precision_factor();
-  V.each_col() %= inverse.root_noise() / arma::sqrt(inverse.kept_precision());
+  if (!V.is_empty()) V.each_col() %= inverse.root_noise() / arma::sqrt(inverse.kept_precision());
   EdgeList list = detail::strong_pairs(V, threshold, max_edges, executor);
   if (!list.complete) return list;
   for (Edge& e : list.edges) {
@@ -479,9 +484,8 @@ inline EdgeList partial_correlation_network(const FactorInverse& inverse, double
     }
     if (list.edges.size() > max_edges) list.complete = false;
   }
-  std::sort(list.edges.begin(), list.edges.end(), [](const Edge& a, const Edge& b) {
-    return a.first != b.first ? a.first < b.first : a.second < b.second;
-  });
+  std::sort(list.edges.begin(), list.edges.end(),
+            [](const Edge& a, const Edge& b) { return a.first != b.first ? a.first < b.first : a.second < b.second; });
   return list;
 }
 

@@ -2,11 +2,11 @@
 // Thin singular value decomposition of a large factor whose rows may differ by many orders of magnitude,
 // A (m x q) = U diag(s) V', V the whole q x q.
 //
-// A factor whitened by noise variances from 1e-6 to 1e6 has such rows, and the small singular values come from the small
-// rows. Householder QR with rows sorted by size and columns pivoted has a small error in every row relative to that row
-// (Cox and Higham, 1998, Stability of Householder QR factorization for weighted least squares problems); one-sided Jacobi
-// on R' keeps the relative accuracy of the small singular values (Drmac and Veselic, 2008). O(m q^2) operations, memory
-// O(m q).
+// A factor whitened by noise variances from 1e-6 to 1e6 has such rows, and the small singular values come from the
+// small rows. Householder QR with rows sorted by size and columns pivoted has a small error in every row relative to
+// that row (Cox and Higham, 1998, Stability of Householder QR factorization for weighted least squares problems);
+// one-sided Jacobi on R' keeps the relative accuracy of the small singular values (Drmac and Veselic, 2008). O(m q^2)
+// operations, memory O(m q).
 
 #include <algorithm>
 #include <armadillo>
@@ -137,8 +137,7 @@ class PivotedQr {
   // X <- Q X for X of m rows.
   void multiply(arma::mat& X) const {
     for (arma::uword k = steps(); k-- > 0;)
-      for (arma::uword j = 0; j < X.n_cols; ++j)
-        reflect(k, packed_.n_rows - k, packed_.colptr(k) + k, X.colptr(j) + k);
+      for (arma::uword j = 0; j < X.n_cols; ++j) reflect(k, packed_.n_rows - k, packed_.colptr(k) + k, X.colptr(j) + k);
   }
 
   // Q [X; 0], with fewer rows than Q has.
