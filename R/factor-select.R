@@ -47,9 +47,9 @@
 #' @export
 #' @examples
 #' set.seed(1)
-#' truth <- generate_factor_covariance(n_genes = 30, n_pathways = 3)$Sigma
+#' truth <- generate_factor_covariance(n_genes = 12, n_pathways = 2)$Sigma
 #' x <- rfactor_cov(100, truth)
-#' chosen <- select_n_factors(x, max_factors = 5, n_threads = 1)
+#' chosen <- select_n_factors(x, max_factors = 3, n_folds = 3, n_threads = 1)
 #' chosen
 #' chosen$n_factors["bic"]
 select_n_factors <- function(x, max_factors = NULL,
