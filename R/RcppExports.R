@@ -9,6 +9,66 @@ cpp_teem <- function(z, Ulist, weights, maxiter, converge_tol, eigen_tol, n_thre
     .Call(`_covmash_cpp_teem`, z, Ulist, weights, maxiter, converge_tol, eigen_tol, n_threads)
 }
 
+cpp_factor_root <- function(F) {
+    .Call(`_covmash_cpp_factor_root`, F)
+}
+
+cpp_systematic_variances <- function(B, F) {
+    .Call(`_covmash_cpp_systematic_variances`, B, F)
+}
+
+cpp_factor_log_det <- function(B, F, D) {
+    .Call(`_covmash_cpp_factor_log_det`, B, F, D)
+}
+
+cpp_factor_solve <- function(B, F, D, Y) {
+    .Call(`_covmash_cpp_factor_solve`, B, F, D, Y)
+}
+
+cpp_factor_log_density <- function(B, F, D, X, n_threads) {
+    .Call(`_covmash_cpp_factor_log_density`, B, F, D, X, n_threads)
+}
+
+cpp_factor_draws <- function(B, F, D, mean, f, X) {
+    .Call(`_covmash_cpp_factor_draws`, B, F, D, mean, f, X)
+}
+
+cpp_factor_posterior <- function(B, F, D, y) {
+    .Call(`_covmash_cpp_factor_posterior`, B, F, D, y)
+}
+
+cpp_factor_precision <- function(B, F, D) {
+    .Call(`_covmash_cpp_factor_precision`, B, F, D)
+}
+
+cpp_factor_precision_column <- function(B, F, D, gene) {
+    .Call(`_covmash_cpp_factor_precision_column`, B, F, D, gene)
+}
+
+cpp_factor_network <- function(B, F, D, threshold, max_edges, n_threads) {
+    .Call(`_covmash_cpp_factor_network`, B, F, D, threshold, max_edges, n_threads)
+}
+
+cpp_factor_eigenvalues <- function(B, F, D) {
+    .Call(`_covmash_cpp_factor_eigenvalues`, B, F, D)
+}
+
+cpp_factor_strengths <- function(B, F) {
+    .Call(`_covmash_cpp_factor_strengths`, B, F)
+}
+
+cpp_fit_factors <- function(x, is_covariance, n_factors, lower, tolerance, max_iterations, start, n_threads) {
+    .Call(`_covmash_cpp_fit_factors`, x, is_covariance, n_factors, lower, tolerance, max_iterations, start, n_threads)
+}
+
+cpp_leading_eigen <- function(x, is_covariance, standardise, k, tolerance, n_threads) {
+    .Call(`_covmash_cpp_leading_eigen`, x, is_covariance, standardise, k, tolerance, n_threads)
+}
+
+cpp_fit_factors_missing <- function(x, n_factors, lower, equal_psi, tolerance, max_iterations, n_threads) {
+    .Call(`_covmash_cpp_fit_factors_missing`, x, n_factors, lower, equal_psi, tolerance, max_iterations, n_threads)
+}
+
 cpp_covariance_structure <- function(U) {
     .Call(`_covmash_cpp_covariance_structure`, U)
 }

@@ -173,7 +173,7 @@ check_same_names <- function(ours, theirs, name, what, reference = "`Bhat`") {
 # The error correlation (or covariance) V: numeric, R x R, symmetric, positive
 # definite.
 check_noise_correlation <- function(V, R, conditions = NULL) {
-  if (is.data.frame(V)) {
+  if (is.data.frame(V) || is_factor_cov(V)) {
     V <- as.matrix(V)
   }
   if (length(dim(V)) == 3L) {
@@ -259,7 +259,7 @@ issemidef <- function(U, tol = 1e-8) {
 
 # The list of covariance matrices: plain, named, each checked.
 check_ulist <- function(Ulist, R, conditions = NULL, name = "Ulist") {
-  if (is.matrix(Ulist)) {
+  if (is.matrix(Ulist) || is_factor_cov(Ulist)) {
     Ulist <- list(Ulist)
   }
   if (!is.list(Ulist) || is.data.frame(Ulist)) {
@@ -282,7 +282,7 @@ check_ulist <- function(Ulist, R, conditions = NULL, name = "Ulist") {
   }
   Ulist <- name_ulist(Ulist, name)
   for (k in seq_along(Ulist)) {
-    Ulist[[k]] <- check_covariance(
+    Ulist[[k]] <- check_prior_covariance(
       Ulist[[k]], ulist_label(Ulist, k, name), R, conditions
     )
   }
@@ -315,14 +315,16 @@ name_ulist <- function(Ulist, name = "Ulist") {
   as.list(Ulist)
 }
 
-check_covariance <- function(U, label, R, conditions = NULL) {
+check_prior_covariance <- function(U, label, R, conditions = NULL) {
   if (is.data.frame(U)) {
     U <- as.matrix(U)
   }
   if (R == 1L && is.null(dim(U)) && is.numeric(U) && length(U) == 1L) {
     U <- matrix(U)
   }
-  if (!is.matrix(U) || !is.numeric(U)) {
+  # A factored covariance is one by construction; it stays factored.
+  factored <- is_factor_cov(U)
+  if (!factored && (!is.matrix(U) || !is.numeric(U))) {
     abort_input(
       paste0(label, " must be a numeric matrix, not ", describe(U), "."),
       class = "covmash_error_ulist"
@@ -337,16 +339,10 @@ check_covariance <- function(U, label, R, conditions = NULL) {
       class = "covmash_error_ulist"
     )
   }
-  storage.mode(U) <- "double"
-  U <- plain_matrix(U)
-  if (!all(is.finite(U))) {
-    abort_input(
-      paste0(
-        label, " must be finite, but its entry in ",
-        label_entry(U, which(!is.finite(U))[1]), " is ", U[!is.finite(U)][1], "."
-      ),
-      class = "covmash_error_ulist"
-    )
+  if (!factored) {
+    storage.mode(U) <- "double"
+    U <- plain_matrix(U)
+    check_finite_prior(U, label)
   }
   if (!is.null(conditions) && setequal(colnames(U), conditions) &&
         !identical(colnames(U), conditions)) {
@@ -360,6 +356,22 @@ check_covariance <- function(U, label, R, conditions = NULL) {
       class = "covmash_error_names"
     )
   }
+  if (factored) U else check_prior_values(U, label)
+}
+
+check_finite_prior <- function(U, label) {
+  if (!all(is.finite(U))) {
+    abort_input(
+      paste0(
+        label, " must be finite, but its entry in ",
+        label_entry(U, which(!is.finite(U))[1]), " is ", U[!is.finite(U)][1], "."
+      ),
+      class = "covmash_error_ulist"
+    )
+  }
+}
+
+check_prior_values <- function(U, label) {
   if (!is_symmetric(U)) {
     at <- which.max(abs(U - t(U)))
     abort_input(

@@ -142,6 +142,8 @@ normalize_cov <- function(U) {
   if (largest > 0) U / largest else U
 }
 
+is_zero_covariance <- function(U) all(diag(U) == 0)
+
 normalize_Ulist <- function(Ulist) lapply(Ulist, normalize_cov)
 
 # Every matrix at every grid point, grid-major, with component names.

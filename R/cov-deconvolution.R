@@ -84,6 +84,7 @@ cov_ed <- function(data, Ulist_init, subset = NULL,
   Ulist <- check_ulist(
     Ulist_init, ncol(data$Bhat), colnames(data$Bhat), "Ulist_init"
   )
+  Ulist <- lapply(Ulist, as.matrix)
   rows <- resolve_subset(subset, data)
   Bhat <- data$Bhat[rows, , drop = FALSE]
   Shat <- data$Shat[rows, , drop = FALSE]
@@ -276,7 +277,9 @@ observed_rows <- function(Bhat) {
   if (anyNA(Bhat)) rowSums(!is.na(Bhat)) > 0 else rep(TRUE, nrow(Bhat))
 }
 
-unname_matrices <- function(Ulist) lapply(Ulist, unname)
+unname_matrices <- function(Ulist) {
+  lapply(Ulist, function(U) if (is_factor_cov(U)) U else unname(U))
+}
 
 warn_rows_left_out <- function(n, why) {
   warn_covmash(

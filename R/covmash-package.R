@@ -42,6 +42,6 @@
 #' @useDynLib covmash, .registration = TRUE
 #' @importFrom Rcpp evalCpp
 #' @importFrom rlang .data
-#' @importFrom stats cov2cor logLik median nobs pnorm predict quantile rnorm
+#' @importFrom stats logLik median nobs pnorm predict quantile rnorm update
 #' @keywords internal
 "_PACKAGE"

@@ -48,3 +48,27 @@
 #' data <- mash_set_data(gtex_z, Shat = 1)
 #' data
 "gtex_z"
+
+#' Loadings and noise variances of the factor model notebook
+#'
+#' Four genes and two pathways, to be worked through by hand, and 100 genes driven by
+#' five pathways.
+#'
+#' @format A list:
+#'   \describe{
+#'     \item{`B`}{4 x 2 loadings of TP53, BRCA1, IL6 and TNF on the p53 and the NF-kB
+#'       pathway.}
+#'     \item{`D`}{the four noise variances.}
+#'     \item{`random_matrix`}{a 5 x 5 matrix of standard normal numbers: not a covariance
+#'       matrix.}
+#'     \item{`B_large`, `D_large`}{100 x 5 loadings, normal with standard deviation 0.1,
+#'       and 100 noise variances, uniform between 0.01 and 0.05.}
+#'   }
+#' @source The small example is a text book one. The other numbers were drawn by numpy with
+#'   seed 42, whose generator R does not have; [generate_factor_covariance()] draws others
+#'   of the same kind.
+#' @examples
+#' Sigma <- factor_covariance(factor_notebook$B, D = factor_notebook$D)
+#' check_covariance(Sigma)
+#' check_covariance(factor_notebook$random_matrix)
+"factor_notebook"

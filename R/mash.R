@@ -7,7 +7,8 @@
 #'
 #' @param data A data object made by [mash_set_data()].
 #' @param Ulist List of R x R covariance matrices, symmetric and positive
-#'   semi-definite, e.g. from [cov_canonical()] and [cov_ed()]. Matrices without
+#'   semi-definite, e.g. from [cov_canonical()] and [cov_ed()], and of factored ones
+#'   ([factor_covariance()]), which stay factored in the fit. Matrices without
 #'   a name are called `U1`, `U2`, ...
 #' @param gridmult Ratio of neighbouring grid points when the grid is chosen from
 #'   the data.

@@ -356,8 +356,11 @@ plot_covariances <- function(Ulist, ncol = NULL, max_matrices = 36) {
   if (inherits(Ulist, "mash_fit")) {
     Ulist <- Ulist$fitted_g$Ulist
   }
-  if (is.matrix(Ulist)) {
+  if (is.matrix(Ulist) || is_factor_cov(Ulist)) {
     Ulist <- list(U = Ulist)
+  }
+  if (is.list(Ulist)) {
+    Ulist <- lapply(Ulist, function(U) if (is_factor_cov(U)) as.matrix(U) else U)
   }
   first <- if (is.list(Ulist) && length(Ulist) > 0L) Ulist[[1]]
   R <- if (is.matrix(first)) nrow(first) else 1L

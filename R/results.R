@@ -58,7 +58,7 @@ get_fitted_g <- function(x) x$fitted_g
 get_pi0 <- function(m) {
   check_fit(m)
   g <- m$fitted_g
-  zero <- vapply(g$Ulist, function(U) all(U == 0), logical(1))
+  zero <- vapply(g$Ulist, is_zero_covariance, logical(1))
   is_null <- rep(zero, times = length(g$grid)) |
     rep(g$grid == 0, each = length(g$Ulist))
   if (g$usepointmass) {

@@ -47,6 +47,205 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_factor_root
+arma::mat cpp_factor_root(const arma::mat& F);
+RcppExport SEXP _covmash_cpp_factor_root(SEXP FSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type F(FSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_root(F));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_systematic_variances
+Rcpp::NumericVector cpp_systematic_variances(const arma::mat& B, const arma::mat& F);
+RcppExport SEXP _covmash_cpp_systematic_variances(SEXP BSEXP, SEXP FSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type F(FSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_systematic_variances(B, F));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_log_det
+Rcpp::List cpp_factor_log_det(const arma::mat& B, SEXP F, const arma::vec& D);
+RcppExport SEXP _covmash_cpp_factor_log_det(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_log_det(B, F, D));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_solve
+Rcpp::List cpp_factor_solve(const arma::mat& B, SEXP F, const arma::vec& D, arma::mat Y);
+RcppExport SEXP _covmash_cpp_factor_solve(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP YSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< arma::mat >::type Y(YSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_solve(B, F, D, Y));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_log_density
+Rcpp::List cpp_factor_log_density(const arma::mat& B, SEXP F, const arma::vec& D, const arma::mat& X, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_log_density(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP XSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type X(XSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_log_density(B, F, D, X, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_draws
+arma::mat cpp_factor_draws(const arma::mat& B, SEXP F, const arma::vec& D, const arma::vec& mean, const arma::mat& f, arma::mat X);
+RcppExport SEXP _covmash_cpp_factor_draws(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP meanSEXP, SEXP fSEXP, SEXP XSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type mean(meanSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type f(fSEXP);
+    Rcpp::traits::input_parameter< arma::mat >::type X(XSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_draws(B, F, D, mean, f, X));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_posterior
+Rcpp::List cpp_factor_posterior(const arma::mat& B, SEXP F, const arma::vec& D, const arma::vec& y);
+RcppExport SEXP _covmash_cpp_factor_posterior(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP ySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type y(ySEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_posterior(B, F, D, y));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_precision
+Rcpp::List cpp_factor_precision(const arma::mat& B, SEXP F, const arma::vec& D);
+RcppExport SEXP _covmash_cpp_factor_precision(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_precision(B, F, D));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_precision_column
+Rcpp::List cpp_factor_precision_column(const arma::mat& B, SEXP F, const arma::vec& D, double gene);
+RcppExport SEXP _covmash_cpp_factor_precision_column(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP geneSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< double >::type gene(geneSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_precision_column(B, F, D, gene));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_network
+Rcpp::List cpp_factor_network(const arma::mat& B, SEXP F, const arma::vec& D, double threshold, double max_edges, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_network(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP thresholdSEXP, SEXP max_edgesSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
+    Rcpp::traits::input_parameter< double >::type max_edges(max_edgesSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_network(B, F, D, threshold, max_edges, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_eigenvalues
+Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, SEXP F, const arma::vec& D);
+RcppExport SEXP _covmash_cpp_factor_eigenvalues(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_eigenvalues(B, F, D));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_strengths
+Rcpp::NumericVector cpp_factor_strengths(const arma::mat& B, SEXP F);
+RcppExport SEXP _covmash_cpp_factor_strengths(SEXP BSEXP, SEXP FSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_strengths(B, F));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_fit_factors
+Rcpp::List cpp_fit_factors(const Rcpp::NumericMatrix& x, bool is_covariance, int n_factors, double lower, double tolerance, double max_iterations, const std::vector<double>& start, int n_threads);
+RcppExport SEXP _covmash_cpp_fit_factors(SEXP xSEXP, SEXP is_covarianceSEXP, SEXP n_factorsSEXP, SEXP lowerSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type x(xSEXP);
+    Rcpp::traits::input_parameter< bool >::type is_covariance(is_covarianceSEXP);
+    Rcpp::traits::input_parameter< int >::type n_factors(n_factorsSEXP);
+    Rcpp::traits::input_parameter< double >::type lower(lowerSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< double >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< const std::vector<double>& >::type start(startSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_fit_factors(x, is_covariance, n_factors, lower, tolerance, max_iterations, start, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_leading_eigen
+Rcpp::List cpp_leading_eigen(const Rcpp::NumericMatrix& x, bool is_covariance, bool standardise, int k, double tolerance, int n_threads);
+RcppExport SEXP _covmash_cpp_leading_eigen(SEXP xSEXP, SEXP is_covarianceSEXP, SEXP standardiseSEXP, SEXP kSEXP, SEXP toleranceSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type x(xSEXP);
+    Rcpp::traits::input_parameter< bool >::type is_covariance(is_covarianceSEXP);
+    Rcpp::traits::input_parameter< bool >::type standardise(standardiseSEXP);
+    Rcpp::traits::input_parameter< int >::type k(kSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_leading_eigen(x, is_covariance, standardise, k, tolerance, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_fit_factors_missing
+Rcpp::List cpp_fit_factors_missing(const Rcpp::NumericMatrix& x, int n_factors, double lower, bool equal_psi, double tolerance, double max_iterations, int n_threads);
+RcppExport SEXP _covmash_cpp_fit_factors_missing(SEXP xSEXP, SEXP n_factorsSEXP, SEXP lowerSEXP, SEXP equal_psiSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type x(xSEXP);
+    Rcpp::traits::input_parameter< int >::type n_factors(n_factorsSEXP);
+    Rcpp::traits::input_parameter< double >::type lower(lowerSEXP);
+    Rcpp::traits::input_parameter< bool >::type equal_psi(equal_psiSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< double >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_fit_factors_missing(x, n_factors, lower, equal_psi, tolerance, max_iterations, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_covariance_structure
 Rcpp::List cpp_covariance_structure(const arma::mat& U);
 RcppExport SEXP _covmash_cpp_covariance_structure(SEXP USEXP) {
@@ -169,6 +368,21 @@ END_RCPP
 static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 11},
     {"_covmash_cpp_teem", (DL_FUNC) &_covmash_cpp_teem, 7},
+    {"_covmash_cpp_factor_root", (DL_FUNC) &_covmash_cpp_factor_root, 1},
+    {"_covmash_cpp_systematic_variances", (DL_FUNC) &_covmash_cpp_systematic_variances, 2},
+    {"_covmash_cpp_factor_log_det", (DL_FUNC) &_covmash_cpp_factor_log_det, 3},
+    {"_covmash_cpp_factor_solve", (DL_FUNC) &_covmash_cpp_factor_solve, 4},
+    {"_covmash_cpp_factor_log_density", (DL_FUNC) &_covmash_cpp_factor_log_density, 5},
+    {"_covmash_cpp_factor_draws", (DL_FUNC) &_covmash_cpp_factor_draws, 6},
+    {"_covmash_cpp_factor_posterior", (DL_FUNC) &_covmash_cpp_factor_posterior, 4},
+    {"_covmash_cpp_factor_precision", (DL_FUNC) &_covmash_cpp_factor_precision, 3},
+    {"_covmash_cpp_factor_precision_column", (DL_FUNC) &_covmash_cpp_factor_precision_column, 4},
+    {"_covmash_cpp_factor_network", (DL_FUNC) &_covmash_cpp_factor_network, 6},
+    {"_covmash_cpp_factor_eigenvalues", (DL_FUNC) &_covmash_cpp_factor_eigenvalues, 3},
+    {"_covmash_cpp_factor_strengths", (DL_FUNC) &_covmash_cpp_factor_strengths, 2},
+    {"_covmash_cpp_fit_factors", (DL_FUNC) &_covmash_cpp_fit_factors, 8},
+    {"_covmash_cpp_leading_eigen", (DL_FUNC) &_covmash_cpp_leading_eigen, 6},
+    {"_covmash_cpp_fit_factors_missing", (DL_FUNC) &_covmash_cpp_fit_factors_missing, 7},
     {"_covmash_cpp_covariance_structure", (DL_FUNC) &_covmash_cpp_covariance_structure, 1},
     {"_covmash_cpp_simd", (DL_FUNC) &_covmash_cpp_simd, 0},
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},

@@ -56,10 +56,23 @@ inline covmash::Effects effects(const Rcpp::NumericMatrix& bhat, const Rcpp::Num
   return e;
 }
 
+// G with B F B' = G G'; F is NULL for the identity.
+inline arma::mat whole_loadings(const arma::mat& B, SEXP F) {
+  if (Rf_isNull(F)) return B;
+  return B * covmash::recognise(Rcpp::as<arma::mat>(F)).whole_factor();
+}
+
+// A plain matrix, or a factor_cov, which stays low rank plus diagonal.
+inline covmash::Covariance covariance(SEXP U) {
+  if (!Rf_inherits(U, "factor_cov")) return covmash::recognise(Rcpp::as<arma::mat>(U));
+  const Rcpp::List parts(U);
+  return covmash::low_rank_plus_diagonal(whole_loadings(Rcpp::as<arma::mat>(parts["B"]), parts["F"]),
+                                         Rcpp::as<arma::vec>(parts["D"]));
+}
+
 inline covmash::MixturePrior mixture_prior(const Rcpp::List& Ulist, const std::vector<double>& grid, bool point_mass) {
   covmash::MixturePrior prior;
-  for (R_xlen_t k = 0; k < Ulist.size(); ++k)
-    prior.covariances.push_back(covmash::recognise(Rcpp::as<arma::mat>(Ulist[k])));
+  for (R_xlen_t k = 0; k < Ulist.size(); ++k) prior.covariances.push_back(covariance(Ulist[k]));
   for (double sd : grid) prior.scales.push_back(sd * sd);
   prior.point_mass = point_mass;
   return prior;

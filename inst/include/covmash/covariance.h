@@ -162,4 +162,24 @@ inline Covariance recognise(const arma::mat& U) {
   return out;
 }
 
+// U = G G' + diag(noise) as it is given: the covariance of a factor model as a prior.
+inline Covariance low_rank_plus_diagonal(const arma::mat& G, const arma::vec& noise) {
+  const arma::uword R = G.n_rows;
+  require(noise.n_elem == R, "the loadings and the noise variances of a covariance differ in length");
+  if (arma::all(noise == 0.0) && G.n_cols > R) return recognise(G * G.t());
+  if (G.n_cols == 0 || arma::all(arma::vectorise(G) == 0.0)) return recognise(arma::diagmat(noise));
+  Covariance out;
+  out.factor = G;
+  out.zero_variance.resize(R);
+  for (arma::uword r = 0; r < R; ++r) out.zero_variance[r] = noise[r] == 0.0 && arma::all(G.row(r) == 0.0);
+  if (arma::all(noise == 0.0)) {
+    out.structure = G.n_cols == 1 ? Structure::rank1 : G.n_cols < R ? Structure::low_rank : Structure::full;
+    if (arma::accu(arma::conv_to<arma::uvec>::from(out.zero_variance)) + 1 == R) return recognise(G * G.t());
+  } else {
+    out.structure = Structure::low_rank_plus_diagonal;
+    out.diagonal = noise;
+  }
+  return out;
+}
+
 }  // namespace covmash

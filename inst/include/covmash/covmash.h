@@ -4,6 +4,8 @@
 
 #include "covariance.h"
 #include "deconvolution.h"
+#include "factor_fit.h"
+#include "factor_missing.h"
 #include "fit.h"
 #include "likelihood.h"
 #include "noise.h"

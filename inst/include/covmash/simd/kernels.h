@@ -97,6 +97,10 @@ struct KernelTable {
   void (*rowwise_inverse)(std::size_t, const double*, const double*, const double*, const double*, const double*,
                           double*, double*, double*, double*);
   void (*rowwise_moment)(std::size_t, const double*, const double*, const double*, const double*, double*);
+  void (*panel_product)(std::size_t, std::size_t, const double*, std::size_t, std::size_t, const double*, std::size_t,
+                        std::size_t, double*, std::size_t, bool);
+  void (*inner_products)(std::size_t, const double*, std::size_t, const double*, std::size_t, double*);
+  void (*add_combination)(std::size_t, std::size_t, const double*, std::size_t, const double*, double*);
 };
 
 #define COVMASH_INLINE static inline __attribute__((always_inline)) COVMASH_TARGET

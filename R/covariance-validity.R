@@ -1,0 +1,234 @@
+# Is this a covariance matrix? And the nearest one, if not.
+
+#' Is this a covariance matrix?
+#'
+#' `check_covariance()` asks the three questions and prints the answers with their
+#' numbers: is the matrix symmetric, is it positive semi-definite (no negative
+#' eigenvalue), are the variances on its diagonal positive? `is_covariance()` is
+#' the answer for code.
+#'
+#' @param x A square numeric matrix, or a `factor_cov` ([factor_covariance()]).
+#' @return `check_covariance()`: invisibly, a list of class `"covariance_check"` with
+#'   `symmetric`, `positive_semidefinite`, `positive_diagonal` (`TRUE` or `FALSE`
+#'   each), `valid` (all three), `asymmetry` (largest difference to the mirrored
+#'   entry), `eigenvalues` (decreasing; for a `factor_cov` of more than 1000 genes,
+#'   the smallest noise variance, a lower bound, and the largest eigenvalue only),
+#'   `tolerance`, `smallest_variance` and `n_genes`. `is_covariance()`: `TRUE` or
+#'   `FALSE`.
+#' @details Symmetric: all entries equal the mirrored ones up to 1e-10 times the largest
+#'   entry. Positive semi-definite: no eigenvalue below minus the tolerance
+#'   \eqn{10^{-10} \max(1, \max |\lambda|)}. For a matrix that is not symmetric the
+#'   eigenvalues are those of its lower triangle mirrored, as of
+#'   `eigen(symmetric = TRUE)` and numpy's `eigvalsh`, and the print says so.
+#'
+#'   A `factor_cov` is symmetric and positive semi-definite by construction. A variance
+#'   of 0 fails the third question, although such a matrix is a covariance matrix in
+#'   the limit.
+#' @section Errors: `covmash_error_type` if `x` is not a numeric matrix,
+#'   `covmash_error_dimensions` if it is not square, `covmash_error_not_finite` if it
+#'   has missing or infinite entries. `is_covariance()` is `FALSE` instead.
+#' @seealso [nearest_covariance()]
+#' @export
+#' @examples
+#' check_covariance(matrix(c(2, 1, 1, 2), 2))
+#' check_covariance(matrix(c(0.5, -0.2, -0.1, 1.6), 2))
+#' is_covariance(matrix(c(1, 2, 2, 1), 2))
+check_covariance <- function(x) {
+  check <- covariance_check(x)
+  print(check)
+  invisible(check)
+}
+
+#' @rdname check_covariance
+#' @export
+is_covariance <- function(x) {
+  tryCatch(
+    covariance_check(x)$valid,
+    covmash_error_input = function(cnd) FALSE
+  )
+}
+
+covariance_check <- function(x) {
+  if (is_factor_cov(x)) {
+    asymmetry <- 0
+    symmetric <- TRUE
+    eigenvalues <- if (length(x$D) <= 1000L) {
+      eigenvalues(x)
+    } else {
+      c(eigenvalues(x, n = 1L), min(x$D))
+    }
+    variances <- systematic_variances(x) + x$D
+  } else {
+    x <- check_plain_covariance(x, "x")
+    asymmetry <- max(abs(x - t(x)))
+    symmetric <- is_symmetric(x)
+    eigenvalues <- eigen(x, symmetric = TRUE, only.values = TRUE)$values
+    variances <- base::diag(x)
+  }
+  tolerance <- 1e-10 * max(1, abs(eigenvalues))
+  answers <- c(symmetric, min(eigenvalues) >= -tolerance, min(variances) > 0)
+  structure(
+    list(
+      symmetric = answers[1], positive_semidefinite = answers[2],
+      positive_diagonal = answers[3], valid = all(answers), asymmetry = asymmetry,
+      eigenvalues = eigenvalues, tolerance = tolerance,
+      smallest_variance = min(variances), n_genes = dim(x)[1]
+    ),
+    class = "covariance_check"
+  )
+}
+
+#' @export
+print.covariance_check <- function(x, digits = 4, ...) {
+  answer <- function(yes) if (yes) "yes" else "no "
+  cat("<covariance_check> ", x$n_genes, " x ", x$n_genes, " matrix\n", sep = "")
+  cat(
+    "  symmetric:               ", answer(x$symmetric), "  (largest difference ",
+    format(x$asymmetry, digits = 3), ")\n",
+    sep = ""
+  )
+  cat(
+    "  positive semi-definite:  ", answer(x$positive_semidefinite), "  (",
+    describe_eigenvalues(x, digits), "; tolerance ", format(x$tolerance, digits = 2),
+    ")\n",
+    sep = ""
+  )
+  if (!x$symmetric) {
+    cat("                                (eigenvalues of the lower triangle, mirrored)\n")
+  }
+  cat(
+    "  variances positive:      ", answer(x$positive_diagonal), "  (smallest ",
+    format(x$smallest_variance, digits = digits), ")\n",
+    sep = ""
+  )
+  cat(
+    if (x$valid) "This is a covariance matrix.\n" else
+      "This is NOT a covariance matrix.\n"
+  )
+  invisible(x)
+}
+
+describe_eigenvalues <- function(x, digits) {
+  values <- rev(x$eigenvalues)
+  if (length(values) < x$n_genes) {
+    return(paste0(
+      "eigenvalues from at least ", signif(values[1], digits), " to ",
+      signif(values[2], digits)
+    ))
+  }
+  if (length(values) <= 8L) {
+    return(paste(
+      if (length(values) == 1L) "eigenvalue" else "eigenvalues",
+      paste(trimws(formatC(values, digits = digits, format = "fg")), collapse = " ")
+    ))
+  }
+  paste0(
+    "eigenvalues from ", signif(values[1], digits), " to ",
+    signif(values[length(values)], digits)
+  )
+}
+
+#' The nearest covariance matrix
+#'
+#' The symmetric positive semi-definite matrix nearest to a given one (least sum of
+#' squared differences): its symmetric part with negative eigenvalues set to 0.
+#'
+#' @param x A square numeric matrix.
+#' @param keep_diag Keep the variances on the diagonal? The nearest matrix with that
+#'   diagonal then, by alternating projections.
+#' @param tol,max_iter For `keep_diag = TRUE`: stop when the matrix changes by less than
+#'   `tol` relative to its largest entry, or after `max_iter` projections, with a
+#'   warning.
+#' @return A matrix with the dimnames of `x`, symmetric and positive semi-definite up
+#'   to rounding.
+#' @section Errors: Those of [check_covariance()]; with `keep_diag = TRUE`,
+#'   `covmash_error_variance` if a diagonal entry is negative. A warning of class
+#'   `covmash_warning_convergence` after `max_iter` projections.
+#' @references Higham NJ (1988). Computing a nearest symmetric positive semidefinite
+#'   matrix. *Linear Algebra and its Applications* 103, 103-118, theorem 2.1.
+#'   \doi{10.1016/0024-3795(88)90223-6}
+#'
+#'   Higham NJ (2002). Computing the nearest correlation matrix: a problem from
+#'   finance. *IMA Journal of Numerical Analysis* 22, 329-343, algorithm 3.3.
+#'   \doi{10.1093/imanum/22.3.329}
+#' @export
+#' @examples
+#' x <- matrix(c(1, 0.9, 0.2, 0.9, 1, 0.9, 0.2, 0.9, 1), 3)
+#' is_covariance(x)
+#' nearest_covariance(x)
+#' nearest_covariance(x, keep_diag = TRUE)
+nearest_covariance <- function(x, keep_diag = FALSE, tol = 1e-10, max_iter = 1000) {
+  if (is_factor_cov(x)) {
+    return(x)
+  }
+  x <- check_plain_covariance(x, "x")
+  check_flag(keep_diag, "keep_diag")
+  check_number(tol, "tol", 0, what = "a number of at least 0")
+  check_whole(max_iter, "max_iter", 1)
+  storage.mode(x) <- "double"
+  labels <- dimnames(x)
+  target <- symmetrise(unname(x))
+  nearest <- if (keep_diag) {
+    nearest_with_diagonal(target, labels[[1]], tol, max_iter)
+  } else {
+    floor_eigenvalues(target)
+  }
+  dimnames(nearest) <- labels
+  nearest
+}
+
+floor_eigenvalues <- function(x) {
+  decomposition <- eigen(x, symmetric = TRUE)
+  if (min(decomposition$values) >= 0) {
+    return(x)
+  }
+  root <- decomposition$vectors * rep(sqrt(pmax(decomposition$values, 0)), each = nrow(x))
+  tcrossprod(root)
+}
+
+# Dykstra's corrections make the alternating projections end at the nearest matrix,
+# not just at some matrix in both sets.
+nearest_with_diagonal <- function(x, labels, tol, max_iter) {
+  variances <- base::diag(x)
+  if (any(variances < 0)) {
+    at <- which(variances < 0)[1]
+    abort_input(
+      paste0(
+        "`x` has a negative variance, ", format(variances[at]), ", for ",
+        label_index("gene", at, labels), ", which `keep_diag = TRUE` cannot keep."
+      ),
+      class = "covmash_error_variance"
+    )
+  }
+  scale <- max(abs(x), 1e-300)
+  correction <- 0 * x
+  current <- x
+  converged <- FALSE
+  for (step in seq_len(max_iter)) {
+    shifted <- current - correction
+    positive <- floor_eigenvalues(shifted)
+    correction <- positive - shifted
+    before <- current
+    current <- positive
+    base::diag(current) <- variances
+    if (max(abs(current - before)) <= tol * scale && max(abs(current - positive)) <= tol * scale) {
+      converged <- TRUE
+      break
+    }
+  }
+  if (!converged) {
+    warn_covmash(
+      paste0(
+        "The nearest matrix with this diagonal was not reached in ",
+        plural(max_iter, "projection"), "; raise `max_iter`."
+      ),
+      class = "covmash_warning_convergence"
+    )
+  }
+  # Exactly semi-definite, then exactly that diagonal: a scaling keeps the first.
+  positive <- floor_eigenvalues(current)
+  ratio <- sqrt(ifelse(base::diag(positive) > 0, variances / base::diag(positive), 0))
+  positive <- positive * ratio * rep(ratio, each = nrow(x))
+  base::diag(positive) <- variances
+  positive
+}

@@ -1,0 +1,563 @@
+#' Fit a factor model to data
+#'
+#' Estimates the loadings and noise variances of a factor model, from samples of
+#' many genes or from their covariance matrix. Works for more genes than samples
+#' and for samples with missing entries.
+#'
+#' @param x A numeric matrix or data frame with n samples in rows and N genes in
+#'   columns, `NA` where a value is missing; or, with `n_samples`, an N x N
+#'   covariance (or correlation) matrix, which is taken as it is (maximum likelihood
+#'   has the divisor n, [stats::cov()] has n - 1).
+#' @param n_factors Number of factors K. At least 0; for `"ml"` at most so many that
+#'   the model has no more parameters than the covariance matrix,
+#'   \eqn{(N - K)^2 \ge N + K}; for the others less than N; always less than n - 1.
+#' @param method `"ml"`: maximum likelihood. `"ppca"`: probabilistic principal
+#'   components, maximum likelihood with one noise variance for all genes. `"pca"`:
+#'   principal components; what the first K leave of each variance is noise.
+#' @param n_samples Number of samples behind a covariance matrix; leave it out for
+#'   data.
+#' @param rotation `"none"`, or `"varimax"` or `"promax"` of package stats; see
+#'   [rotate_factors()].
+#' @param lower Smallest noise variance of a gene, in units of its variance; at least
+#'   1e-6. As [stats::factanal()]'s control parameter `lower`. Not used by `"ppca"`.
+#' @param start For `"ml"` without missing values: uniquenesses to start the search
+#'   from, one for each gene, between 0 and 1. `NULL` chooses, for up to 150
+#'   genes several starts, of which the best end is taken.
+#' @param tol Largest derivative of the criterion with respect to the log noise
+#'   variances that counts as zero (see Details); with missing values the largest
+#'   step, in standard deviations.
+#' @param max_iter Largest number of iterations from one start.
+#' @param n_threads Number of threads, see [covmash_threads].
+#' @return An object of class `"factor_fit"`, a list with elements
+#'   * `covariance`: the fitted covariance matrix \eqn{\Sigma = B F B' + D}, a
+#'   `factor_cov` (see [factor_covariance()]);
+#'   * `loadings` (\eqn{B}, N x K, units of the data), `factor_covariance` (\eqn{F};
+#'   `NULL`, the identity, except after promax), `noise` (\eqn{D}, a vector);
+#'   * `uniquenesses`: noise variances in units of the genes' variances, 1 -
+#'   communality;
+#'   * `mean` (`NULL` for a covariance matrix), `variance`: of the genes, with divisor n;
+#'   * `loglik`, `n_parameters`: NK + N - K(K - 1)/2 for `"ml"` and `"pca"` (means are not
+#'   counted), NK + 1 - K(K - 1)/2 for `"ppca"`;
+#'   * `objective`: factanal's criterion \eqn{\log|\Sigma| - \log|S| + tr(\Sigma^{-1}S) -
+#'   N}, `NA` if S is singular or values are missing;
+#'   * `test`: the test of fit, a list with `statistic`, `df`, `p.value`, or `NULL`;
+#'   * `heywood`: for each gene, is its noise variance at its floor?
+#'   * `convergence`: `converged`, `iterations`, `evaluations`, `starts`,
+#'   `kkt_violation`;
+#'   * `method`, `rotation`, `rotation_matrix`, `n_factors`, `n_samples`, `n_genes`,
+#'   `n_missing`, `lower`, `call`.
+#'
+#'   See [factor_fit-methods] for what can be done with it and [factor_scores()] for
+#'   the factors of each sample.
+#' @details
+#' **Maximum likelihood.** For normal data the log-likelihood is
+#' \deqn{-\frac n2 \left(N \log 2\pi + \log|\Sigma| + tr(\Sigma^{-1} S)\right).}
+#' Given \eqn{D} the best loadings follow from the K leading eigenpairs of
+#' \eqn{D^{-1/2} S D^{-1/2}} (Lawley and Maxwell 1971, chapter 4; Joreskog 1967), so
+#' only \eqn{\log D} is searched, by a quasi-Newton method that starts from the
+#' expected second derivatives (Newton's method with the exact ones for few genes).
+#' The derivatives are \eqn{(\Sigma_{ii} - S_{ii}) / D_i}; `kkt_violation` is the
+#' largest one, but for genes at their floor that are held there. The fit does not
+#' depend on the units of the genes. Neither \eqn{S} nor \eqn{\Sigma} is formed when
+#' there are many more genes than samples.
+#'
+#' **Heywood cases.** Where the likelihood grows as a noise variance goes to zero, the
+#' variance stays at `lower` times the gene's variance, `heywood` says so and a
+#' warning of class `covmash_warning_heywood` names the genes.
+#'
+#' **Missing values** (missing at random) are left out of the likelihood exactly. Each
+#' step costs \eqn{O(nNK^2)}, whatever the patterns (EM as in Rubin and Thayer 1982,
+#' accelerated as in Jamshidian and Jennrich 1997). `"pca"` needs complete data.
+#'
+#' **Test of fit.** \eqn{(n - 1 - (2N + 5)/6 - 2K/3)} times the objective is
+#' approximately chi-squared with \eqn{((N - K)^2 - N - K)/2} degrees of freedom if the
+#' model holds (Bartlett 1951; as in factanal). Only for `"ml"`, complete data, more
+#' samples than genes, and at least one degree of freedom.
+#'
+#' **Loadings** without rotation are orthogonal in the metric of \eqn{D^{-1}}, the
+#' strongest factor first, signs such that each column has a sum of at least 0.
+#' @section Errors: All of class `covmash_error_input`: `x` is not numeric
+#'   (`covmash_error_type`), not square with `n_samples`, has too few samples, or
+#'   `start` has another length than there are genes (`covmash_error_dimensions`);
+#'   infinite values (`covmash_error_not_finite`); a symmetric `x` without `n_samples`
+#'   (`covmash_error_n_samples`); a gene that is constant (`covmash_error_constant`) or
+#'   has no value (`covmash_error_all_missing`); too many factors
+#'   (`covmash_error_n_factors`); a covariance matrix that is none
+#'   (`covmash_error_covariance`); `NA` with `method = "pca"` (`covmash_error_missing`).
+#'   A search that has not converged is a warning of class
+#'   `covmash_warning_convergence`, samples without any value one of class
+#'   `covmash_warning_empty`.
+#' @references
+#' Joreskog KG (1967). Some contributions to maximum likelihood factor analysis.
+#' *Psychometrika* 32, 443-482. \doi{10.1007/BF02289658}
+#'
+#' Lawley DN, Maxwell AE (1971). *Factor Analysis as a Statistical Method*, 2nd
+#' edition. Butterworths, London.
+#'
+#' Rubin DB, Thayer DT (1982). EM algorithms for ML factor analysis. *Psychometrika*
+#' 47, 69-76. \doi{10.1007/BF02293851}
+#'
+#' Jamshidian M, Jennrich RI (1997). Acceleration of the EM algorithm by using
+#' quasi-Newton methods. *JRSS B* 59, 569-587. \doi{10.1111/1467-9868.00083}
+#'
+#' Tipping ME, Bishop CM (1999). Probabilistic principal component analysis. *JRSS B*
+#' 61, 611-622. \doi{10.1111/1467-9868.00196}
+#'
+#' Bartlett MS (1951). The effect of standardization on a chi-square approximation in
+#' factor analysis. *Biometrika* 38, 337-344. \doi{10.1093/biomet/38.3-4.337}
+#' @seealso [select_n_factors()] to choose K, [factor_covariance()]
+#' @export
+#' @examples
+#' set.seed(1)
+#' truth <- generate_factor_covariance(n_genes = 20, n_pathways = 2)$Sigma
+#' x <- rfactor_cov(200, truth)
+#' fit <- fit_factor_model(x, n_factors = 2, n_threads = 1)
+#' fit
+#' # with a tenth of the values missing
+#' x[sample(length(x), 400)] <- NA
+#' fit_factor_model(x, n_factors = 2, n_threads = 1)
+fit_factor_model <- function(x, n_factors, method = c("ml", "pca", "ppca"),
+                             n_samples = NULL,
+                             rotation = c("none", "varimax", "promax"),
+                             lower = 0.005, start = NULL, tol = 1e-9,
+                             max_iter = 1000, n_threads = NULL) {
+  method <- check_choice(method, c("ml", "pca", "ppca"), "method")
+  rotation <- check_choice(rotation, c("none", "varimax", "promax"), "rotation")
+  check_number(lower, "lower", 1e-6, 0.5, "a number from 1e-6 to 0.5")
+  check_number(tol, "tol", 1e-14, 0.1, "a number from 1e-14 to 0.1")
+  check_whole(max_iter, "max_iter", 1)
+  sample <- factor_sample(x, n_samples)
+  if (missing(n_factors)) {
+    abort_input(
+      "`n_factors` is missing; give the number of factors, e.g. one that select_n_factors() suggests.",
+      class = "covmash_error_n_factors"
+    )
+  }
+  check_n_factors(n_factors, method, sample)
+  options <- list(
+    lower = lower, start = check_start(start, sample), tol = tol, max_iter = max_iter,
+    n_threads = resolve_threads(n_threads)
+  )
+  parts <- factor_estimate(sample, as.integer(n_factors), method, options)
+  fit <- build_factor_fit(parts, sample, as.integer(n_factors), method, lower)
+  fit$call <- match.call()
+  fit <- rotate_factors(fit, rotation)
+  warn_factor_fit(fit)
+  fit
+}
+
+# ---- what is given ----------------------------------------------------------
+
+# The data or the covariance matrix, checked: x, n, genes, is_covariance, n_missing.
+factor_sample <- function(x, n_samples = NULL) {
+  x <- sample_values(x)
+  if (!is.null(n_samples)) {
+    return(covariance_sample(x, n_samples))
+  }
+  if (nrow(x) == ncol(x) && nrow(x) > 1L && !anyNA(x) && is_symmetric(x)) {
+    abort_input(
+      paste0(
+        "`x` is symmetric and looks like a covariance matrix, but `n_samples` is ",
+        "missing; give the number of samples it was computed from."
+      ),
+      class = "covmash_error_n_samples"
+    )
+  }
+  if (nrow(x) < 2L) {
+    abort_input(
+      "`x` must have at least two samples (rows), but it has 1.",
+      class = "covmash_error_dimensions"
+    )
+  }
+  check_genes_vary(x)
+  empty <- if (anyNA(x)) rowSums(!is.na(x)) == 0 else FALSE
+  if (any(empty)) {
+    warn_covmash(
+      paste0(
+        plural(sum(empty), "sample has", "samples have"), " no value (first: ",
+        label_index("row", which(empty)[1], rownames(x)), "); left out."
+      ),
+      class = "covmash_warning_empty"
+    )
+    x <- x[!empty, , drop = FALSE]
+  }
+  list(
+    x = x, n = nrow(x), n_genes = ncol(x), genes = colnames(x), is_covariance = FALSE,
+    n_missing = sum(is.na(x))
+  )
+}
+
+sample_values <- function(x) {
+  if (is.data.frame(x)) {
+    bad <- !vapply(x, is_number_like, logical(1))
+    if (any(bad)) {
+      at <- which(bad)[1]
+      abort_input(
+        paste0(
+          "`x` must be numeric, but its ", label_index("column", at, names(x)),
+          " is of class ", class(x[[at]])[1], "; leave that column out or convert it."
+        ),
+        class = "covmash_error_type"
+      )
+    }
+    x <- as.matrix(x)
+  }
+  if (!is.matrix(x) || !is_number_like(x)) {
+    abort_input(
+      paste0(
+        "`x` must be a numeric matrix with samples in rows and genes in columns, or ",
+        "a covariance matrix, not ", describe(x), "."
+      ),
+      class = "covmash_error_type"
+    )
+  }
+  if (nrow(x) < 1L || ncol(x) < 1L) {
+    abort_input(
+      paste0("`x` must have rows and columns, but it is ", nrow(x), " x ", ncol(x), "."),
+      class = "covmash_error_dimensions"
+    )
+  }
+  storage.mode(x) <- "double"
+  if (anyNA(x)) x[is.nan(x)] <- NA
+  if (!is.finite(sum(x)) && any(is.infinite(x))) {
+    at <- which(is.infinite(x))[1]
+    abort_input(
+      paste0(
+        "`x` must be finite or NA, but its entry in ", label_entry(x, at), " is ", x[at],
+        "."
+      ),
+      class = "covmash_error_not_finite"
+    )
+  }
+  plain_matrix(x)
+}
+
+check_genes_vary <- function(x) {
+  seen <- if (anyNA(x)) colSums(!is.na(x)) else rep(nrow(x), ncol(x))
+  if (any(seen == 0)) {
+    abort_input(
+      paste0(
+        "Every value of ", label_index("column", which(seen == 0)[1], colnames(x)),
+        " of `x` is NA", and_others(sum(seen == 0)), "; leave genes without data out."
+      ),
+      class = "covmash_error_all_missing"
+    )
+  }
+  constant <- if (any(seen < nrow(x))) {
+    apply(x, 2, function(column) length(unique(column[!is.na(column)])) == 1L)
+  } else {
+    colSums(x != rep(x[1, ], each = nrow(x))) == 0
+  }
+  if (any(constant)) {
+    abort_input(
+      paste0(
+        label_index("Column", which(constant)[1], colnames(x)), " of `x` is constant",
+        and_others(sum(constant)), "; leave genes that do not vary out."
+      ),
+      class = "covmash_error_constant"
+    )
+  }
+}
+
+and_others <- function(n) {
+  if (n > 1) paste0(", and so ", if (n == 2) "is 1 more" else paste("are", n - 1, "more"))
+}
+
+covariance_sample <- function(S, n_samples) {
+  check_whole(n_samples, "n_samples", 2)
+  if (nrow(S) != ncol(S)) {
+    abort_input(
+      paste0(
+        "With `n_samples`, `x` must be a covariance matrix with as many rows as ",
+        "columns, but it is ", nrow(S), " x ", ncol(S),
+        "; leave `n_samples` out for data."
+      ),
+      class = "covmash_error_dimensions"
+    )
+  }
+  if (anyNA(S)) {
+    abort_input(
+      paste0(
+        "A covariance matrix `x` must be complete, but its entry in ",
+        label_entry(S, which(is.na(S))[1]), " is NA."
+      ),
+      class = "covmash_error_not_finite"
+    )
+  }
+  if (!is_symmetric(S)) {
+    abort_input(
+      "The covariance matrix `x` must be symmetric.",
+      class = "covmash_error_covariance"
+    )
+  }
+  S <- symmetrise(S)
+  variance <- S[cbind(seq_len(nrow(S)), seq_len(nrow(S)))]
+  if (any(variance <= 0)) {
+    at <- which(variance <= 0)[1]
+    abort_input(
+      paste0(
+        label_index("Column", at, colnames(S)), " of the covariance matrix `x` has ",
+        "variance ", format(variance[at]), "; leave genes that do not vary out."
+      ),
+      class = "covmash_error_constant"
+    )
+  }
+  R <- S / sqrt(outer(variance, variance))
+  if (!issemidef(R, 1e-8 * nrow(R))) {
+    abort_input(
+      paste0(
+        "The covariance matrix `x` is not positive semi-definite: the smallest ",
+        "eigenvalue of its correlation matrix is ",
+        format(min_eigenvalue(R), digits = 3), "; see nearest_covariance()."
+      ),
+      class = "covmash_error_covariance"
+    )
+  }
+  genes <- if (is.null(colnames(S))) rownames(S) else colnames(S)
+  list(
+    x = S, n = as.numeric(n_samples), n_genes = ncol(S), genes = genes,
+    is_covariance = TRUE, n_missing = 0
+  )
+}
+
+# Most factors that can be estimated.
+most_factors <- function(n_genes, n, method) {
+  bound <- if (method == "ml") {
+    # The largest K with (N - K)^2 >= N + K.
+    floor(n_genes + 0.5 - sqrt(2 * n_genes + 0.25) + 1e-9)
+  } else {
+    n_genes - 1
+  }
+  max(0, min(bound, n - 2))
+}
+
+check_n_factors <- function(n_factors, method, sample) {
+  check_whole(n_factors, "n_factors", 0)
+  most <- most_factors(sample$n_genes, sample$n, method)
+  if (n_factors > most) {
+    abort_input(
+      paste0(
+        "`n_factors` is ", format_count(n_factors), ", but from ",
+        plural(sample$n_genes, "gene"), " and ", plural(sample$n, "sample"),
+        " at most ", plural(most, "factor"), " can be estimated by method '", method,
+        "'."
+      ),
+      class = "covmash_error_n_factors"
+    )
+  }
+}
+
+check_start <- function(start, sample) {
+  if (is.null(start)) {
+    return(numeric())
+  }
+  if (!is.numeric(start) || length(start) != sample$n_genes) {
+    abort_input(
+      paste0(
+        "`start` must have one uniqueness for each of the ",
+        plural(sample$n_genes, "gene"), ", but it is ", describe(start), "."
+      ),
+      class = "covmash_error_dimensions"
+    )
+  }
+  if (!all(is.finite(start)) || any(start <= 0 | start > 1)) {
+    abort_input(
+      "`start` must hold uniquenesses above 0 and at most 1.",
+      class = "covmash_error_argument"
+    )
+  }
+  as.double(start)
+}
+
+# ---- estimation -------------------------------------------------------------
+
+# B, D, mean, variance, loglik, objective and convergence.
+factor_estimate <- function(sample, K, method, options) {
+  if (sample$n_missing > 0 && method == "pca") {
+    abort_input(
+      paste0(
+        "`x` has ", plural(sample$n_missing, "missing value"), ", which method 'pca' ",
+        "cannot handle; use 'ml' or 'ppca'."
+      ),
+      class = "covmash_error_missing"
+    )
+  }
+  if (sample$n_missing > 0) {
+    return(estimate_missing(sample, K, method, options))
+  }
+  switch(method,
+    ml = estimate_ml(sample, K, options),
+    pca = estimate_pca(sample, K, options),
+    ppca = estimate_ppca(sample, K, options)
+  )
+}
+
+estimate_ml <- function(sample, K, options) {
+  out <- run_core(cpp_fit_factors(
+    sample$x, sample$is_covariance, K, options$lower, options$tol, options$max_iter,
+    options$start, options$n_threads
+  ))
+  sd <- sqrt(out$variance)
+  N <- sample$n_genes
+  list(
+    B = out$loadings * sd, D = out$uniquenesses * out$variance, mean = out$mean,
+    variance = out$variance, at_bound = out$at_bound,
+    loglik = -sample$n / 2 * (N * log(2 * pi) + out$objective + 2 * sum(log(sd))),
+    objective = if (is.na(out$log_det)) NA_real_ else out$objective - out$log_det - N,
+    convergence = out[c("converged", "iterations", "evaluations", "starts", "kkt_violation")]
+  )
+}
+
+estimate_missing <- function(sample, K, method, options) {
+  out <- run_core(cpp_fit_factors_missing(
+    sample$x, K, options$lower, method == "ppca", max(options$tol, 1e-8),
+    options$max_iter, options$n_threads
+  ))
+  list(
+    B = out$loadings, D = out$psi, mean = out$mean,
+    # The genes' variances under the fit: those of the observed values are biased.
+    variance = rowSums(out$loadings^2) + out$psi, at_bound = out$at_bound,
+    loglik = out$loglik, objective = NA_real_,
+    convergence = c(
+      out[c("converged", "iterations", "evaluations")],
+      list(starts = 1, kkt_violation = out$kkt_violation)
+    )
+  )
+}
+
+leading_pairs <- function(sample, K, options) {
+  run_core(cpp_leading_eigen(
+    sample$x, sample$is_covariance, FALSE, K, 1e-11, options$n_threads
+  ))
+}
+
+closed_form <- list(
+  converged = TRUE, iterations = 0, evaluations = 1, starts = 1, kkt_violation = 0
+)
+
+estimate_pca <- function(sample, K, options) {
+  pairs <- leading_pairs(sample, K, options)
+  B <- pairs$vectors * rep(sqrt(pmax(pairs$values, 0)), each = sample$n_genes)
+  left <- pairs$variance - rowSums(B^2)
+  floor <- options$lower * pairs$variance
+  D <- pmax(left, floor)
+  list(
+    B = B, D = D, mean = pairs$mean, variance = pairs$variance, at_bound = left <= floor,
+    loglik = complete_loglik(sample, B, D, pairs), objective = NA_real_,
+    convergence = closed_form
+  )
+}
+
+# tr(Sigma^-1 S) and log|Sigma| by the Woodbury identity.
+complete_loglik <- function(sample, B, D, pairs) {
+  if (ncol(B) == 0L) {
+    deviance <- sum(log(D)) + sum(pairs$variance / D)
+    return(-sample$n / 2 * (sample$n_genes * log(2 * pi) + deviance))
+  }
+  W <- B / D
+  M <- crossprod(B, W)
+  M <- M + base::diag(nrow = ncol(B))
+  inner <- if (sample$is_covariance) {
+    crossprod(W, sample$x %*% W)
+  } else {
+    crossprod((sample$x - rep(pairs$mean, each = sample$n)) %*% W) / sample$n
+  }
+  trace <- sum(pairs$variance / D) - sum(solve(M, inner)[cbind(seq_len(ncol(B)), seq_len(ncol(B)))])
+  log_det <- sum(log(D)) + as.numeric(determinant(M)$modulus)
+  -sample$n / 2 * (sample$n_genes * log(2 * pi) + log_det + trace)
+}
+
+estimate_ppca <- function(sample, K, options) {
+  pairs <- leading_pairs(sample, K, options)
+  N <- sample$n_genes
+  noise <- (sum(pairs$variance) - sum(pairs$values)) / (N - K)
+  if (noise <= 1e-12 * mean(pairs$variance)) {
+    abort_input(
+      paste0(
+        plural(K, "factor explains", "factors explain"), " all of `x`; `n_factors` is too large."
+      ),
+      class = "covmash_error_n_factors"
+    )
+  }
+  strength <- sqrt(pmax(pairs$values - noise, 0))
+  f <- sum(log(pmax(pairs$values, noise))) + (N - K) * log(noise) + N
+  list(
+    B = pairs$vectors * rep(strength, each = N), D = rep(noise, N), mean = pairs$mean,
+    variance = pairs$variance, at_bound = rep(FALSE, N),
+    loglik = -sample$n / 2 * (N * log(2 * pi) + f), objective = NA_real_,
+    convergence = closed_form
+  )
+}
+
+# ---- the object -------------------------------------------------------------
+
+build_factor_fit <- function(parts, sample, K, method, lower) {
+  N <- sample$n_genes
+  B <- parts$B
+  # A sum of at least 0, so that signs are the same everywhere.
+  signs <- ifelse(colSums(B / sqrt(parts$variance)) < 0, -1, 1)
+  B <- B * rep(signs, each = N)
+  dimnames(B) <- list(sample$genes, if (K > 0) paste0("Factor", seq_len(K)))
+  named <- function(v) stats::setNames(as.vector(v), sample$genes)
+  parameters <- if (method == "ppca") N * K + 1 - K * (K - 1) / 2 else n_parameters(N, K)$identified
+  new_factor_fit(list(
+    covariance = factor_covariance(B, D = named(parts$D)),
+    loadings = B, factor_covariance = NULL, noise = named(parts$D),
+    uniquenesses = named(parts$D / parts$variance),
+    mean = if (!sample$is_covariance) named(parts$mean), variance = named(parts$variance),
+    loglik = parts$loglik, n_parameters = parameters, objective = parts$objective,
+    test = test_of_fit(parts$objective, sample$n, N, K), heywood = named(parts$at_bound),
+    convergence = parts$convergence, method = method, rotation = "none",
+    rotation_matrix = base::diag(nrow = K), n_factors = K, n_samples = sample$n,
+    n_genes = N, n_missing = sample$n_missing, lower = lower
+  ))
+}
+
+new_factor_fit <- function(x) structure(x, class = "factor_fit")
+
+check_factor_fit <- function(x, name = "fit") {
+  if (!inherits(x, "factor_fit")) {
+    abort_input(
+      paste0("`", name, "` must be a fit of fit_factor_model(), not ", describe(x), "."),
+      class = "covmash_error_fit"
+    )
+  }
+  invisible(x)
+}
+
+test_of_fit <- function(objective, n, N, K) {
+  df <- ((N - K)^2 - N - K) / 2
+  if (is.na(objective) || df < 1) {
+    return(NULL)
+  }
+  statistic <- max((n - 1 - (2 * N + 5) / 6 - 2 * K / 3) * objective, 0)
+  list(
+    statistic = statistic, df = df,
+    p.value = stats::pchisq(statistic, df, lower.tail = FALSE)
+  )
+}
+
+warn_factor_fit <- function(fit) {
+  if (!fit$convergence$converged) {
+    warn_covmash(
+      paste0(
+        "The fit has not converged: after ", plural(fit$convergence$iterations, "iteration"),
+        " the largest derivative is ", format(fit$convergence$kkt_violation, digits = 2),
+        "; raise `max_iter` or `tol`."
+      ),
+      class = "covmash_warning_convergence"
+    )
+  }
+  if (any(fit$heywood)) {
+    at <- which(fit$heywood)
+    shown <- if (is.null(names(at))) paste("gene", at) else names(at)
+    warn_covmash(
+      paste0(
+        "Heywood case: ", plural(length(at), "noise variance is", "noise variances are"),
+        " at the floor (", quote_some(shown), "); fewer factors may be enough."
+      ),
+      class = "covmash_warning_heywood"
+    )
+  }
+  invisible(NULL)
+}

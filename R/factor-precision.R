@@ -1,0 +1,382 @@
+# The inverse of a factored covariance, Sigma^-1 = D^-1 - W W': the class
+# `factor_precision`, and solve() by the matrix inversion lemma.
+
+#' The inverse of a factored covariance
+#'
+#' `precision()`, or `solve()` without a right-hand side, inverts a `factor_cov` by
+#' the matrix inversion lemma (Woodbury's identity),
+#' \deqn{\Sigma^{-1} = D^{-1} - D^{-1} B (F^{-1} + B' D^{-1} B)^{-1} B' D^{-1}
+#'   = D^{-1} - W W',}
+#' in O(NK^2) time and O(NK) memory.
+#'
+#' @param Sigma A `factor_cov`, see [factor_covariance()], or a plain covariance
+#'   matrix, which is inverted by its Cholesky factor.
+#' @return `precision()`: a `factor_precision`, a list with elements `W` (N x K or
+#'   fewer columns), `D_inverse` (N), `diagonal` (N, the diagonal of the inverse),
+#'   `s` and `covariance` (the `factor_cov` it came from), that behaves as an N x N
+#'   matrix ([factor_cov-methods]). For a plain matrix, a plain matrix.
+#' @details Computed from the singular value decomposition of
+#'   \eqn{D^{-1/2} B F^{1/2} = U s V'}, so that nothing is squared:
+#'   \eqn{W = D^{-1/2} U s (1 + s^2)^{-1/2}}. \eqn{F} may be singular.
+#'
+#'   Where some \eqn{D} are 0 and \eqn{\Sigma} is not singular, \eqn{D^{-1}} does
+#'   not exist but the inverse does: genes without noise fix directions of the
+#'   factor space (the bordered form), `W` is `NULL`, `D_inverse` is infinite there
+#'   and products go through `covariance`.
+#' @section Errors: `covmash_error_singular` if \eqn{\Sigma} is singular, naming
+#'   the genes that the others determine.
+#' @references Woodbury MA (1950). *Inverting Modified Matrices*. Statistical
+#'   Research Group Memorandum Report 42, Princeton. Henderson HV, Searle SR
+#'   (1981). On deriving the inverse of a sum of matrices. *SIAM Review* 23,
+#'   53-60, equation 17. \doi{10.1137/1023004}
+#' @seealso [partial_correlation()], [conditional()]
+#' @export
+#' @examples
+#' set.seed(1)
+#' Sigma <- generate_factor_covariance(n_genes = 6, n_pathways = 2)$Sigma
+#' P <- precision(Sigma)
+#' P
+#' round(as.matrix(P) %*% as.matrix(Sigma), 10)
+#' solve(Sigma, rep(1, 6))
+precision <- function(Sigma) {
+  if (!is_factor_cov(Sigma)) {
+    return(plain_precision(Sigma))
+  }
+  parts <- factor_core(Sigma, cpp_factor_precision)
+  genes <- gene_names(Sigma)
+  W <- parts$W
+  if (!is.null(W)) {
+    rownames(W) <- genes
+  }
+  new_factor_precision(
+    W, 1 / Sigma$D, stats::setNames(parts$diagonal, genes), parts$s, Sigma
+  )
+}
+
+new_factor_precision <- function(W, D_inverse, diagonal, s, covariance) {
+  asS4(structure(
+    list(
+      W = W, D_inverse = D_inverse, diagonal = diagonal, s = s,
+      covariance = covariance
+    ),
+    class = "factor_precision"
+  ))
+}
+
+plain_precision <- function(Sigma) {
+  Sigma <- check_plain_covariance(Sigma, "Sigma")
+  R <- tryCatch(chol(unname(Sigma)), error = function(cnd) NULL)
+  if (is.null(R)) {
+    abort_input(
+      paste0(
+        "`Sigma` is singular, or not positive definite: its smallest eigenvalue is ",
+        format(min_eigenvalue(Sigma), digits = 3), "."
+      ),
+      class = "covmash_error_singular"
+    )
+  }
+  P <- chol2inv(R)
+  dimnames(P) <- dimnames(Sigma)
+  P
+}
+
+# A symmetric numeric matrix of finite numbers.
+check_plain_covariance <- function(x, name) {
+  if (is.data.frame(x)) {
+    x <- as.matrix(x)
+  }
+  if (!is.matrix(x) || !is.numeric(x)) {
+    abort_input(
+      paste0(
+        "`", name, "` must be a `factor_cov` or a numeric matrix, not ",
+        describe(x), "."
+      ),
+      class = "covmash_error_type"
+    )
+  }
+  if (nrow(x) != ncol(x) || nrow(x) < 1L) {
+    abort_input(
+      paste0("`", name, "` must be square, but it is ", nrow(x), " x ", ncol(x), "."),
+      class = "covmash_error_dimensions"
+    )
+  }
+  check_finite_matrix(x, name)
+  x
+}
+
+# Calls the core with the parts of Sigma; a singular one is an error that names the
+# genes.
+factor_core <- function(Sigma, core, ..., name = "Sigma") {
+  check_factor_cov(Sigma, name)
+  out <- run_core(core(Sigma$B, Sigma$F, Sigma$D, ...))
+  if (length(out$dependent) > 0L) {
+    abort_singular(Sigma, out$dependent, name)
+  }
+  out
+}
+
+abort_singular <- function(Sigma, genes, name) {
+  labels <- vapply(
+    first_few(genes, 3L), function(i) label_index("gene", i, gene_names(Sigma)), ""
+  )
+  more <- length(genes) - length(labels)
+  one <- length(genes) == 1L
+  abort_input(
+    paste0(
+      "`", name, "` is singular: ", paste(labels, collapse = ", "),
+      if (more > 0) paste0(" and ", plural(more, "more gene")),
+      if (one) " has" else " have", " no noise (D = 0) and ", if (one) "is" else "are",
+      " determined by the other genes without noise; give ",
+      if (one) "it" else "them", " a noise variance or leave ",
+      if (one) "it" else "them", " out."
+    ),
+    class = "covmash_error_singular"
+  )
+}
+
+# ---- algebra of a factored covariance ---------------------------------------
+
+#' @rdname factor_cov-methods
+#' @export
+solve.factor_cov <- function(a, b, ...) {
+  if (missing(b)) {
+    return(precision(a))
+  }
+  vector <- is.null(dim(b))
+  b <- right_hand_side(b, length(a$D))
+  x <- factor_core(a, cpp_factor_solve, b, name = "a")$x
+  dimnames(x) <- product_names(gene_names(a), colnames(b))
+  if (vector) drop_column(x) else x
+}
+
+right_hand_side <- function(b, n) {
+  if (isS4(b) || is.data.frame(b)) {
+    b <- as.matrix(b)
+  }
+  if (!is.numeric(b)) {
+    abort_input(
+      paste0("`b` must be a numeric vector or matrix, not ", describe(b), "."),
+      class = "covmash_error_type"
+    )
+  }
+  if (is.null(dim(b))) {
+    b <- matrix(b, ncol = 1L)
+  }
+  if (nrow(b) != n) {
+    abort_input(
+      paste0(
+        "`b` must have ", plural(n, "row"), ", one for each gene, but it has ",
+        format_count(nrow(b)), "."
+      ),
+      class = "covmash_error_dimensions"
+    )
+  }
+  check_finite_matrix(b, "b")
+  storage.mode(b) <- "double"
+  b
+}
+
+drop_column <- function(x) stats::setNames(x[, 1], rownames(x))
+
+#' @rdname factor_cov-methods
+#' @export
+determinant.factor_cov <- function(x, logarithm = TRUE, ...) {
+  check_flag(logarithm, "logarithm")
+  determinant_of(run_core(cpp_factor_log_det(x$B, x$F, x$D))$log_det, logarithm)
+}
+
+determinant_of <- function(log_det, logarithm) {
+  value <- if (logarithm) log_det else exp(log_det)
+  structure(
+    list(modulus = structure(value, logarithm = logarithm), sign = 1L),
+    class = "det"
+  )
+}
+
+#' @rdname factor_cov-methods
+#' @export
+chol.factor_cov <- function(x, ...) {
+  factor_core(x, cpp_factor_log_det, name = "x")
+  dense_cholesky(x, "x")
+}
+
+dense_cholesky <- function(x, name) {
+  R <- tryCatch(chol(as.matrix(x)), error = function(cnd) NULL)
+  if (is.null(R)) {
+    abort_input(
+      paste0("`", name, "` is singular to working precision; it has no Cholesky factor."),
+      class = "covmash_error_singular"
+    )
+  }
+  R
+}
+
+# ---- the class --------------------------------------------------------------
+
+#' @rdname factor_cov-methods
+#' @export
+dim.factor_precision <- function(x) rep(length(x$D_inverse), 2L)
+
+#' @rdname factor_cov-methods
+#' @export
+dimnames.factor_precision <- function(x) dimnames(x$covariance)
+
+#' @rdname factor_cov-methods
+#' @export
+t.factor_precision <- function(x) x
+
+precision_times <- function(x, y) {
+  if (is.null(x$W)) {
+    storage.mode(y) <- "double"
+    return(factor_core(x$covariance, cpp_factor_solve, y, name = "x")$x)
+  }
+  Wy <- crossprod(x$W, y)
+  # As many factors as genes: D^-1 - W W' would cancel.
+  if (!is.null(x$s) && length(x$s) == length(x$D_inverse)) {
+    return(x$W %*% (Wy / x$s^2))
+  }
+  x$D_inverse * y - x$W %*% Wy
+}
+
+define_products("factor_precision", function(x, y) precision_times(x, y))
+
+setMethod("diag", "factor_precision", function(x = 1, nrow, ncol, names = TRUE) {
+  if (isTRUE(names)) x$diagonal else unname(x$diagonal)
+})
+
+setMethod("cov2cor", "factor_precision", function(V) stats::cov2cor(as.matrix(V)))
+
+#' @rdname factor_cov-methods
+#' @export
+as.matrix.factor_precision <- function(x, ...) {
+  precision_entries(x, seq_along(x$D_inverse), seq_along(x$D_inverse))
+}
+
+precision_entries <- function(x, i, j) {
+  if (is.null(x$W)) {
+    unit <- matrix(0, length(x$D_inverse), length(j))
+    unit[cbind(j, seq_along(j))] <- 1
+    entries <- precision_times(x, unit)[i, , drop = FALSE]
+    if (identical(i, j)) entries <- symmetrise(entries)
+  } else {
+    entries <- -tcrossprod(x$W[i, , drop = FALSE], x$W[j, , drop = FALSE])
+  }
+  # The diagonal is known to its last digits, D^-1 - W W' is not.
+  same <- outer(i, j, `==`)
+  entries[same] <- x$diagonal[i[row(entries)[same]]]
+  labels <- dimnames(x)[[1]]
+  dimnames(entries) <- if (!is.null(labels)) list(labels[i], labels[j])
+  entries
+}
+
+#' @rdname factor_cov-methods
+#' @export
+`[.factor_precision` <- function(x, i, j, ..., drop = TRUE) {
+  if (...length() > 0L || missing(j) && nargs() - (!missing(drop)) < 3L && !missing(i)) {
+    abort_input(
+      "A precision matrix has two indices, rows and columns.",
+      class = "covmash_error_index"
+    )
+  }
+  rows <- if (missing(i)) seq_along(x$D_inverse) else gene_positions(x$covariance, i, "i")
+  columns <- if (missing(j)) seq_along(x$D_inverse) else gene_positions(x$covariance, j, "j")
+  entries <- precision_entries(x, rows, columns)
+  if (drop) drop(entries) else entries
+}
+
+#' @rdname factor_cov-methods
+#' @export
+solve.factor_precision <- function(a, b, ...) {
+  if (missing(b)) {
+    return(a$covariance)
+  }
+  vector <- is.null(dim(b))
+  b <- right_hand_side(b, dim(a)[1])
+  x <- factor_times(a$covariance, b)
+  dimnames(x) <- product_names(dimnames(a)[[1]], colnames(b))
+  if (vector) drop_column(x) else x
+}
+
+#' @rdname factor_cov-methods
+#' @export
+determinant.factor_precision <- function(x, logarithm = TRUE, ...) {
+  check_flag(logarithm, "logarithm")
+  log_det <- determinant(x$covariance)$modulus
+  determinant_of(-as.numeric(log_det), logarithm)
+}
+
+#' @rdname factor_cov-methods
+#' @export
+chol.factor_precision <- function(x, ...) dense_cholesky(x, "x")
+
+#' @rdname factor_cov-methods
+#' @export
+format.factor_precision <- function(x, ...) {
+  paste0(
+    "<factor_precision> ", plural(dim(x)[1], "gene"), ", ",
+    plural(ncol(x$covariance$B), "factor")
+  )
+}
+
+#' @rdname factor_cov-methods
+#' @export
+print.factor_precision <- function(x, digits = 3, ...) {
+  form <- if (is.null(x$W)) "bordered form, some D are 0" else "D^-1 - W W'"
+  cat(format(x), ": inverse of B F B' + D (", form, ")\n", sep = "")
+  cat("  diagonal:              ", describe_range(x$diagonal, digits), "\n", sep = "")
+  cat(
+    "  conditional variances: ", describe_range(1 / x$diagonal, digits), "\n",
+    sep = ""
+  )
+  invisible(x)
+}
+
+#' @rdname factor_cov-methods
+#' @export
+summary.factor_precision <- function(object, ...) {
+  structure(
+    list(
+      n_genes = dim(object)[1], n_factors = ncol(object$covariance$B),
+      log_determinant = as.numeric(determinant(object)$modulus),
+      diagonal = stats::quantile(object$diagonal, names = FALSE)
+    ),
+    class = "summary.factor_precision"
+  )
+}
+
+#' @export
+print.summary.factor_precision <- function(x, digits = 4, ...) {
+  cat(
+    "<factor_precision> ", plural(x$n_genes, "gene"), ", ",
+    plural(x$n_factors, "factor"), "\n",
+    sep = ""
+  )
+  cat("  log-determinant:     ", format(x$log_determinant, digits = digits), "\n", sep = "")
+  cat("  diagonal, quartiles: ", paste(format(x$diagonal, digits = digits), collapse = " "), "\n", sep = "")
+  invisible(x)
+}
+
+#' @rdname factor_cov-methods
+#' @export
+all.equal.factor_precision <- function(target, current, ...) {
+  if (!inherits(current, "factor_precision")) {
+    return("`current` is not a factor_precision")
+  }
+  all.equal(target$covariance, current$covariance, ...)
+}
+
+#' @rdname update.factor_cov
+#' @export
+update.factor_precision <- function(object, add, name = NULL, ...) {
+  covariance <- update(object$covariance, add = add, name = name)
+  if (is.null(object$W)) {
+    return(precision(covariance))
+  }
+  u <- covariance$B[, ncol(covariance$B)]
+  v <- drop(precision_times(object, matrix(u)))
+  w <- v / sqrt(1 + sum(u * v))
+  new_factor_precision(
+    cbind(object$W, unname(w)), object$D_inverse, object$diagonal - w^2, NULL,
+    covariance
+  )
+}

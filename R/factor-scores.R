@@ -1,0 +1,121 @@
+#' Factor scores
+#'
+#' Estimates the factors of each sample from its observed genes.
+#'
+#' @param fit A fit of [fit_factor_model()].
+#' @param newdata Samples: a matrix with samples in rows and the genes of the fit in
+#'   columns (by name if both have names, else in order), `NA` where missing. Usually the
+#'   data the model was fitted to, which the fit does not keep.
+#' @param method `"regression"` (Thomson): the mean of the factors given the sample,
+#'   shrunk towards 0. `"bartlett"`: weighted least squares, unbiased.
+#' @return A matrix, samples x factors. A sample without values has scores 0
+#'   (`"regression"`) or `NA` (`"bartlett"`, also where fewer genes than factors are
+#'   observed).
+#' @details With \eqn{O} the observed genes, \eqn{r = x_O - \mu_O} and \eqn{J = B_O' D_O^{-1}
+#'   B_O},
+#'   \deqn{\hat f = (F^{-1} + J)^{-1} B_O' D_O^{-1} r \quad (regression), \qquad
+#'   \hat f = J^{-1} B_O' D_O^{-1} r \quad (Bartlett).}
+#'   The means are those of the fit. A fit to a covariance matrix has none: the
+#'   column means of `newdata` are used, as [stats::factanal()] does. Needs \eqn{D > 0}.
+#' @section Errors: `covmash_error_dimensions` if `newdata` has other genes than the
+#'   fit, `covmash_error_names` if a gene is not there, `covmash_error_fit` if `fit` is
+#'   none.
+#' @references Thomson GH (1951). *The Factorial Analysis of Human Ability*. University
+#'   of London Press.
+#'
+#'   Bartlett MS (1937). The statistical conception of mental factors. *British Journal
+#'   of Psychology* 28, 97-104. \doi{10.1111/j.2044-8295.1937.tb00863.x}
+#' @export
+#' @examples
+#' x <- as.matrix(mtcars)
+#' fit <- fit_factor_model(x, n_factors = 2, n_threads = 1)
+#' head(factor_scores(fit, x))
+factor_scores <- function(fit, newdata, method = c("regression", "bartlett")) {
+  check_factor_fit(fit)
+  method <- check_choice(method, c("regression", "bartlett"), "method")
+  if (missing(newdata)) {
+    abort_input(
+      "`newdata` is missing; give the samples, the fit does not keep them.",
+      class = "covmash_error_argument"
+    )
+  }
+  x <- genes_of_fit(sample_values(newdata), fit)
+  K <- fit$n_factors
+  scores <- matrix(
+    NA_real_, nrow(x), K,
+    dimnames = list(rownames(x), colnames(fit$loadings))
+  )
+  if (K == 0L || nrow(x) == 0L) {
+    return(scores)
+  }
+  centre <- if (is.null(fit$mean)) colMeans(x, na.rm = TRUE) else fit$mean
+  r <- x - rep(unname(centre), each = nrow(x))
+  for (rows in missing_patterns(x)) {
+    seen <- !is.na(x[rows[1], ])
+    scores[rows, ] <- pattern_scores(fit, r[rows, seen, drop = FALSE], seen, method)
+  }
+  scores
+}
+
+# Rows with the same missing entries, together.
+missing_patterns <- function(x) {
+  if (!anyNA(x)) {
+    return(list(seq_len(nrow(x))))
+  }
+  key <- apply(is.na(x), 1, function(gone) paste(which(gone), collapse = " "))
+  split(seq_len(nrow(x)), factor(key, levels = unique(key)))
+}
+
+pattern_scores <- function(fit, r, seen, method) {
+  B <- unname(fit$loadings[seen, , drop = FALSE])
+  W <- B / unname(fit$noise[seen])
+  J <- crossprod(B, W)
+  projected <- r %*% W
+  if (method == "bartlett") {
+    if (rcond_or_zero(J) < 1e-14) {
+      return(NA_real_)
+    }
+    return(projected %*% base::solve(J))
+  }
+  F <- fit$factor_covariance
+  if (is.null(F)) {
+    return(projected %*% base::solve(J + base::diag(nrow = ncol(B))))
+  }
+  # (F^-1 + J)^-1 = F (I + J F)^-1
+  projected %*% t(unname(F) %*% base::solve(base::diag(nrow = ncol(B)) + J %*% unname(F)))
+}
+
+rcond_or_zero <- function(J) if (all(J == 0)) 0 else rcond(J)
+
+genes_of_fit <- function(x, fit) {
+  genes <- names(fit$noise)
+  if (!is.null(genes) && !is.null(colnames(x)) && any(colnames(x) %in% genes)) {
+    at <- match(genes, colnames(x))
+    if (anyNA(at)) {
+      abort_input(
+        paste0(
+          "`newdata` must have the genes of the fit, but there is no column ",
+          quote_some(genes[is.na(at)]), "."
+        ),
+        class = "covmash_error_names"
+      )
+    }
+    return(x[, at, drop = FALSE])
+  }
+  if (ncol(x) != fit$n_genes) {
+    abort_input(
+      paste0(
+        "`newdata` must have one column for each of the ", plural(fit$n_genes, "gene"),
+        " of the fit, but it has ", ncol(x), "."
+      ),
+      class = "covmash_error_dimensions"
+    )
+  }
+  x
+}
+
+#' @rdname factor_fit-methods
+#' @export
+predict.factor_fit <- function(object, newdata, method = c("regression", "bartlett"), ...) {
+  factor_scores(object, newdata, method)
+}

@@ -1,0 +1,418 @@
+#pragma once
+// Maximum-likelihood factor analysis of a sample with missing entries: x_i = mu + B f_i + e_i, only some entries of x_i
+// observed (missing at random).
+//
+// Given the factors the variables are independent, so only the factors are missing data in the sense of EM (Rubin and
+// Thayer 1982, Psychometrika 47, 69-76): with O the observed entries of row i,
+//   G_i = I + B_O' Psi_O^-1 B_O,   m_i = E f = G_i^-1 B_O' Psi_O^-1 (x_O - mu_O),   E f f' = G_i^-1 + m_i m_i'
+//   log-likelihood of row i = -1/2 [ |O| log 2 pi + sum log psi_O + log|G_i| + sum (x - mu)^2 / psi - v' m_i ]
+// and each variable's own regression on (1, f) is the M-step. EM is slow; its gradient is that of the likelihood
+// (Fisher's identity) and its step a good preconditioner, so a quasi-Newton search takes its place (Jamshidian and
+// Jennrich 1997, JRSS B 59, 569-587). All sums over rows and variables are products with the 0/1 matrix of what is
+// observed: 2 n p (K + 1)(K + 2) flops an iteration whatever the patterns are. Memory: four times the data.
+
+#include <algorithm>
+#include <armadillo>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "error.h"
+#include "executor.h"
+#include "factor_fit.h"
+#include "lbfgs.h"
+#include "panel.h"
+
+namespace covmash {
+
+struct MissingFactorOptions {
+  std::size_t n_factors = 1;
+  double lower = 0.005;     // floor of psi, in units of the observed variance
+  double tolerance = 1e-8;  // on the EM step, in standard deviations
+  std::size_t max_iterations = 2000;
+  std::size_t memory = 20;
+  bool equal_psi = false;  // probabilistic PCA: one psi for all, variables are not scaled
+};
+
+struct MissingFactorFit {
+  arma::mat loadings;  // p x K, on the scale of the data
+  arma::vec psi, mean;
+  std::vector<bool> at_bound;
+  double loglik = 0.0;
+  double step = 0.0;  // length of the last EM step
+  std::size_t iterations = 0, evaluations = 0;
+  bool converged = false;
+};
+
+class MissingFactorSearch {
+ public:
+  using Vector = std::vector<double>;
+
+  // x: n x p, column-major, NaN where missing. Every variable has at least two values, not all the same.
+  MissingFactorSearch(const double* x, std::size_t n, std::size_t p, const MissingFactorOptions& options,
+                      Executor& executor)
+      : n_(n), p_(p), K_(options.n_factors), options_(options), executor_(executor) {
+    by_variable_.require_size(n * p);
+    by_sample_.require_size(n * p);
+    seen_by_variable_.require_size(n * p);
+    seen_by_sample_.require_size(n * p);
+    centre_.resize(p);
+    scale_.resize(p);
+    count_.resize(p);
+    squares_.assign(p, 0.0);
+    double total = 0.0;
+    for (std::size_t j = 0; j < p; ++j) {
+      const double* column = x + j * n;
+      double sum = 0.0, m = 0.0;
+      for (std::size_t i = 0; i < n; ++i)
+        if (!std::isnan(column[i])) {
+          sum += column[i];
+          m += 1.0;
+        }
+      require(m > 1.0, "a variable has fewer than two values");
+      count_[j] = m;
+      centre_[j] = sum / m;
+      double s = 0.0;
+      for (std::size_t i = 0; i < n; ++i)
+        if (!std::isnan(column[i])) s += (column[i] - centre_[j]) * (column[i] - centre_[j]);
+      scale_[j] = std::sqrt(s / m);
+      require(scale_[j] > 0.0, "a variable is constant");
+      total += scale_[j] * scale_[j];
+    }
+    if (options.equal_psi) std::fill(scale_.begin(), scale_.end(), std::sqrt(total / static_cast<double>(p)));
+    n_values_ = 0.0;
+    log_scale_ = 0.0;
+    for (std::size_t j = 0; j < p; ++j) {
+      for (std::size_t i = 0; i < n; ++i) {
+        const bool seen = !std::isnan(x[j * n + i]);
+        const double value = seen ? (x[j * n + i] - centre_[j]) / scale_[j] : 0.0;
+        by_variable_[j * n + i] = by_sample_[i * p + j] = value;
+        seen_by_variable_[j * n + i] = seen_by_sample_[i * p + j] = seen ? 1.0 : 0.0;
+        squares_[j] += value * value;
+      }
+      n_values_ += count_[j];
+      log_scale_ += count_[j] * std::log(scale_[j]);
+    }
+  }
+
+  MissingFactorFit run() {
+    Point at = evaluate(start());
+    Lbfgs memory(options_.memory);
+    MissingFactorFit fit;
+    std::vector<bool> was_free(at.psi_free.size(), true);
+    int stalled = 0;
+    for (; fit.iterations < options_.max_iterations; ++fit.iterations) {
+      const Vector em = precondition(at, at.gradient);
+      at.step = longest(em);
+      if (at.step <= options_.tolerance) {
+        fit.converged = true;
+        break;
+      }
+      if (at.psi_free != was_free) memory.clear();
+      was_free = at.psi_free;
+      Vector d = memory.direction(at.gradient, [&](const Vector& q) { return precondition(at, q); });
+      hold_bounds(at, d);
+      if (!(dot(d, at.gradient) < 0.0)) {
+        memory.clear();
+        for (std::size_t i = 0; i < d.size(); ++i) d[i] = -em[i];
+      }
+      double t = std::min(1.0, longest_step / longest(d));
+      Point next;
+      bool accepted = false;
+      for (int trial = 0; trial < 40 && !accepted; ++trial, t *= 0.4) {
+        Vector y(at.x);
+        for (std::size_t i = 0; i < y.size(); ++i) y[i] += t * d[i];
+        project(y);
+        double predicted = 0.0;
+        for (std::size_t i = 0; i < y.size(); ++i) predicted += at.gradient[i] * (y[i] - at.x[i]);
+        next = evaluate(std::move(y));
+        if (!std::isfinite(next.f)) continue;
+        accepted = next.f <= at.f + 1e-4 * predicted ||
+                   (next.f <= at.f + at.rounding && longest(precondition(next, next.gradient)) < at.step);
+      }
+      if (!accepted) break;
+      Vector step(at.x.size()), change(at.x.size());
+      for (std::size_t i = 0; i < step.size(); ++i) {
+        step[i] = next.x[i] - at.x[i];
+        change[i] = next.gradient[i] - at.gradient[i];
+      }
+      stalled = at.f - next.f <= at.rounding ? stalled + 1 : 0;
+      memory.remember(std::move(step), std::move(change));
+      at = std::move(next);
+      if (stalled > 20) break;
+    }
+    finish(at, fit);
+    return fit;
+  }
+
+ private:
+  // Parameters of variable j: mu, B_1 ... B_K, then log psi (one at the very end if it is shared).
+  struct Point {
+    Vector x, gradient;  // of f = -2/n log-likelihood; zero where a bound holds
+    std::vector<bool> psi_free;
+    std::vector<double> second;  // p x (K + 1)(K + 2)/2: sums of (1, f)(1, f)' over the rows in which j is observed
+    double f = std::numeric_limits<double>::infinity();
+    double rounding = 0.0, step = 0.0;
+  };
+
+  std::size_t stride() const { return K_ + (options_.equal_psi ? 1 : 2); }
+  std::size_t n_psi() const { return options_.equal_psi ? 1 : p_; }
+  std::size_t psi_at(std::size_t j) const { return options_.equal_psi ? p_ * stride() : j * stride() + K_ + 1; }
+  std::size_t n_parameters() const { return p_ * stride() + (options_.equal_psi ? 1 : 0); }
+  std::size_t pairs() const { return (K_ + 1) * (K_ + 2) / 2; }
+  double low() const { return std::log(options_.equal_psi ? 1e-10 : options_.lower); }
+
+  static double longest(const Vector& d) {
+    double worst = 0.0;
+    for (double value : d) worst = std::max(worst, std::fabs(value));
+    return worst;
+  }
+
+  void project(Vector& x) const {
+    for (std::size_t j = 0; j < n_psi(); ++j) {
+      double& value = x[psi_at(j)];
+      value = std::min(std::max(value, low()), 5.0);
+    }
+  }
+
+  void hold_bounds(const Point& at, Vector& d) const {
+    for (std::size_t j = 0; j < n_psi(); ++j)
+      if (!at.psi_free[j]) d[psi_at(j)] = 0.0;
+  }
+
+  // The fit with every missing value at its mean.
+  Vector start() {
+    Vector x(n_parameters(), 0.0);
+    arma::mat B(p_, K_, arma::fill::zeros);
+    arma::vec psi(p_, arma::fill::ones);
+    if (K_ > 0) {
+      const auto S = SampleCovariance::from_data(by_variable_.data(), n_, p_, true, executor_);
+      FactorFitOptions complete;
+      complete.n_factors = K_;
+      complete.lower = std::max(options_.lower, 0.02);
+      complete.tolerance = 1e-4;
+      complete.max_iterations = 30;
+      const FactorFit fit = fit_factors(S, complete, executor_);
+      B = fit.loadings;
+      psi = fit.psi;
+      for (std::size_t j = 0; j < p_; ++j) {
+        const double sd = std::sqrt(S.variance()[j]);
+        for (std::size_t k = 0; k < K_; ++k) B(j, k) *= sd;
+        psi[j] *= S.variance()[j];
+      }
+    }
+    for (std::size_t j = 0; j < p_; ++j)
+      for (std::size_t k = 0; k < K_; ++k) x[j * stride() + 1 + k] = B(j, k);
+    for (std::size_t j = 0; j < n_psi(); ++j)
+      x[psi_at(j)] = std::log(options_.equal_psi ? arma::mean(psi) : static_cast<double>(psi[j]));
+    project(x);
+    return x;
+  }
+
+  Point evaluate(Vector x) {
+    ++evaluations_;
+    Point at;
+    at.x = std::move(x);
+    const std::size_t K = K_, half = K * (K + 1) / 2;
+    // What the rows need of the variables.
+    Panel mask_side(p_, half + K), value_side(p_, std::max<std::size_t>(K, 1));
+    Vector w(p_);
+    for (std::size_t j = 0; j < p_; ++j) {
+      const double* a = at.x.data() + j * stride();
+      w[j] = std::exp(-at.x[psi_at(j)]);
+      std::size_t c = 0;
+      for (std::size_t k = 0; k < K; ++k) {
+        for (std::size_t l = 0; l <= k; ++l) mask_side(j, c++) = a[1 + k] * a[1 + l] * w[j];
+        value_side(j, k) = a[1 + k] * w[j];
+        mask_side(j, half + k) = a[0] * a[1 + k] * w[j];
+      }
+    }
+    Panel G(n_, half + K), v(n_, std::max<std::size_t>(K, 1));
+    multiply_into(row_major(seen_by_sample_.data(), p_), mask_side, G, executor_);
+    multiply_into(row_major(by_sample_.data(), p_), value_side, v, executor_);
+
+    // Row by row: moments of the factors and the log-likelihood (times -2).
+    Panel moments(n_, pairs()), means(n_, K + 1);
+    Vector deviance(n_), size(n_);
+    constexpr std::size_t block = 64;
+    const double work = static_cast<double>(n_) * (static_cast<double>(K * K * K) + 4.0 * static_cast<double>(p_));
+    executor_.run((n_ + block - 1) / block, work, [&](std::size_t task, std::size_t) {
+      std::vector<double> L(K * K), inverse(K * K), m(K), rhs(K);
+      for (std::size_t i = task * block; i < std::min(n_, (task + 1) * block); ++i) {
+        double quad = 0.0, log_psi = 0.0, observed = 0.0;
+        const double* row = by_sample_.data() + i * p_;
+        const double* seen = seen_by_sample_.data() + i * p_;
+        for (std::size_t j = 0; j < p_; ++j) {
+          const double r = row[j] - at.x[j * stride()];
+          quad += seen[j] * w[j] * r * r;
+          log_psi += seen[j] * at.x[psi_at(j)];
+          observed += seen[j];
+        }
+        double log_det = 0.0;
+        std::size_t c = 0;
+        for (std::size_t k = 0; k < K; ++k)
+          for (std::size_t l = 0; l <= k; ++l) {
+            double a = G(i, c++) + (k == l ? 1.0 : 0.0);
+            for (std::size_t q = 0; q < l; ++q) a -= L[k * K + q] * L[l * K + q];
+            if (k == l) {
+              log_det += std::log(a);
+              L[k * K + k] = std::sqrt(a);
+            } else {
+              L[k * K + l] = a / L[l * K + l];
+            }
+          }
+        // inverse = L^-1 (lower), then m = G^-1 v
+        for (std::size_t l = 0; l < K; ++l)
+          for (std::size_t k = l; k < K; ++k) {
+            double a = k == l ? 1.0 : 0.0;
+            for (std::size_t q = l; q < k; ++q) a -= L[k * K + q] * inverse[q * K + l];
+            inverse[k * K + l] = a / L[k * K + k];
+          }
+        double explained = 0.0;
+        for (std::size_t k = 0; k < K; ++k) {
+          double a = 0.0;
+          for (std::size_t l = 0; l <= k; ++l) a += inverse[k * K + l] * (v(i, l) - G(i, half + l));
+          rhs[k] = a;
+          explained += a * a;
+        }
+        for (std::size_t k = 0; k < K; ++k) {
+          double a = 0.0;
+          for (std::size_t l = k; l < K; ++l) a += inverse[l * K + k] * rhs[l];
+          m[k] = a;
+        }
+        means(i, 0) = moments(i, 0) = 1.0;
+        c = 1;
+        for (std::size_t k = 0; k < K; ++k) {
+          means(i, k + 1) = m[k];
+          moments(i, c++) = m[k];
+          for (std::size_t l = 0; l <= k; ++l) {
+            double a = m[k] * m[l];
+            for (std::size_t q = k; q < K; ++q) a += inverse[q * K + k] * inverse[q * K + l];
+            moments(i, c++) = a;
+          }
+        }
+        deviance[i] = log_psi + log_det + quad - explained;
+        size[i] = std::fabs(log_psi) + std::fabs(log_det) + quad + explained;
+      }
+    });
+
+    Panel second(p_, pairs()), first(p_, K + 1);
+    multiply_into(row_major(seen_by_variable_.data(), n_), moments, second, executor_);
+    multiply_into(row_major(by_variable_.data(), n_), means, first, executor_);
+
+    const double n = static_cast<double>(n_);
+    at.f = 0.0;
+    for (std::size_t i = 0; i < n_; ++i) {
+      at.f += deviance[i];
+      at.rounding += size[i];
+    }
+    at.f /= n;
+    at.rounding *= 8.0 * std::numeric_limits<double>::epsilon() / n;
+    at.gradient.assign(at.x.size(), 0.0);
+    at.second.resize(p_ * pairs());
+    for (std::size_t j = 0; j < p_; ++j) {
+      const double* a = at.x.data() + j * stride();
+      std::copy_n(second.row(j), pairs(), at.second.data() + j * pairs());
+      double residual = squares_[j];
+      for (std::size_t k = 0; k <= K; ++k) {
+        double sum = 0.0;
+        for (std::size_t l = 0; l <= K; ++l) sum += second(j, pair(k, l)) * a[l];
+        at.gradient[j * stride() + k] = -2.0 / n * w[j] * (first(j, k) - sum);
+        residual += a[k] * (sum - 2.0 * first(j, k));
+      }
+      at.gradient[psi_at(j)] += (count_[j] - w[j] * residual) / n;
+    }
+    at.psi_free.resize(n_psi());
+    for (std::size_t j = 0; j < n_psi(); ++j) {
+      double& g = at.gradient[psi_at(j)];
+      at.psi_free[j] = !(at.x[psi_at(j)] <= low() && g >= 0.0);
+      if (!at.psi_free[j]) g = 0.0;
+    }
+    return at;
+  }
+
+  static std::size_t pair(std::size_t k, std::size_t l) { return k >= l ? k * (k + 1) / 2 + l : l * (l + 1) / 2 + k; }
+
+  // The EM step for the gradient q: n/2 psi_j S_j^-1 for (mu, B)_j, n / n_j for log psi_j.
+  Vector precondition(const Point& at, const Vector& q) const {
+    const std::size_t m = K_ + 1;
+    const double n = static_cast<double>(n_);
+    Vector out(q.size(), 0.0);
+    std::vector<double> L(m * m), y(m);
+    for (std::size_t j = 0; j < p_; ++j) {
+      const double* S = at.second.data() + j * pairs();
+      for (std::size_t k = 0; k < m; ++k)
+        for (std::size_t l = 0; l <= k; ++l) {
+          double a = S[pair(k, l)];
+          for (std::size_t i = 0; i < l; ++i) a -= L[k * m + i] * L[l * m + i];
+          L[k * m + l] = k == l ? std::sqrt(std::max(a, 1e-12 * S[pair(k, k)])) : a / L[l * m + l];
+        }
+      for (std::size_t k = 0; k < m; ++k) {
+        double a = q[j * stride() + k];
+        for (std::size_t i = 0; i < k; ++i) a -= L[k * m + i] * y[i];
+        y[k] = a / L[k * m + k];
+      }
+      const double factor = 0.5 * n * std::exp(at.x[psi_at(j)]);
+      for (std::size_t k = m; k-- > 0;) {
+        double a = y[k];
+        for (std::size_t i = k + 1; i < m; ++i) a -= L[i * m + k] * y[i];
+        y[k] = a / L[k * m + k];
+        out[j * stride() + k] = factor * y[k];
+      }
+    }
+    for (std::size_t j = 0; j < n_psi(); ++j) {
+      const double rows = options_.equal_psi ? n_values_ : count_[j];
+      out[psi_at(j)] = q[psi_at(j)] * n / rows;
+    }
+    return out;
+  }
+
+  void finish(const Point& at, MissingFactorFit& fit) const {
+    arma::mat B(p_, K_);
+    fit.mean.set_size(p_);
+    fit.psi.set_size(p_);
+    fit.at_bound.resize(p_);
+    for (std::size_t j = 0; j < p_; ++j) {
+      fit.mean[j] = centre_[j] + scale_[j] * at.x[j * stride()];
+      fit.psi[j] = std::exp(at.x[psi_at(j)]);
+      fit.at_bound[j] = at.x[psi_at(j)] <= low();
+      for (std::size_t k = 0; k < K_; ++k) B(j, k) = at.x[j * stride() + 1 + k] / std::sqrt(fit.psi[j]);
+    }
+    // Columns orthogonal in the metric of 1 / psi, strongest first.
+    fit.loadings.zeros(p_, K_);
+    if (K_ > 0) {
+      arma::vec values;
+      arma::mat V;
+      if (!arma::eig_sym(values, V, B.t() * B)) throw numeric_error("an eigendecomposition did not converge");
+      fit.loadings = B * arma::fliplr(V);
+    }
+    for (std::size_t j = 0; j < p_; ++j) {
+      fit.loadings.row(j) *= std::sqrt(fit.psi[j]) * scale_[j];
+      fit.psi[j] *= scale_[j] * scale_[j];
+    }
+    constexpr double log_2_pi = 1.8378770664093454836;
+    fit.loglik = -0.5 * (static_cast<double>(n_) * at.f + n_values_ * log_2_pi) - log_scale_;
+    fit.step = at.step;
+    fit.evaluations = evaluations_;
+  }
+
+  static constexpr double longest_step = 1.0;
+  std::size_t n_, p_, K_;
+  const MissingFactorOptions& options_;
+  Executor& executor_;
+  Buffer<double> by_variable_, by_sample_, seen_by_variable_, seen_by_sample_;
+  Vector centre_, scale_, count_, squares_;
+  double n_values_ = 0.0, log_scale_ = 0.0;
+  std::size_t evaluations_ = 0;
+};
+
+inline MissingFactorFit fit_factors_missing(const double* x, std::size_t n, std::size_t p,
+                                            const MissingFactorOptions& options, Executor& executor) {
+  require(options.n_factors < p || options.n_factors == 0, "there must be fewer factors than variables");
+  require(options.n_factors < n, "there must be fewer factors than samples");
+  return MissingFactorSearch(x, n, p, options, executor).run();
+}
+
+}  // namespace covmash

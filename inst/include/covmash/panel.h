@@ -1,0 +1,78 @@
+#pragma once
+// Tall thin matrices ("panels", rows x width with width a multiple of 8, row-major) and their products with anything.
+//
+// A product costs 2 rows inner width flops and reads A once. It is cut into tasks of 64 rows; every output is one chain
+// of multiply-adds, so results have the same bits for any number of threads.
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "buffer.h"
+#include "executor.h"
+#include "simd/kernels.h"
+
+namespace covmash {
+
+class Panel {
+ public:
+  static std::size_t padded(std::size_t columns) { return std::max<std::size_t>((columns + 7) / 8 * 8, 8); }
+
+  Panel() = default;
+  // All zero. Columns beyond `columns` stay zero, so that they take part in products without effect.
+  Panel(std::size_t rows, std::size_t columns) : rows_(rows), columns_(columns), width_(padded(columns)) {
+    std::fill_n(data_.require_size(rows_ * width_), rows_ * width_, 0.0);
+  }
+
+  std::size_t rows() const { return rows_; }
+  std::size_t columns() const { return columns_; }
+  std::size_t width() const { return width_; }
+  double* data() { return data_.data(); }
+  const double* data() const { return data_.data(); }
+  double* row(std::size_t i) { return data_.data() + i * width_; }
+  const double* row(std::size_t i) const { return data_.data() + i * width_; }
+  double& operator()(std::size_t i, std::size_t j) { return data_[i * width_ + j]; }
+  double operator()(std::size_t i, std::size_t j) const { return data_[i * width_ + j]; }
+
+ private:
+  std::size_t rows_ = 0, columns_ = 0, width_ = 0;
+  Buffer<double> data_;
+};
+
+// Where the entries of the left factor are: A(i, k) = data[i row_stride + k column_stride].
+struct Strided {
+  const double* data;
+  std::size_t row_stride, column_stride;
+};
+
+inline Strided row_major(const double* data, std::size_t columns) { return {data, columns, 1}; }
+inline Strided as_factor(const Panel& X) { return {X.data(), X.width(), 1}; }
+inline Strided transposed(const Panel& X) { return {X.data(), 1, X.width()}; }
+
+// Y (rows x width) = A (rows x inner) X (inner x width).
+inline void multiply_into(std::size_t rows, std::size_t inner, Strided A, const double* X, std::size_t ldx,
+                          std::size_t width, double* Y, std::size_t ldy, Executor& executor) {
+  constexpr std::size_t block = 64, depth = 256;  // `depth` rows of X stay in the first-level cache
+  const auto& kernels = simd::kernels();
+  const double work = 2.0 * static_cast<double>(rows) * static_cast<double>(inner) * static_cast<double>(width);
+  executor.run((rows + block - 1) / block, work, [&](std::size_t task, std::size_t) {
+    const std::size_t first = task * block, n = std::min(block, rows - first);
+    const double* a = A.data + first * A.row_stride;
+    for (std::size_t k = 0; k == 0 || k < inner; k += depth)
+      kernels.panel_product(n, std::min(depth, inner - k), a + k * A.column_stride, A.row_stride, A.column_stride,
+                            X + k * ldx, ldx, width, Y + first * ldy, ldy, k > 0);
+  });
+}
+
+inline void multiply_into(Strided A, const Panel& X, Panel& Y, Executor& executor) {
+  multiply_into(Y.rows(), X.rows(), A, X.data(), X.width(), X.width(), Y.data(), Y.width(), executor);
+}
+
+// X'Y, row-major X.width() x Y.width().
+inline std::vector<double> cross_product(const Panel& X, const Panel& Y, Executor& executor) {
+  std::vector<double> out(X.width() * Y.width());
+  multiply_into(X.width(), X.rows(), transposed(X), Y.data(), Y.width(), Y.width(), out.data(), Y.width(), executor);
+  return out;
+}
+
+}  // namespace covmash

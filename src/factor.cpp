@@ -1,0 +1,148 @@
+// Binding of the covariance matrices of factor models.
+#include "bridge.h"
+
+#include <covmash/factor_model.h>
+
+using Rcpp::_;
+
+namespace {
+
+Rcpp::NumericVector from_one(const std::vector<arma::uword>& index) {
+  Rcpp::NumericVector out(index.size());
+  for (std::size_t i = 0; i < index.size(); ++i) out[i] = static_cast<double>(index[i]) + 1.0;
+  return out;
+}
+
+Rcpp::NumericVector numbers(const arma::vec& x) { return Rcpp::NumericVector(x.begin(), x.end()); }
+
+Rcpp::List singular_list(const covmash::FactorInverse& inverse) {
+  return Rcpp::List::create(_["dependent"] = from_one(inverse.dependent()));
+}
+
+}  // namespace
+
+// [[Rcpp::export(rng = false)]]
+arma::mat cpp_factor_root(const arma::mat& F) { return covmash::factor_root(F); }
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_systematic_variances(const arma::mat& B, const arma::mat& F) {
+  return numbers(covmash::systematic_variances(B, F));
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_factor_log_det(const arma::mat& B, SEXP F, const arma::vec& D) {
+  const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
+  Rcpp::List out = singular_list(inverse);
+  out["log_det"] = inverse.log_det();
+  return out;
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_factor_solve(const arma::mat& B, SEXP F, const arma::vec& D, arma::mat Y) {
+  const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
+  Rcpp::List out = singular_list(inverse);
+  if (inverse.singular()) return out;
+  inverse.solve(Y);
+  out["x"] = Rcpp::wrap(Y);
+  return out;
+}
+
+// The rows of X are samples, of which the mean has been subtracted.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_factor_log_density(const arma::mat& B, SEXP F, const arma::vec& D, const arma::mat& X, int n_threads) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(n_threads);
+    const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
+    Rcpp::List out = singular_list(inverse);
+    if (inverse.singular()) return out;
+    out["value"] = numbers(inverse.log_density(X, threads.executor));
+    return out;
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+arma::mat cpp_factor_draws(const arma::mat& B, SEXP F, const arma::vec& D, const arma::vec& mean, const arma::mat& f,
+                           arma::mat X) {
+  covmash::factor_draws(bridge::whole_loadings(B, F), D, mean, f, X);
+  return X;
+}
+
+// The factors given genes at y: mean (K) and covariance (K x K), in terms of the columns of B.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_factor_posterior(const arma::mat& B, SEXP F, const arma::vec& D, const arma::vec& y) {
+  const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
+  Rcpp::List out = singular_list(inverse);
+  if (inverse.singular()) return out;
+  covmash::FactorPosterior posterior = inverse.posterior(y);
+  if (!Rf_isNull(F)) {
+    const arma::mat L = covmash::factor_root(Rcpp::as<arma::mat>(F));
+    posterior.mean = L * posterior.mean;
+    posterior.root = L * posterior.root;
+  }
+  out["mean"] = numbers(posterior.mean);
+  out["covariance"] = Rcpp::wrap(arma::mat(posterior.root * posterior.root.t()));
+  return out;
+}
+
+// Sigma^-1 = D^-1 - W W' where every D is positive; s are the singular values of D^-1/2 B chol(F).
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_factor_precision(const arma::mat& B, SEXP F, const arma::vec& D) {
+  const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
+  Rcpp::List out = singular_list(inverse);
+  if (inverse.singular()) return out;
+  out["diagonal"] = numbers(inverse.precision_diagonal());
+  if (!inverse.noiseless().is_empty()) return out;
+  out["W"] = Rcpp::wrap(inverse.precision_factor());
+  out["s"] = numbers(inverse.svd().s);
+  return out;
+}
+
+// The column of Sigma^-1 of one gene (counted from 1), and the diagonal.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_factor_precision_column(const arma::mat& B, SEXP F, const arma::vec& D, double gene) {
+  const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
+  Rcpp::List out = singular_list(inverse);
+  if (inverse.singular()) return out;
+  arma::mat column(D.n_elem, 1, arma::fill::zeros);
+  column(static_cast<arma::uword>(gene) - 1, 0) = 1.0;
+  inverse.solve(column);
+  out["column"] = numbers(column.col(0));
+  out["diagonal"] = numbers(inverse.precision_diagonal());
+  return out;
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_factor_network(const arma::mat& B, SEXP F, const arma::vec& D, double threshold, double max_edges,
+                              int n_threads) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(n_threads);
+    const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
+    Rcpp::List out = singular_list(inverse);
+    if (inverse.singular()) return out;
+    const covmash::EdgeList list =
+        covmash::partial_correlation_network(inverse, threshold, static_cast<std::size_t>(max_edges), threads.executor);
+    const R_xlen_t n = list.complete ? static_cast<R_xlen_t>(list.edges.size()) : 0;
+    Rcpp::NumericVector first(n), second(n), weight(n);
+    for (R_xlen_t i = 0; i < n; ++i) {
+      first[i] = static_cast<double>(list.edges[i].first) + 1.0;
+      second[i] = static_cast<double>(list.edges[i].second) + 1.0;
+      weight[i] = list.edges[i].weight;
+    }
+    out["first"] = first;
+    out["second"] = second;
+    out["weight"] = weight;
+    out["complete"] = list.complete;
+    return out;
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, SEXP F, const arma::vec& D) {
+  return numbers(covmash::factor_eigenvalues(bridge::whole_loadings(B, F), D));
+}
+
+// Squared singular values of B chol(F).
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_factor_strengths(const arma::mat& B, SEXP F) {
+  return numbers(arma::square(covmash::graded_svd(bridge::whole_loadings(B, F)).s));
+}

@@ -1,0 +1,484 @@
+#include <covmash/factor_model.h>
+#include <gtest/gtest.h>
+
+#include "reference.h"
+
+using covmash::FactorInverse;
+
+namespace {
+
+// ---- 113-bit truth -------------------------------------------------------------------------------------------------
+
+#if defined(__SIZEOF_FLOAT128__)
+#define COVMASH_HAVE_QUAD 1
+__extension__ typedef __float128 quad;
+
+quad absolute(quad x) { return x < 0 ? -x : x; }
+
+quad root(quad x) {
+  if (x <= 0) return 0;
+  quad r = std::sqrt(static_cast<double>(x));
+  for (int i = 0; i < 3; ++i) r = (r + x / r) / 2;
+  return r;
+}
+
+struct QuadMatrix {
+  int rows, columns;
+  std::vector<quad> x;
+  QuadMatrix(int r, int c) : rows(r), columns(c), x(static_cast<std::size_t>(r) * c, 0) {}
+  quad& operator()(int i, int j) { return x[static_cast<std::size_t>(j) * rows + i]; }
+  quad operator()(int i, int j) const { return x[static_cast<std::size_t>(j) * rows + i]; }
+};
+
+QuadMatrix quad_sigma(const arma::mat& B, const arma::mat& F, const arma::vec& D) {
+  const int n = B.n_rows, K = B.n_cols;
+  QuadMatrix BF(n, K), S(n, n);
+  for (int i = 0; i < n; ++i)
+    for (int k = 0; k < K; ++k)
+      for (int l = 0; l < K; ++l) BF(i, k) += quad(B(i, l)) * quad(F(l, k));
+  for (int i = 0; i < n; ++i)
+    for (int j = 0; j < n; ++j) {
+      for (int k = 0; k < K; ++k) S(i, j) += BF(i, k) * quad(B(j, k));
+      if (i == j) S(i, j) += quad(D[i]);
+    }
+  return S;
+}
+
+QuadMatrix quad_cholesky(QuadMatrix A) {
+  for (int j = 0; j < A.rows; ++j) {
+    for (int k = 0; k < j; ++k)
+      for (int i = j; i < A.rows; ++i) A(i, j) -= A(i, k) * A(j, k);
+    const quad pivot = root(A(j, j));
+    for (int i = j; i < A.rows; ++i) A(i, j) /= pivot;
+    for (int i = 0; i < j; ++i) A(i, j) = 0;
+  }
+  return A;
+}
+
+QuadMatrix quad_solve(const QuadMatrix& L, QuadMatrix Y) {
+  const int n = L.rows;
+  for (int c = 0; c < Y.columns; ++c) {
+    for (int i = 0; i < n; ++i) {
+      for (int k = 0; k < i; ++k) Y(i, c) -= L(i, k) * Y(k, c);
+      Y(i, c) /= L(i, i);
+    }
+    for (int i = n; i-- > 0;) {
+      for (int k = i + 1; k < n; ++k) Y(i, c) -= L(k, i) * Y(k, c);
+      Y(i, c) /= L(i, i);
+    }
+  }
+  return Y;
+}
+
+double quad_log_det(const QuadMatrix& L) {
+  long double sum = 0;
+  for (int i = 0; i < L.rows; ++i) sum += 2 * std::log(static_cast<long double>(L(i, i)));
+  return static_cast<double>(sum);
+}
+
+QuadMatrix quad_part(const QuadMatrix& S, const std::vector<int>& rows, const std::vector<int>& columns) {
+  QuadMatrix out(static_cast<int>(rows.size()), static_cast<int>(columns.size()));
+  for (int i = 0; i < out.rows; ++i)
+    for (int j = 0; j < out.columns; ++j) out(i, j) = S(rows[i], columns[j]);
+  return out;
+}
+
+// Householder tridiagonalisation, then bisection by Sturm counts.
+arma::vec quad_eigenvalues(QuadMatrix A) {
+  const int n = A.rows;
+  for (int k = 0; k + 2 < n; ++k) {
+    quad s = 0;
+    for (int i = k + 1; i < n; ++i) s += A(i, k) * A(i, k);
+    const quad size = root(s);
+    if (size == 0) continue;
+    std::vector<quad> v(n, 0), w(n, 0);
+    const quad beta = A(k + 1, k) > 0 ? -size : size;
+    for (int i = k + 1; i < n; ++i) v[i] = A(i, k);
+    v[k + 1] -= beta;
+    quad vv = 0;
+    for (int i = k + 1; i < n; ++i) vv += v[i] * v[i];
+    for (int j = k; j < n; ++j)
+      for (int i = k + 1; i < n; ++i) w[j] += A(j, i) * v[i];
+    quad vw = 0;
+    for (int i = k + 1; i < n; ++i) vw += v[i] * w[i];
+    for (int j = k; j < n; ++j) w[j] = 2 / vv * (w[j] - vw / vv * v[j]);
+    for (int i = k; i < n; ++i)
+      for (int j = k; j < n; ++j) A(i, j) -= v[i] * w[j] + w[i] * v[j];
+  }
+  quad bound = 0;
+  for (int i = 0; i < n; ++i)
+    bound = std::max(bound, absolute(A(i, i)) + (i ? absolute(A(i, i - 1)) : quad(0)) +
+                                (i + 1 < n ? absolute(A(i + 1, i)) : quad(0)));
+  arma::vec out(n);
+  for (int wanted = 0; wanted < n; ++wanted) {  // decreasing
+    quad low = 0, high = bound * (1 + 1e-20);
+    for (int step = 0; step < 200 && (high - low) > 1e-15 * high; ++step) {
+      const quad middle = (low + high) / 2;
+      int below = 0;
+      quad d = 1;
+      for (int i = 0; i < n; ++i) {
+        const quad off = i ? A(i, i - 1) : quad(0);
+        d = A(i, i) - middle - (i ? off * off / d : quad(0));
+        if (d == 0) d = 1e-40 * bound;
+        below += d < 0;
+      }
+      (below > n - 1 - wanted ? high : low) = middle;
+    }
+    out[wanted] = static_cast<double>((low + high) / 2);
+  }
+  return out;
+}
+
+arma::mat to_double(const QuadMatrix& Q) {
+  arma::mat out(Q.rows, Q.columns);
+  for (int j = 0; j < Q.columns; ++j)
+    for (int i = 0; i < Q.rows; ++i) out(i, j) = static_cast<double>(Q(i, j));
+  return out;
+}
+
+QuadMatrix to_quad(const arma::mat& M) {
+  QuadMatrix out(M.n_rows, M.n_cols);
+  for (int j = 0; j < out.columns; ++j)
+    for (int i = 0; i < out.rows; ++i) out(i, j) = M(i, j);
+  return out;
+}
+
+double error_of(const arma::mat& computed, const arma::mat& truth) {
+  if (!computed.is_finite()) return std::numeric_limits<double>::infinity();
+  const double scale = truth.is_empty() ? 0.0 : arma::abs(truth).max();
+  return scale == 0.0 ? (truth.is_empty() ? 0.0 : arma::abs(computed).max())
+                      : arma::abs(computed - truth).max() / scale;
+}
+
+double relative_error(const arma::vec& computed, const arma::vec& truth) {
+  if (!computed.is_finite()) return std::numeric_limits<double>::infinity();
+  return arma::max(arma::abs(computed - truth) / arma::abs(truth));
+}
+#endif
+
+struct Problem {
+  arma::mat B, F, L;
+  arma::vec D;
+  arma::mat G() const { return B * L; }
+};
+
+// N up to 60, K from 0 to N + 2, noise over six orders of magnitude, F the identity, diagonal, full or singular.
+Problem random_problem(std::mt19937& g) {
+  auto whole = [&](int from, int to) { return std::uniform_int_distribution<int>(from, to)(g); };
+  std::uniform_real_distribution<double> uniform(0.0, 1.0);
+  Problem p;
+  const int n = whole(1, 60);
+  const int K = whole(0, 3) ? whole(0, std::min(n + 2, 12)) : whole(0, n + 2);
+  p.B = reference::draw(g, n, K);
+  p.D.set_size(n);
+  const double middle = whole(-3, 3);
+  for (double& d : p.D) d = std::pow(10.0, middle + 6.0 * uniform(g) - 3.0);
+  const int kind = whole(0, 3);
+  p.F = arma::eye(K, K);
+  if (kind == 1)
+    for (int k = 0; k < K; ++k) p.F(k, k) = std::pow(10.0, 4.0 * uniform(g) - 2.0);
+  if (kind == 2) p.F = arma::cov(reference::draw(g, K + 3, K));
+  if (kind == 3 && K > 0) {
+    const arma::mat half = reference::draw(g, K, std::max(1, K / 2));
+    p.F = half * half.t();
+  }
+  if (K == 1 && kind == 2) p.F(0, 0) = 1.7;
+  p.F = arma::symmatu(p.F);
+  p.L = covmash::factor_root(p.F);
+  return p;
+}
+
+arma::mat partial_correlations(const FactorInverse& inverse) {
+  arma::mat V = inverse.precision_factor();
+  const arma::vec scale = inverse.root_noise() / arma::sqrt(inverse.kept_precision());
+  if (!V.is_empty()) V.each_col() %= scale;
+  arma::mat P = V * V.t();
+  P.diag().ones();
+  return P;
+}
+
+arma::mat partial_from_precision(const arma::mat& P) {
+  const arma::vec sd = arma::sqrt(P.diag());
+  arma::mat out = -P / (sd * sd.t());
+  out.diag().ones();
+  return out;
+}
+
+arma::mat sigma_of(const Problem& p) {
+  arma::mat S = p.B * p.F * p.B.t();
+  S = 0.5 * (S + S.t());
+  S.diag() += p.D;
+  return S;
+}
+
+}  // namespace
+
+TEST(GradedSvd, DecomposesEveryShape) {
+  std::mt19937 g(1);
+  for (int m : {1, 2, 5, 30})
+    for (int q : {0, 1, 2, 5, 30, 40}) {
+      const arma::mat A = reference::draw(g, m, q);
+      const covmash::GradedSvd svd = covmash::graded_svd(A);
+      const arma::uword r = svd.s.n_elem;
+      ASSERT_EQ(r, static_cast<arma::uword>(std::min(m, q)));
+      ASSERT_EQ(svd.V.n_cols, static_cast<arma::uword>(q));
+      if (q == 0) continue;
+      EXPECT_LT(arma::abs(svd.U * arma::diagmat(svd.s) * svd.V.head_cols(r).t() - A).max(), 1e-13);
+      EXPECT_LT(arma::abs(svd.U.t() * svd.U - arma::eye(r, r)).max(), 1e-13);
+      EXPECT_LT(arma::abs(svd.V.t() * svd.V - arma::eye(q, q)).max(), 1e-13);
+    }
+}
+
+TEST(GradedSvd, DeficientFactorsKeepAnOrthogonalBasis) {
+  std::mt19937 g(2);
+  for (int m : {3, 12}) {
+    arma::mat A = reference::draw(g, m, 6);
+    A.cols(2, 3).zeros();
+    const covmash::GradedSvd svd = covmash::graded_svd(A);
+    EXPECT_LT(arma::abs(svd.V.t() * svd.V - arma::eye(6, 6)).max(), 1e-13);
+    EXPECT_LT(arma::abs(svd.U * arma::diagmat(svd.s) * svd.V.head_cols(svd.s.n_elem).t() - A).max(), 1e-13);
+    EXPECT_LE(svd.s.n_elem, 4u);
+  }
+  EXPECT_EQ(covmash::graded_svd(arma::zeros(4, 2)).s.n_elem, 0u);
+}
+
+TEST(GradedSvd, RowsOfAnySizeKeepTheirAccuracy) {
+  std::mt19937 g(3);
+  arma::mat A = reference::draw(g, 9, 3);
+  for (arma::uword i = 0; i < 9; ++i) A.row(i) *= std::pow(10.0, 60.0 * static_cast<double>(i % 3) - 60.0);
+  const covmash::GradedSvd svd = covmash::graded_svd(A);
+  const arma::mat back = svd.U * arma::diagmat(svd.s) * svd.V.t();
+  for (arma::uword i = 0; i < 9; ++i)
+    if (i % 3 == 2) {
+      EXPECT_LT(arma::abs(back.row(i) / A.row(i) - 1.0).max(), 1e-12);
+    }
+  EXPECT_TRUE(svd.U.is_finite());
+}
+
+#if COVMASH_HAVE_QUAD
+// Every quantity within 1e-9 of the truth, or nearer to it than the dense computation.
+TEST(FactorModel, FiveHundredCasesAgainstQuadPrecision) {
+  std::mt19937 g(20);
+  int within = 0, cases = 500;
+  double worst[6] = {0, 0, 0, 0, 0, 0}, worst_dense[6] = {0, 0, 0, 0, 0, 0};
+  const char* names[6] = {"solve", "determinant", "log density", "conditional", "partial correlation", "eigenvalues"};
+  for (int c = 0; c < cases; ++c) {
+    const Problem p = random_problem(g);
+    const int n = p.B.n_rows;
+    const arma::mat G = p.G(), b = reference::draw(g, n, 2);
+    double ours[6], dense[6];
+
+    const QuadMatrix S = quad_sigma(p.B, p.F, p.D), chol = quad_cholesky(S);
+    const FactorInverse inverse(G, p.D);
+    const arma::mat Sd = sigma_of(p);
+    arma::mat R;
+    const bool decomposed = arma::chol(R, Sd);
+    const double none = std::numeric_limits<double>::infinity();
+
+    const QuadMatrix quad_x = quad_solve(chol, to_quad(b));
+    const arma::mat x = to_double(quad_x);
+    arma::mat y = b;
+    inverse.solve(y);
+    ours[0] = error_of(y, x);
+    dense[0] = none;
+    if (decomposed) dense[0] = error_of(arma::solve(arma::trimatu(R), arma::solve(arma::trimatl(R.t()), b)), x);
+
+    const double log_det = quad_log_det(chol);
+    auto scalar_error = [](double value, double truth) { return std::fabs(value - truth) / std::fabs(truth); };
+    ours[1] = scalar_error(inverse.log_det(), log_det);
+    const double dense_log_det = decomposed ? 2.0 * arma::accu(arma::log(R.diag())) : none;
+    dense[1] = scalar_error(dense_log_det, log_det);
+
+    const double constant = n * std::log(2.0 * arma::datum::pi);
+    quad q = 0;
+    for (int i = 0; i < n; ++i) q += quad(b(i, 0)) * quad_x(i, 0);
+    const double density = -0.5 * (constant + log_det + static_cast<double>(q));
+    y = b.col(0);
+    ours[2] = scalar_error(-0.5 * (constant + inverse.log_det() + inverse.quadratic(y)[0]), density);
+    dense[2] = none;
+    if (decomposed) {
+      const arma::vec w = arma::solve(arma::trimatl(R.t()), b.col(0));
+      dense[2] = scalar_error(-0.5 * (constant + dense_log_det + arma::dot(w, w)), density);
+    }
+
+    ours[3] = dense[3] = 0.0;
+    if (n > 1) {
+      std::vector<int> given, rest;
+      for (int i = 0; i < n; ++i) (i % 3 == 0 ? given : rest).push_back(i);
+      const QuadMatrix S21 = quad_part(S, given, rest);
+      const QuadMatrix L11 = quad_cholesky(quad_part(S, given, given));
+      const QuadMatrix K = quad_solve(L11, S21);
+      QuadMatrix cov = quad_part(S, rest, rest), mean(static_cast<int>(rest.size()), 1);
+      for (int i = 0; i < cov.rows; ++i)
+        for (std::size_t k = 0; k < given.size(); ++k) {
+          mean(i, 0) += K(k, i) * quad(b(given[k], 0));
+          for (int j = 0; j < cov.rows; ++j) cov(i, j) -= S21(k, i) * K(k, j);
+        }
+      const arma::uvec gi = arma::conv_to<arma::uvec>::from(given), ri = arma::conv_to<arma::uvec>::from(rest);
+      const arma::vec seen = b.col(0).eval().elem(gi);
+      const covmash::FactorPosterior f = FactorInverse(G.rows(gi), p.D.elem(gi)).posterior(seen);
+      const arma::mat root = p.L * f.root;
+      arma::mat fcov = p.B.rows(ri) * (root * root.t()) * p.B.rows(ri).t();
+      fcov.diag() += p.D.elem(ri);
+      ours[3] = std::max(error_of(G.rows(ri) * f.mean, to_double(mean)), error_of(fcov, to_double(cov)));
+      arma::mat R11;
+      dense[3] = none;
+      if (arma::chol(R11, Sd(gi, gi))) {
+        const arma::mat W = arma::solve(arma::trimatl(R11.t()), Sd(gi, ri));
+        const arma::vec w = arma::solve(arma::trimatl(R11.t()), seen);
+        dense[3] = std::max(error_of(W.t() * w, to_double(mean)), error_of(Sd(ri, ri) - W.t() * W, to_double(cov)));
+      }
+    }
+
+    QuadMatrix unit(n, n);
+    for (int i = 0; i < n; ++i) unit(i, i) = 1;
+    const QuadMatrix P = quad_solve(chol, unit);
+    QuadMatrix partial(n, n);
+    for (int i = 0; i < n; ++i)
+      for (int j = 0; j < n; ++j) partial(i, j) = i == j ? quad(1) : -P(i, j) / root(P(i, i) * P(j, j));
+    ours[4] = error_of(partial_correlations(inverse), to_double(partial));
+    arma::mat Pd;
+    dense[4] = arma::inv_sympd(Pd, Sd) ? error_of(partial_from_precision(Pd), to_double(partial)) : none;
+
+    const arma::vec values = quad_eigenvalues(S);
+    ours[5] = relative_error(covmash::factor_eigenvalues(G, p.D), values);
+    dense[5] = relative_error(arma::sort(arma::eig_sym(Sd), "descend"), values);
+
+    bool all_within = true;
+    for (int k = 0; k < 6; ++k) {
+      worst[k] = std::max(worst[k], ours[k]);
+      worst_dense[k] = std::max(worst_dense[k], dense[k]);
+      all_within = all_within && ours[k] <= 1e-9;
+      EXPECT_TRUE(ours[k] <= 1e-9 || ours[k] <= dense[k])
+          << names[k] << " in case " << c << " (N " << n << ", K " << p.B.n_cols << "): error " << ours[k] << ", dense "
+          << dense[k];
+    }
+    within += all_within;
+  }
+  EXPECT_GE(within, 450);
+  RecordProperty("within_1e9", within);
+  std::cout << within << " of " << cases << " cases have all six quantities within 1e-9 of the truth.\n";
+  for (int k = 0; k < 6; ++k)
+    std::cout << "  " << names[k] << ": largest error " << worst[k] << " (dense: " << worst_dense[k] << ")\n";
+}
+#endif
+
+namespace {
+
+double largest_difference(const arma::mat& a, const arma::mat& b) {
+  return a.is_empty() ? 0.0 : arma::abs(a - b).max() / std::max(1.0, arma::abs(b).max());
+}
+
+}  // namespace
+
+TEST(FactorModel, NoiselessGenesAreTakenExactly) {
+  std::mt19937 g(31);
+  for (int repeat = 0; repeat < 40; ++repeat) {
+    const int n = 2 + repeat % 9, q = 1 + repeat % 5;
+    const arma::mat G = reference::draw(g, n, q);
+    arma::vec noise = arma::abs(reference::draw(g, n, 1)) + 0.1;
+    const int zeros = std::min({q, n, 1 + repeat % 4});
+    for (int z = 0; z < zeros; ++z) noise[(7 * z + repeat) % n] = 0.0;
+    arma::mat S = G * G.t();
+    S.diag() += noise;
+    const FactorInverse inverse(G, noise);
+    ASSERT_FALSE(inverse.singular());
+    arma::mat X = arma::eye(n, n);
+    inverse.solve(X);
+    const arma::mat P = arma::inv(S);
+    EXPECT_LT(largest_difference(X, P), 1e-7);
+    EXPECT_LT(largest_difference(S * X, arma::eye(n, n)), 1e-7);
+    EXPECT_NEAR(inverse.log_det(), arma::log_det(S).real(), 1e-7);
+    EXPECT_LT(largest_difference(inverse.precision_diagonal(), P.diag()), 1e-7);
+    const arma::vec y = reference::draw(g, n, 1);
+    arma::mat Y = y;
+    EXPECT_NEAR(inverse.quadratic(Y)[0] / arma::as_scalar(y.t() * P * y), 1.0, 1e-7);
+    const covmash::FactorPosterior f = inverse.posterior(y);
+    EXPECT_LT(largest_difference(f.mean, G.t() * P * y), 1e-7);
+    EXPECT_LT(largest_difference(f.root * f.root.t(), arma::eye(q, q) - G.t() * P * G), 1e-7);
+  }
+}
+
+TEST(FactorModel, SingularCovariancesNameTheirGenes) {
+  const arma::mat G = {{1.0, 0.0}, {2.0, 0.0}, {0.0, 1.0}, {1.0, 1.0}};
+  const FactorInverse inverse(G, {0.0, 0.0, 1.0, 1.0});
+  EXPECT_TRUE(inverse.singular());
+  ASSERT_EQ(inverse.dependent().size(), 1u);
+  EXPECT_LE(inverse.dependent()[0], 1u);
+  EXPECT_EQ(inverse.log_det(), -std::numeric_limits<double>::infinity());
+  arma::mat y(4, 1, arma::fill::ones);
+  EXPECT_THROW(inverse.solve(y), covmash::numeric_error);
+  EXPECT_EQ(FactorInverse(G, arma::zeros(4)).dependent().size(), 2u);
+  EXPECT_FALSE(FactorInverse(G, {0.0, 1.0, 0.0, 1.0}).singular());
+  EXPECT_TRUE(FactorInverse(arma::zeros(2, 1), {0.0, 1.0}).singular());
+  EXPECT_THROW(FactorInverse(G, {1.0, 1.0, -1.0, 1.0}), covmash::input_error);
+  EXPECT_THROW(FactorInverse(G, {1.0, 1.0}), covmash::input_error);
+}
+
+TEST(FactorModel, NetworkAndDensityDoNotDependOnThreads) {
+  std::mt19937 g(32);
+  const arma::mat G = reference::draw(g, 400, 5);
+  arma::vec noise = arma::abs(reference::draw(g, 400, 1)) + 0.5;
+  noise[17] = 0.0;
+  const FactorInverse inverse(G, noise);
+  const arma::mat X = reference::draw(g, 2000, 400);
+  covmash::SerialExecutor serial;
+  covmash::ThreadExecutor threads(3);
+  const arma::vec a = inverse.log_density(X, serial), b = inverse.log_density(X, threads);
+  EXPECT_TRUE(arma::all(a == b));
+  const auto one = covmash::partial_correlation_network(inverse, 0.02, 100000, serial);
+  const auto many = covmash::partial_correlation_network(inverse, 0.02, 100000, threads);
+  ASSERT_EQ(one.edges.size(), many.edges.size());
+  ASSERT_GT(one.edges.size(), 100u);
+  for (std::size_t i = 0; i < one.edges.size(); ++i) {
+    EXPECT_EQ(one.edges[i].first, many.edges[i].first);
+    EXPECT_EQ(one.edges[i].second, many.edges[i].second);
+    EXPECT_EQ(one.edges[i].weight, many.edges[i].weight);
+  }
+  EXPECT_FALSE(covmash::partial_correlation_network(inverse, 0.02, 10, threads).complete);
+}
+
+TEST(FactorModel, TallProductsAreThoseOfArmadillo) {
+  std::mt19937 g(33);
+  for (int m : {1, 7, 512, 1300})
+    for (int q : {0, 1, 3, 9}) {
+      const arma::mat A = reference::draw(g, m, q), B = reference::draw(g, m, 5), C = reference::draw(g, q, 5);
+      EXPECT_LT(largest_difference(covmash::detail::tall_cross(A, B), A.t() * B), 1e-13);
+      arma::mat Y = B;
+      covmash::detail::tall_add(Y, A, C);
+      EXPECT_LT(largest_difference(Y, B + A * C), 1e-13);
+      const arma::mat F = q > 0 ? arma::mat(arma::cov(reference::draw(g, q + 2, q))) : arma::mat(0, 0);
+      const arma::mat direct = arma::sum(A % (A * F), 1);
+      EXPECT_LT(largest_difference(covmash::systematic_variances(A, F), direct), 1e-13);
+    }
+}
+
+TEST(FactorModel, DrawsAreLinearInTheirNormals) {
+  std::mt19937 g(34);
+  const arma::mat G = reference::draw(g, 6, 2), f = reference::draw(g, 9, 2), e = reference::draw(g, 9, 6);
+  const arma::vec noise = {0.0, 1.0, 2.0, 0.5, 3.0, 4.0}, mean = {1, 2, 3, 4, 5, 6};
+  arma::mat X = e;
+  covmash::factor_draws(G, noise, mean, f, X);
+  EXPECT_LT(largest_difference(X, arma::ones(9) * mean.t() + f * G.t() + e * arma::diagmat(arma::sqrt(noise))), 1e-14);
+}
+
+TEST(FactorModel, PriorsKeepTheirStructure) {
+  std::mt19937 g(35);
+  const arma::mat G = reference::draw(g, 5, 2);
+  const arma::vec noise = {0.0, 1.0, 2.0, 0.5, 3.0};
+  const covmash::Covariance whole = covmash::low_rank_plus_diagonal(G, noise);
+  EXPECT_EQ(whole.structure, covmash::Structure::low_rank_plus_diagonal);
+  EXPECT_LT(largest_difference(whole.matrix(), G * G.t() + arma::diagmat(noise)), 1e-14);
+  const arma::mat root = whole.whole_factor();
+  EXPECT_LT(largest_difference(root * root.t(), whole.matrix()), 1e-14);
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(G, arma::zeros(5)).structure, covmash::Structure::low_rank);
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(G.col(0), arma::zeros(5)).structure, covmash::Structure::rank1);
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(arma::mat(5, 0), arma::zeros(5)).structure, covmash::Structure::null);
+  arma::mat hole = G;
+  hole.row(0).zeros();
+  const covmash::Covariance with_hole = covmash::low_rank_plus_diagonal(hole, noise);
+  EXPECT_EQ(with_hole.zero_variance, (std::vector<unsigned char>{1, 0, 0, 0, 0}));
+  arma::mat single(5, 1, arma::fill::zeros);
+  single(2, 0) = 3.0;
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(single, arma::zeros(5)).structure, covmash::Structure::singleton);
+}

@@ -1,0 +1,113 @@
+test_that("the inverse of every kind of factored covariance is right", {
+  withr::local_seed(2)
+  for (N in c(1, 2, 7)) {
+    for (K in c(0, 1, N, N + 2)) {
+      B <- matrix(rnorm(N * K), N, K)
+      F <- if (K > 1) tcrossprod(matrix(rnorm(K), K)) # of rank one
+      Sigma <- factor_covariance(B, F, runif(N, 0.5, 2))
+      M <- as.matrix(Sigma)
+      P <- precision(Sigma)
+      expect_true(inherits(P, "factor_precision"))
+      expect_close(as.matrix(P), solve(M), 1e-12)
+      expect_close(diag(P), diag(solve(M)), 1e-12)
+      expect_close(P %*% diag(N), solve(M), 1e-12)
+      expect_close(solve(Sigma, M), diag(N), 1e-11)
+      expect_close(as.numeric(determinant(Sigma)$modulus), as.numeric(determinant(M)$modulus), 1e-12)
+      expect_identical(solve(P), Sigma)
+      expect_close(1 / P$D_inverse, Sigma$D, 1e-15)
+      if (K < N) expect_close(diag(P$D_inverse, N) - tcrossprod(P$W), solve(M), 1e-12)
+    }
+  }
+})
+
+test_that("noise variances of 0 are no trouble where the matrix is not singular", {
+  withr::local_seed(3)
+  B <- matrix(rnorm(18), 6, 3, dimnames = list(letters[1:6], NULL))
+  F <- crossprod(matrix(rnorm(9), 3))
+  for (zero in list(2, c(1, 5), c(6, 2, 3))) {
+    D <- replace(c(0.5, 1, 2, 0.3, 0.7, 1.1), zero, 0)
+    Sigma <- factor_covariance(B, F, D)
+    M <- as.matrix(Sigma)
+    Q <- solve(M)
+    P <- precision(Sigma)
+    expect_null(P$W)
+    expect_close(as.matrix(P), Q, 1e-9)
+    expect_equal(dimnames(P), dimnames(M))
+    expect_close(P[2, 4:6], Q[2, 4:6], 1e-9)
+    expect_close(solve(Sigma, 1:6), solve(M, 1:6), 1e-9)
+    expect_close(as.numeric(determinant(Sigma)$modulus), as.numeric(determinant(M)$modulus), 1e-10)
+    expect_close(partial_correlation(Sigma), partial_from_precision(Q), 1e-9)
+    expect_close(partial_correlation(Sigma, "b"), partial_from_precision(Q)["b", ], 1e-9)
+    network <- partial_correlation_network(Sigma, threshold = 1e-6)
+    expected <- partial_from_precision(Q)[cbind(network$gene1, network$gene2)]
+    expect_close(network$partial_correlation, expected, 1e-9)
+    expect_equal(nrow(network), sum(abs(partial_from_precision(Q)[upper.tri(Q)]) >= 1e-6))
+    x <- rfactor_cov(3, Sigma)
+    direct <- -0.5 * (6 * log(2 * pi) + as.numeric(determinant(M)$modulus) + rowSums(x * t(solve(M, t(x)))))
+    expect_close(log_density(x, Sigma), direct, 1e-9)
+    expect_close(as.matrix(update(P, add = 1:6)), solve(M + tcrossprod(1:6)), 1e-9)
+    expect_output(print(P), "bordered form")
+  }
+})
+
+test_that("a singular covariance names its genes", {
+  B <- factor_notebook$B
+  Sigma <- factor_covariance(B, D = c(TP53 = 0, BRCA1 = 0, IL6 = 0.05, TNF = 0.06))
+  expect_input_error(solve(Sigma), "gene 2 \\('BRCA1'\\)", "covmash_error_singular")
+  expect_input_error(solve(Sigma, 1:4), "determined by the other genes", "covmash_error_singular")
+  expect_input_error(precision(Sigma), "`Sigma` is singular", "covmash_error_singular")
+  expect_input_error(log_density(1:4, Sigma), "BRCA1", "covmash_error_singular")
+  expect_input_error(partial_correlation(Sigma), "BRCA1", "covmash_error_singular")
+  expect_input_error(partial_correlation_network(Sigma), "BRCA1", "covmash_error_singular")
+  expect_input_error(conditional(Sigma, c(TP53 = 1, BRCA1 = 1)), "BRCA1", "covmash_error_singular")
+  expect_input_error(chol(Sigma), "singular", "covmash_error_singular")
+  d <- determinant(Sigma)
+  expect_identical(as.numeric(d$modulus), -Inf)
+  expect_identical(d$sign, 1L)
+  expect_identical(det(Sigma), 0)
+  expect_identical(as.numeric(determinant(systematic_covariance(factor_covariance(B, D = 1:4)))$modulus), -Inf)
+  expect_input_error(precision(matrix(1, 2, 2)), "singular", "covmash_error_singular")
+  # a gene without any variance
+  none <- factor_covariance(matrix(c(0, 1), 2), D = c(0, 1))
+  expect_input_error(solve(none), "gene 1", "covmash_error_singular")
+})
+
+test_that("tiny and huge noise keep their digits", {
+  # With one factor the answer is known in closed form: 1 + sum b^2 / d, one term dominating.
+  b <- c(1, 2, 3, 4)
+  d <- c(1e-200, 1e-12, 1, 1e150)
+  Sigma <- factor_covariance(b, D = d)
+  expect_close(as.numeric(determinant(Sigma)$modulus), sum(log(d)) + log(1 + sum(b^2 / d)), 1e-14)
+  # partial correlation of genes i and j: b_i b_j over the roots of (d (1 + sum of the others)) for each.
+  others <- vapply(1:4, function(i) 1 + sum((b^2 / d)[-i]), 0)
+  expected <- function(i, j) b[i] * b[j] / sqrt(d[i] * d[j] * others[i] * others[j])
+  rho <- partial_correlation(Sigma, 1)
+  for (j in 2:4) expect_equal(rho[j] / expected(1, j), 1, tolerance = 1e-12)
+  expect_equal(diag(precision(Sigma)) * (d + b^2 / others), rep(1, 4), tolerance = 1e-12)
+  given <- conditional(Sigma, c("1" = 5))
+  expect_equal(given$mean, b[-1] * 5, tolerance = 1e-12)
+  # two nearly noiseless genes with equal loadings
+  twins <- factor_covariance(c(1, 1), D = c(1e-30, 1e-30))
+  expect_equal(as.numeric(determinant(twins)$modulus), log(2e-30), tolerance = 1e-14)
+})
+
+test_that("one more pathway by Sherman and Morrison is the inverse of the updated covariance", {
+  withr::local_seed(4)
+  Sigma <- generate_factor_covariance(8, 2)$Sigma
+  u <- rnorm(8) / 5
+  P <- update(update(precision(Sigma), add = u), add = rev(u), name = "second")
+  expect_true(inherits(P, "factor_precision"))
+  M <- as.matrix(Sigma) + tcrossprod(u) + tcrossprod(rev(u))
+  expect_close(as.matrix(P), solve(M), 1e-9)
+  expect_close(diag(P), diag(solve(M)), 1e-9)
+  expect_close(P %*% 1:8, solve(M, 1:8), 1e-9)
+  expect_close(as.matrix(solve(P)), M, 1e-14)
+  expect_identical(colnames(solve(P)$B), c("pathway_1", "pathway_2", "factor_3", "second"))
+})
+
+test_that("the precision of a plain matrix is plain", {
+  M <- as.matrix(factor_covariance(factor_notebook$B, D = factor_notebook$D))
+  expect_close(precision(M), solve(M), 1e-12)
+  expect_identical(dimnames(precision(M)), dimnames(M))
+  expect_input_error(precision("a"), "factor_cov", "covmash_error_type")
+})

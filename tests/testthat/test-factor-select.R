@@ -1,0 +1,60 @@
+test_that("every criterion finds factors that are strong enough", {
+  x <- sample_factor_model(200, 25, 3, seed = 1)
+  set.seed(1)
+  chosen <- select_n_factors(x, max_factors = 6, n_permutations = 10, n_threads = 1)
+  expect_equal(chosen$n_factors, c(bic = 3, parallel = 3, heldout = 3))
+  expect_identical(chosen$table$n_factors, 0:6)
+  fit <- quiet_fit(x, 2)
+  expect_equal(chosen$table$BIC[3], BIC(fit), tolerance = 1e-8)
+  expect_equal(chosen$eigenvalues$observed, eigen(cor(x))$values[1:6], tolerance = 1e-6)
+  expect_output(print(chosen), "BIC: 3 factors")
+  set.seed(1)
+  again <- select_n_factors(x, max_factors = 6, n_permutations = 10, n_threads = 1)
+  expect_identical(again, chosen)
+})
+
+test_that("held-out log-likelihood is that of the parts left out", {
+  x <- sample_factor_model(60, 8, 1, seed = 2)
+  set.seed(3)
+  chosen <- select_n_factors(x, max_factors = 1, criteria = "heldout", n_folds = 2, n_threads = 1)
+  set.seed(3)
+  fold <- rep_len(1:2, 60)[sample.int(60)]
+  density <- 0
+  for (part in 1:2) {
+    fit <- quiet_fit(x[fold != part, ], 1)
+    density <- density + plain_factor_loglik(x[fold == part, ], as.matrix(fit$covariance), fit$mean)
+  }
+  expect_equal(chosen$table$heldout[2], density / 60, tolerance = 1e-5)
+  expect_null(chosen$eigenvalues)
+})
+
+test_that("data without factors have none", {
+  set.seed(4)
+  x <- matrix(rnorm(100 * 20), 100)
+  chosen <- select_n_factors(x, max_factors = 4, n_threads = 1)
+  expect_equal(unname(chosen$n_factors), c(0, 0, 0))
+})
+
+test_that("missing values, more genes than samples, covariance matrices", {
+  x <- sample_factor_model(50, 80, 2, seed = 5)
+  x[sample(length(x), 300)] <- NA
+  set.seed(6)
+  chosen <- select_n_factors(x, max_factors = 3, n_permutations = 5, n_threads = 1)
+  expect_equal(unname(chosen$n_factors), c(2, 2, 2))
+  S <- cov(sample_factor_model(200, 12, 2, seed = 7))
+  chosen <- select_n_factors(S, n_samples = 200, max_factors = 4, n_threads = 1)
+  expect_equal(chosen$n_factors, c(bic = 2, parallel = 2))
+  expect_error(
+    select_n_factors(S, n_samples = 200, criteria = "heldout"),
+    class = "covmash_error_argument"
+  )
+})
+
+test_that("bad arguments are errors", {
+  x <- sample_factor_model(30, 8, 1, seed = 8)
+  expect_error(select_n_factors(x, max_factors = 8), class = "covmash_error_n_factors")
+  expect_error(select_n_factors(x, criteria = "scree"), class = "covmash_error_argument")
+  expect_error(select_n_factors(x, n_folds = 20), class = "covmash_error_argument")
+  expect_error(select_n_factors(x, probability = 2), class = "covmash_error_argument")
+  expect_error(select_n_factors(x, n_permutations = 0), class = "covmash_error_argument")
+})

@@ -1,0 +1,36 @@
+skip_if_not_installed("ggplot2")
+
+built <- function(plot) ggplot2::ggplot_build(plot)$data
+
+test_that("loadings and communalities are drawn", {
+  x <- sample_factor_model(100, 10, 2, seed = 1)
+  fit <- fit_factor_model(x, 2, rotation = "varimax", n_threads = 1)
+  tiles <- built(autoplot.factor_fit(fit))
+  expect_identical(nrow(tiles[[1]]), 20L)
+  expect_setequal(tiles[[2]]$label, sprintf("%.2f", fit$loadings / sqrt(fit$variance)))
+  bars <- built(autoplot.factor_fit(fit, type = "communality"))[[1]]
+  expect_equal(sort(bars$x), sort(unname(1 - fit$uniquenesses)))
+  few <- built(autoplot.factor_fit(fit, max_genes = 3))
+  expect_identical(nrow(few[[1]]), 6L)
+  expect_error(
+    autoplot.factor_fit(fit_factor_model(x, 0, n_threads = 1)),
+    class = "covmash_error_argument"
+  )
+})
+
+test_that("a selection has a panel for each criterion and marks the choice", {
+  x <- sample_factor_model(100, 10, 2, seed = 1)
+  set.seed(1)
+  chosen <- select_n_factors(x, max_factors = 3, n_permutations = 3, n_threads = 1)
+  points <- selection_points(chosen)
+  expect_identical(nlevels(points$panel), 3L)
+  expect_equal(points$n[points$chosen], unname(chosen$n_factors))
+  expect_silent(built(autoplot.factor_selection(chosen)))
+  one <- select_n_factors(x, max_factors = 2, criteria = "bic", n_threads = 1)
+  expect_identical(nlevels(selection_points(one)$panel), 1L)
+  file <- withr::local_tempfile(fileext = ".png")
+  grDevices::png(file)
+  expect_identical(class(plot(chosen))[1], class(autoplot.factor_selection(chosen))[1])
+  grDevices::dev.off()
+  expect_gt(file.size(file), 1000)
+})

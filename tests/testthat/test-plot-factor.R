@@ -1,0 +1,65 @@
+skip_if_not_installed("ggplot2")
+Sigma <- factor_covariance(factor_notebook$B, D = factor_notebook$D)
+large <- factor_covariance(factor_notebook$B_large, D = factor_notebook$D_large)
+drawn <- function(plot) {
+  withr::local_pdf(NULL)
+  print(plot)
+  invisible(plot)
+}
+
+test_that("matrices are drawn with their numbers, white on dark cells", {
+  for (type in c("loadings", "covariance", "systematic", "noise", "correlation")) {
+    plot <- drawn(ggplot2::autoplot(Sigma, type = type))
+    expect_s3_class(plot, "ggplot")
+    text <- ggplot2::layer_data(plot, 2)
+    cells <- plot$data$value
+    expect_identical(text$label, sprintf("%.2f", cells))
+    dark <- abs(cells) > 0.55 * max(if (type == "correlation") 1, abs(cells))
+    expect_identical(text$colour, ifelse(dark, "white", "grey15"))
+    expect_length(drawn(ggplot2::autoplot(Sigma, type = type, values = FALSE))$layers, 1)
+  }
+  expect_identical(dim(ggplot2::layer_data(ggplot2::autoplot(large, type = "covariance")))[1], 10000L)
+  # the first gene is at the top
+  plot <- ggplot2::autoplot(Sigma)
+  expect_identical(plot$data$value[plot$data$row == 1], unname(factor_notebook$B["TP53", ]))
+})
+
+test_that("the decomposition is three panels with signs between, each with its scale", {
+  panels <- ggplot2::autoplot(Sigma, type = "decomposition", title = "Sum")
+  expect_s3_class(panels, "factor_panels")
+  expect_identical(panels$panels[[2]], "+")
+  expect_identical(panels$panels[[4]], "=")
+  parts <- lapply(panels$panels[c(1, 3, 5)], function(p) p$data$value)
+  expect_close(parts[[1]] + parts[[2]], parts[[3]], 1e-15)
+  drawn(panels)
+  path <- withr::local_tempfile(fileext = ".png")
+  ggplot2::ggsave(path, panels, width = 8, height = 3, dpi = 50)
+  expect_gt(file.size(path), 1000)
+})
+
+test_that("the large matrix has its loadings and eigenvalues beside it", {
+  panels <- drawn(ggplot2::autoplot(large, type = "overview"))
+  expect_length(panels$panels, 3)
+  counts <- ggplot2::layer_data(panels$panels[[3]])$count
+  expect_equal(sum(counts), 100)
+  expect_length(drawn(ggplot2::autoplot(noise_covariance(Sigma), type = "overview"))$panels, 2)
+  plot <- drawn(ggplot2::autoplot(large, type = "eigenvalues", bins = 10))
+  expect_identical(ggplot2::layer_data(plot, 2)$xintercept, 0)
+})
+
+test_that("the network draws its edges and named genes", {
+  plot <- drawn(ggplot2::autoplot(Sigma, type = "network", threshold = 0.5))
+  edges <- ggplot2::layer_data(plot, 1)
+  expect_equal(nrow(edges), 2)
+  expect_setequal(ggplot2::layer_data(plot, 3)$label, rownames(Sigma))
+  none <- drawn(ggplot2::autoplot(partial_correlation_network(Sigma, 0.99)))
+  expect_match(none$labels$subtitle, "No pair reaches 0.99")
+  withr::local_pdf(NULL)
+  expect_s3_class(plot(partial_correlation_network(Sigma, 0.5)), "ggplot")
+  expect_s3_class(plot(Sigma), "ggplot")
+})
+
+test_that("what cannot be drawn is an error", {
+  expect_input_error(ggplot2::autoplot(Sigma, type = "pie"), "`type`", "covmash_error_argument")
+  expect_input_error(ggplot2::autoplot(noise_covariance(Sigma)), "no factors", "covmash_error_argument")
+})
