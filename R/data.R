@@ -17,7 +17,8 @@
 #' @param df Not supported yet (an error unless `Inf`).
 #' @param pval Not supported yet (an error unless `NULL`).
 #' @param V R x R correlation matrix of the errors of one effect (a covariance
-#'   matrix is allowed), positive definite. Default: the identity.
+#'   matrix is allowed), positive definite; also a [factor_covariance()]. Default:
+#'   the identity.
 #' @param zero_check_tol Standard errors at or below this count as zero.
 #' @param zero_Bhat_Shat_reset If positive, replaces `Shat` where both `Shat`
 #'   and `Bhat` are zero. Default 0: such entries are an error.
@@ -485,10 +486,10 @@ describe_noise <- function(noise) {
 summary.mash_data <- function(object, ...) {
   z <- object$Bhat / object$Shat
   span <- function(x, f) {
-    apply(x, 2, function(column) {
-      column <- column[!is.na(column)]
+    vapply(seq_len(ncol(x)), function(r) {
+      column <- x[!is.na(x[, r]), r]
       if (length(column) == 0L) NA_real_ else f(column)
-    })
+    }, numeric(1))
   }
   conditions <- data.frame(
     condition = condition_labels(object$Bhat),

@@ -62,7 +62,8 @@
 #'   * `convergence`: `objective` (penalised log-likelihood), `kkt_violation`,
 #'     `gap_bound` (how far below the maximum the objective can be), `iterations`,
 #'     `converged`; `NA` with `fixg = TRUE`;
-#'   * `timing`: seconds for `likelihood`, `weights`, `posterior`, `total`;
+#'   * `timing`: seconds for `likelihood`, `weights`, `posterior`, `total`; where
+#'     likelihoods do not fit into memory ([covmash_threads]) their time is in `weights`;
 #'   * `missing`: positions of missing estimates in `Bhat`, or `NULL`; `noise`:
 #'     counts of missing entries and of rows that share their noise.
 #'
