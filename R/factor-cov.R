@@ -490,6 +490,7 @@ print.summary.factor_cov <- function(x, digits = 3, ...) {
 # ---- comparison and scaling -------------------------------------------------
 
 #' @rdname factor_cov-methods
+#' @method all.equal factor_cov
 #' @export
 all.equal.factor_cov <- function(target, current, ...) {
   if (!is_factor_cov(current)) {

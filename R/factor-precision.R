@@ -357,6 +357,7 @@ print.summary.factor_precision <- function(x, digits = 4, ...) {
 }
 
 #' @rdname factor_cov-methods
+#' @method all.equal factor_precision
 #' @export
 all.equal.factor_precision <- function(target, current, ...) {
   if (!inherits(current, "factor_precision")) {
