@@ -20,12 +20,12 @@ workloads <- list(
   c = list(
     kind = "mash", what = "mash()", J = 20000, R = 44, shat = "one", seed = 103, strong = 2000, keep_pca = TRUE,
     goal_ratio = 1000, mashr_rows = 5000, agreement_rows = 2000, plain_rows = 50,
-    quick = list(J = 1000, R = 6, strong = 100, mashr_rows = 200, agreement_rows = 100)
+    quick = list(J = 1000, R = 6, strong = 100, mashr_rows = 100, agreement_rows = 50)
   ),
   d = list(
     kind = "mash", what = "mash()", J = 5000, R = 44, shat = "varying", seed = 104, strong = 2000, keep_pca = TRUE,
     matrices_of = "c", goal_ratio = 1000, mashr_rows = 2000, agreement_rows = 500, plain_rows = 20,
-    quick = list(J = 500, R = 6, strong = 100, mashr_rows = 100, agreement_rows = 100)
+    quick = list(J = 300, R = 6, strong = 100, mashr_rows = 60, agreement_rows = 50)
   ),
   h = list(
     kind = "posterior", what = "mash_compute_posterior_matrices()", J = 50000, R = 5, shat = "varying", seed = 107,

@@ -104,7 +104,7 @@ class Cases {
     for (std::size_t i = 0; i < R; ++i) factor[i * R + i] = 1.0;
     add("solve_lower", s.name, n * d(R * R), 8.0 * (2.0 * n * d(R) + d(R * R) / 2), [=, &k] {
       k.solve_lower(R, factor, Z);
-    }).divide(n * d(R));
+    }).divide(d(R));
     double* sum = numbers(n);
     add("add_squares", s.name, 2.0 * n * d(R), 8.0 * n * d(R + 2), [=, &k] { k.add_squares(R, X, sum); });
     add("residual_squares", s.name, 3.0 * n * d(R), 8.0 * n * d(2 * R + 1),
