@@ -190,12 +190,6 @@ class WeightsSolver {
 
   // ---- passes over the effects ----
 
-  void over_blocks(double work_per_block, const std::function<void(std::size_t chunk, std::size_t i)>& task) {
-    over_chunks(work_per_block, [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
-      for (std::size_t i = from; i < to; ++i) task(chunk, i);
-    });
-  }
-
   void over_chunks(
       double work_per_block,
       const std::function<void(std::size_t chunk, std::size_t worker, std::size_t from, std::size_t to)>& task) {
