@@ -89,8 +89,8 @@ cpp_fit <- function(bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_
     .Call(`_covmash_cpp_fit`, bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, memory)
 }
 
-cpp_posterior <- function(bhat, shat, V, Ulist, grid, usepointmass, pi, pi_thresh, level, keep_weights, n_threads, block_rows) {
-    .Call(`_covmash_cpp_posterior`, bhat, shat, V, Ulist, grid, usepointmass, pi, pi_thresh, level, keep_weights, n_threads, block_rows)
+cpp_posterior <- function(bhat, shat, V, Ulist, grid, usepointmass, pi, pi_thresh, level, lfdr, keep_weights, n_threads, block_rows) {
+    .Call(`_covmash_cpp_posterior`, bhat, shat, V, Ulist, grid, usepointmass, pi, pi_thresh, level, lfdr, keep_weights, n_threads, block_rows)
 }
 
 cpp_loglik_matrix <- function(bhat, shat, V, Ulist, grid, usepointmass, n_threads, block_rows) {
@@ -103,5 +103,9 @@ cpp_fit_weights <- function(L, prior, control, n_threads) {
 
 cpp_noise_groups <- function(bhat, shat) {
     .Call(`_covmash_cpp_noise_groups`, bhat, shat)
+}
+
+cpp_effect_range <- function(bhat, shat) {
+    .Call(`_covmash_cpp_effect_range`, bhat, shat)
 }
 

@@ -433,11 +433,11 @@ describe_alpha <- function(alpha) {
   }
 }
 
-# Missing entries and noise groups, counted by the core. The list of empty rows
-# is left out: it can be long, and Bhat has it.
-noise_summary <- function(data) {
-  noise <- run_core(cpp_noise_groups(data$Bhat, data$Shat))
-  noise$all_missing_rows <- NULL
+# Missing entries and noise groups, counted by the core.
+noise_summary <- function(data, noise = NULL) {
+  if (is.null(noise)) {
+    noise <- run_core(cpp_noise_groups(data$Bhat, data$Shat))
+  }
   noise$n_effects <- nrow(data$Bhat)
   noise$n_conditions <- ncol(data$Bhat)
   noise

@@ -6,21 +6,15 @@
 # effect the data can hide, 2 sqrt(max(Bhat^2 - Shat^2)), in steps of `mult`
 # (Stephens 2017). Observed entries only.
 autoselect_grid <- function(data, mult = sqrt(2)) {
-  Shat <- as.vector(data$Shat)
-  Bhat <- as.vector(data$Bhat)
-  use <- is.finite(Shat) & Shat > 0 & !is.na(Bhat)
-  if (!any(use)) {
+  range <- cpp_effect_range(data$Bhat, data$Shat)
+  if (range$smallest_shat == Inf) {
     abort_input(
       "There is no observed estimate to choose a grid from; give `grid`.",
       class = "covmash_error_grid"
     )
   }
-  if (!all(use)) {
-    Shat <- Shat[use]
-    Bhat <- Bhat[use]
-  }
-  smallest <- min(Shat) / 10
-  excess <- max(Bhat^2 - Shat^2)
+  smallest <- range$smallest_shat / 10
+  excess <- range$largest_excess
   largest <- if (excess <= 0) 8 * smallest else 2 * sqrt(excess)
   if (!is.finite(largest)) {
     at <- which.max(abs(data$Bhat))

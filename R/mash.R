@@ -63,7 +63,7 @@
 #'     `gap_bound` (how far below the maximum the objective can be), `iterations`,
 #'     `converged`; `NA` with `fixg = TRUE`;
 #'   * `timing`: seconds for `likelihood`, `weights`, `posterior`, `total`; where
-#'     likelihoods do not fit into memory ([covmash_threads]) their time is in `weights`;
+#'     likelihoods are not kept in memory ([covmash_threads]) their time is in `weights`;
 #'   * `missing`: positions of missing estimates in `Bhat`, or `NULL`; `noise`:
 #'     counts of missing entries and of rows that share their noise.
 #'
@@ -192,7 +192,8 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
 
   before <- elapsed()
   posterior <- posterior_of(
-    data, model, weights$pi, pi_thresh, outputlevel, n_threads
+    data, model, weights$pi, pi_thresh, outputlevel, n_threads,
+    lfdr = output_lfdr
   )
   posterior_seconds <- elapsed() - before
   step_message(verbose, "Posterior: ", seconds(posterior_seconds), ".")
@@ -207,10 +208,7 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
     likelihood = weights$seconds_likelihood, weights = weights$seconds_weights,
     posterior = posterior_seconds, total = elapsed() - started
   )
-  new_mash_fit(
-    data, model, weights, posterior, objective, timing,
-    lfdr = output_lfdr
-  )
+  new_mash_fit(data, model, weights, posterior, objective, timing)
 }
 
 elapsed <- function() proc.time()[["elapsed"]]
@@ -375,17 +373,12 @@ fixed_weights <- function(pi) {
 # A fit keeps the responsibilities only up to this many numbers.
 max_kept_weights <- 1e7
 
-new_mash_fit <- function(data, model, weights, posterior, objective, timing,
-                         lfdr) {
+new_mash_fit <- function(data, model, weights, posterior, objective, timing) {
   components <- component_names(model)
-  result <- posterior$result
-  if (!lfdr) {
-    result$lfdr <- NULL
-  }
   missing <- if (anyNA(data$Bhat)) which(is.na(data$Bhat))
   structure(
     list(
-      result = result,
+      result = posterior$result,
       loglik = posterior$loglik,
       vloglik = posterior$vloglik,
       null_loglik = posterior$null_loglik,
@@ -403,7 +396,7 @@ new_mash_fit <- function(data, model, weights, posterior, objective, timing,
       ),
       timing = timing,
       missing = missing,
-      noise = noise_summary(data)
+      noise = noise_summary(data, posterior$noise)
     ),
     class = c("mash_fit", "mash")
   )

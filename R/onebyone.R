@@ -218,7 +218,7 @@ ash_one_condition <- function(Bhat, Shat, settings, n_threads, label,
   posterior <- run_core(
     cpp_posterior(
       Bhat, Shat, data$V, model$Ulist, model$grid, model$usepointmass, fit$pi,
-      settings$pi_thresh, 2L, FALSE, n_threads, resolve_block_rows()
+      settings$pi_thresh, 2L, TRUE, FALSE, n_threads, resolve_block_rows()
     ),
     row_labels, component_names(model)
   )

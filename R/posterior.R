@@ -4,7 +4,7 @@
 # Everything cpp_posterior() computes, with names and on the original scale.
 # `level` as outputlevel; responsibilities only if there are not too many.
 posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
-                         keep_weights = NULL) {
+                         keep_weights = NULL, lfdr = TRUE) {
   if (is.null(keep_weights)) {
     size <- as.numeric(nrow(data$Bhat)) * sum(pi > pi_thresh)
     keep_weights <- size <= max_kept_weights
@@ -21,8 +21,8 @@ posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
   raw <- run_core(
     cpp_posterior(
       data$Bhat, data$Shat, data$V, unname_matrices(model$Ulist), model$grid,
-      model$usepointmass, pi, pi_thresh, as.integer(level), keep_weights,
-      n_threads, resolve_block_rows()
+      model$usepointmass, pi, pi_thresh, as.integer(level), lfdr,
+      keep_weights, n_threads, resolve_block_rows()
     ),
     rownames(data$Bhat), component_names(model)
   )
@@ -36,7 +36,8 @@ posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
     alt_loglik = if (!is.null(raw$alt_loglik)) {
       matrix(as.vector(raw$alt_loglik) - jacobian)
     },
-    posterior_weights = name_weights(raw, model)
+    posterior_weights = name_weights(raw, model),
+    noise = raw$noise
   )
 }
 
@@ -64,18 +65,16 @@ null_loglik <- function(raw, jacobian, data) {
   values
 }
 
+# The core has put the names on; to set them here would copy the matrices.
 posterior_matrices <- function(raw, data) {
   parts <- c("PosteriorMean", "PosteriorSD", "lfdr", "NegativeProb", "lfsr")
-  result <- raw[parts]
+  result <- Filter(Negate(is.null), raw[parts])
   if (data$alpha != 0) {
     scale <- unname(data$Shat_alpha)
     result$PosteriorMean <- result$PosteriorMean * scale
     result$PosteriorSD <- result$PosteriorSD * scale
   }
-  lapply(result, function(x) {
-    dimnames(x) <- dimnames(data$Bhat)
-    x
-  })
+  result
 }
 
 name_weights <- function(raw, model) {

@@ -20,8 +20,8 @@
 #'
 #' * `covmash.block_rows`: rows a thread works through at a time, 1024 unless set.
 #' * `covmash.memory`: megabytes that [mash()] may use for the likelihoods of all
-#'   rows and components (4 bytes each), 1000 unless set. If they need more, they
-#'   are computed again by each pass over them, which takes longer.
+#'   rows and components (4 bytes each), 1000 unless set. If they need more, or need
+#'   over 250 and are quick to compute, each pass over them computes them again.
 #' * `covmash.simd`, or the environment variable `COVMASH_SIMD`: the instruction
 #'   set, one of `covmash_info()$simd_available`, e.g. `"baseline"`. It is read
 #'   when the package is loaded; the widest available is used unless set.

@@ -303,8 +303,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_posterior
-Rcpp::List cpp_posterior(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass, const std::vector<double>& pi, double pi_thresh, int level, bool keep_weights, int n_threads, double block_rows);
-RcppExport SEXP _covmash_cpp_posterior(SEXP bhatSEXP, SEXP shatSEXP, SEXP VSEXP, SEXP UlistSEXP, SEXP gridSEXP, SEXP usepointmassSEXP, SEXP piSEXP, SEXP pi_threshSEXP, SEXP levelSEXP, SEXP keep_weightsSEXP, SEXP n_threadsSEXP, SEXP block_rowsSEXP) {
+Rcpp::List cpp_posterior(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass, const std::vector<double>& pi, double pi_thresh, int level, bool lfdr, bool keep_weights, int n_threads, double block_rows);
+RcppExport SEXP _covmash_cpp_posterior(SEXP bhatSEXP, SEXP shatSEXP, SEXP VSEXP, SEXP UlistSEXP, SEXP gridSEXP, SEXP usepointmassSEXP, SEXP piSEXP, SEXP pi_threshSEXP, SEXP levelSEXP, SEXP lfdrSEXP, SEXP keep_weightsSEXP, SEXP n_threadsSEXP, SEXP block_rowsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
@@ -316,10 +316,11 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< const std::vector<double>& >::type pi(piSEXP);
     Rcpp::traits::input_parameter< double >::type pi_thresh(pi_threshSEXP);
     Rcpp::traits::input_parameter< int >::type level(levelSEXP);
+    Rcpp::traits::input_parameter< bool >::type lfdr(lfdrSEXP);
     Rcpp::traits::input_parameter< bool >::type keep_weights(keep_weightsSEXP);
     Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
     Rcpp::traits::input_parameter< double >::type block_rows(block_rowsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_posterior(bhat, shat, V, Ulist, grid, usepointmass, pi, pi_thresh, level, keep_weights, n_threads, block_rows));
+    rcpp_result_gen = Rcpp::wrap(cpp_posterior(bhat, shat, V, Ulist, grid, usepointmass, pi, pi_thresh, level, lfdr, keep_weights, n_threads, block_rows));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -364,6 +365,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_effect_range
+Rcpp::List cpp_effect_range(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat);
+RcppExport SEXP _covmash_cpp_effect_range(SEXP bhatSEXP, SEXP shatSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type shat(shatSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_effect_range(bhat, shat));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 11},
@@ -388,10 +400,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},
     {"_covmash_cpp_set_simd", (DL_FUNC) &_covmash_cpp_set_simd, 1},
     {"_covmash_cpp_fit", (DL_FUNC) &_covmash_cpp_fit, 10},
-    {"_covmash_cpp_posterior", (DL_FUNC) &_covmash_cpp_posterior, 12},
+    {"_covmash_cpp_posterior", (DL_FUNC) &_covmash_cpp_posterior, 13},
     {"_covmash_cpp_loglik_matrix", (DL_FUNC) &_covmash_cpp_loglik_matrix, 8},
     {"_covmash_cpp_fit_weights", (DL_FUNC) &_covmash_cpp_fit_weights, 4},
     {"_covmash_cpp_noise_groups", (DL_FUNC) &_covmash_cpp_noise_groups, 2},
+    {"_covmash_cpp_effect_range", (DL_FUNC) &_covmash_cpp_effect_range, 2},
     {NULL, NULL, 0}
 };
 

@@ -20,6 +20,16 @@ Rcpp::List weights_list(const covmash::WeightsResult& w) {
                             _["gap_bound"] = w.gap_bound, _["iterations"] = w.iterations, _["converged"] = w.converged);
 }
 
+Rcpp::List noise_counts(const covmash::NoiseModel& noise) {
+  double shared = 0.0;
+  for (const auto& g : noise.shared()) shared += static_cast<double>(g.effects.size());
+  return Rcpp::List::create(_["n_groups"] = static_cast<double>(noise.shared().size()), _["n_shared_rows"] = shared,
+                            _["n_row_specific"] = static_cast<double>(noise.row_specific().size()),
+                            _["n_patterns"] = static_cast<double>(noise.n_patterns()),
+                            _["n_missing"] = static_cast<double>(noise.n_missing()),
+                            _["n_all_missing"] = static_cast<double>(noise.all_missing().size()));
+}
+
 }  // namespace
 
 // [[Rcpp::export(rng = false)]]
@@ -45,8 +55,8 @@ Rcpp::List cpp_fit(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& s
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_posterior(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V,
                          const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass,
-                         const std::vector<double>& pi, double pi_thresh, int level, bool keep_weights, int n_threads,
-                         double block_rows) {
+                         const std::vector<double>& pi, double pi_thresh, int level, bool lfdr, bool keep_weights,
+                         int n_threads, double block_rows) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
     covmash::PosteriorOptions options;
@@ -58,10 +68,15 @@ Rcpp::List cpp_posterior(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMat
     const covmash::MixturePrior prior = bridge::mixture_prior(Ulist, grid, usepointmass);
     covmash::PosteriorPass pass(noise, prior, pi, options, threads.executor);
 
-    const int J = bhat.nrow(), R = bhat.ncol(), J2 = level >= 2 ? J : 0, R2 = level >= 2 ? R : 0;
+    const int J = bhat.nrow(), R = bhat.ncol();
     const auto blank = [](int n, int m) { return Rcpp::NumericMatrix(Rcpp::no_init(n, m)); };
-    Rcpp::NumericMatrix mean = blank(J2, R2), sd = blank(J2, R2), lfdr = blank(J2, R2), negative = blank(J2, R2),
-                        lfsr = blank(J2, R2), loglik = blank(J, 1), alternative = blank(usepointmass ? J : 0, 1);
+    const auto summary = [&](bool asked) {
+      Rcpp::NumericMatrix x = asked && level >= 2 ? blank(J, R) : blank(0, 0);
+      if (asked && level >= 2 && bhat.hasAttribute("dimnames")) x.attr("dimnames") = bhat.attr("dimnames");
+      return x;
+    };
+    Rcpp::NumericMatrix mean = summary(true), sd = summary(true), zero = summary(lfdr), negative = summary(true),
+                        lfsr = summary(true), loglik = blank(J, 1), alternative = blank(usepointmass ? J : 0, 1);
     Rcpp::NumericVector null(Rcpp::no_init(usepointmass ? J : 0));
     const int n_kept = static_cast<int>(pass.kept_components().size());
     Rcpp::NumericMatrix weights = blank(keep_weights ? J : 0, n_kept);
@@ -70,7 +85,7 @@ Rcpp::List cpp_posterior(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMat
     if (level >= 2) {
       out.mean = mean.begin();
       out.sd = sd.begin();
-      out.lfdr = lfdr.begin();
+      if (lfdr) out.lfdr = zero.begin();
       out.negative = negative.begin();
       out.lfsr = lfsr.begin();
     }
@@ -88,9 +103,9 @@ Rcpp::List cpp_posterior(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMat
     return Rcpp::List::create(
         _["vloglik"] = loglik, _["null_loglik"] = if_asked(usepointmass, null),
         _["alt_loglik"] = if_asked(usepointmass, alternative), _["PosteriorMean"] = if_asked(level >= 2, mean),
-        _["PosteriorSD"] = if_asked(level >= 2, sd), _["lfdr"] = if_asked(level >= 2, lfdr),
+        _["PosteriorSD"] = if_asked(level >= 2, sd), _["lfdr"] = if_asked(level >= 2 && lfdr, zero),
         _["NegativeProb"] = if_asked(level >= 2, negative), _["lfsr"] = if_asked(level >= 2, lfsr), _["kept"] = kept,
-        _["posterior_weights"] = if_asked(keep_weights, weights));
+        _["posterior_weights"] = if_asked(keep_weights, weights), _["noise"] = noise_counts(noise));
   });
 }
 
@@ -123,15 +138,12 @@ Rcpp::List cpp_noise_groups(const Rcpp::NumericMatrix& bhat, const Rcpp::Numeric
     bridge::Threads threads(1);
     const covmash::NoiseModel noise(bridge::effects(bhat, shat), arma::eye(bhat.ncol(), bhat.ncol()),
                                     &threads.executor);
-    double shared = 0.0;
-    for (const auto& g : noise.shared()) shared += static_cast<double>(g.effects.size());
-    Rcpp::NumericVector missing(noise.all_missing().begin(), noise.all_missing().end());
-    missing = missing + 1.0;
-    return Rcpp::List::create(_["n_groups"] = static_cast<double>(noise.shared().size()), _["n_shared_rows"] = shared,
-                              _["n_row_specific"] = static_cast<double>(noise.row_specific().size()),
-                              _["n_patterns"] = static_cast<double>(noise.n_patterns()),
-                              _["n_missing"] = static_cast<double>(noise.n_missing()),
-                              _["n_all_missing"] = static_cast<double>(noise.all_missing().size()),
-                              _["all_missing_rows"] = missing);
+    return noise_counts(noise);
   });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_effect_range(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat) {
+  const covmash::EffectRange range = covmash::effect_range(bridge::effects(bhat, shat));
+  return Rcpp::List::create(_["smallest_shat"] = range.smallest_shat, _["largest_excess"] = range.largest_excess);
 }

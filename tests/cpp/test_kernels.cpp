@@ -38,6 +38,56 @@ TEST_P(EveryTable, ExponentialIsAccurate) {
   EXPECT_EQ(y[2], 1.0);
 }
 
+TEST_P(EveryTable, RelativeLikelihoodsAreAccurateFloats) {
+  double worst = 0.0;
+  for (int i = 0; i < 20000; i += 64) {
+    double loglik[64], maximum[64];
+    float out[64];
+    for (int k = 0; k < 64; ++k) {
+      maximum[k] = 1000.0 - i;
+      loglik[k] = maximum[k] - 86.9 * (i + k) / 20032.0;
+    }
+    GetParam()->relative_likelihood(1, loglik, maximum, out);
+    for (int k = 0; k < 64; ++k)
+      worst = std::max(worst, relative(out[k], std::exp(static_cast<long double>(loglik[k] - maximum[k]))));
+  }
+  EXPECT_LT(worst, 1.5e-7);
+  // 1 at the maximum; 0 rather than a denormal number
+  double loglik[64], maximum[64] = {};
+  float out[64];
+  for (int k = 0; k < 64; ++k) loglik[k] = k < 32 ? 0.0 : -86.5 - 0.1 * (k - 32);
+  loglik[62] = -1e300;
+  loglik[63] = -INFINITY;
+  GetParam()->relative_likelihood(1, loglik, maximum, out);
+  for (int k = 0; k < 64; ++k) {
+    if (k < 32) EXPECT_EQ(out[k], 1.0f);
+    EXPECT_TRUE(out[k] == 0.0f || out[k] >= 1.17549435e-38f) << out[k];
+  }
+  EXPECT_GT(out[32], 0.0f);
+  EXPECT_EQ(out[61], 0.0f);
+  EXPECT_EQ(out[62], 0.0f);
+  EXPECT_EQ(out[63], 0.0f);
+}
+
+// In groups of eight registers, in single ones, and in part of a block.
+TEST_P(EveryTable, BlockMaximumMatchesPlainLoop) {
+  const std::size_t n = 5, W = GetParam()->width;
+  std::vector<double> loglik(n * 64), offset = {0.5, -3.0, 0.0, 2.0, -INFINITY};
+  for (std::size_t i = 0; i < loglik.size(); ++i) loglik[i] = std::sin(7.0 * static_cast<double>(i * i));
+  for (std::size_t from : {std::size_t(0), W})
+    for (std::size_t to : {from + W, std::size_t(64)})
+      for (const double* shift : {static_cast<const double*>(nullptr), static_cast<const double*>(offset.data())}) {
+        double maximum[64];
+        GetParam()->block_maximum(n, loglik.data(), shift, maximum, from, to);
+        for (std::size_t lane = from; lane < to; ++lane) {
+          double expected = -INFINITY;
+          for (std::size_t p = 0; p < n; ++p)
+            expected = std::max(expected, loglik[p * 64 + lane] + (shift ? shift[p] : 0.0));
+          EXPECT_EQ(maximum[lane], expected);
+        }
+      }
+}
+
 TEST_P(EveryTable, LogarithmIsAccurate) {
   double worst = 0.0;
   for (int i = 0; i < 20000; i += 64) {

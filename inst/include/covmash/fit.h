@@ -1,7 +1,7 @@
 #pragma once
 // From summary statistics to mixture weights: relative likelihoods of all components, then the weights that maximise
-// the penalised likelihood. The likelihoods (4 J P bytes) are kept where they fit into `memory`, else computed again by
-// every pass over them.
+// the penalised likelihood. The likelihoods (4 J P bytes) are kept where they fit into `memory`, unless they are many
+// and cheap; else every pass over them computes them again. Both give the same bits.
 
 #include <chrono>
 
@@ -23,6 +23,9 @@ struct FitResult {
 
 namespace detail {
 
+// Bytes that are had for little.
+constexpr double small = 2.5e8;
+
 inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -39,8 +42,11 @@ inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const s
   const Selection& selection = computed.selection();
   const double bytes = 4.0 * simd::lanes * static_cast<double>(computed.n_blocks() * selection.size());
   std::unique_ptr<StoredLikelihoods> stored;
+  // Each pass over the data would compute them again, and there are some five; but a fresh page costs about 50
+  // operations a number, where the operating system has to find it much more, and memory besides.
+  const bool dear = computed.work_per_value() > 100.0;
   executor.step("Likelihoods", true);
-  if (bytes <= options.memory) stored = computed.store(executor);
+  if (bytes <= options.memory && (dear || bytes <= detail::small)) stored = computed.store(executor);
   LikelihoodSource& source = stored ? static_cast<LikelihoodSource&>(*stored) : computed;
   result.seconds_likelihood = detail::seconds_since(start);
 

@@ -184,12 +184,18 @@ class LikelihoodEngine {
     return whitened_[static_cast<std::size_t>(group) * selection_.covariances.size() + k];
   }
 
-  // A rough count of operations for a block, to decide about threads.
+  // A rough count of operations for a block, to decide about threads and about keeping what was computed.
   double work_per_block() const {
+    const double specific = static_cast<double>(noise_.row_specific().size()) /
+                            static_cast<double>(std::max<std::size_t>(noise_.n_observed_effects(), 1));
     double flops = 0.0;
-    for (std::size_t k = 0; k < factors_.size(); ++k)
-      flops += static_cast<double>(factors_[k].n_cols) *
-               (4.0 * static_cast<double>(factors_[k].n_rows) + 10.0 * selection_.covariances[k].scales.size());
+    for (std::size_t k = 0; k < factors_.size(); ++k) {
+      const double R = static_cast<double>(factors_[k].n_rows), q = static_cast<double>(factors_[k].n_cols);
+      const double terms = noise_.shared().empty() ? q : static_cast<double>(whitened(0, k).explicit_terms);
+      const double n_scales = static_cast<double>(selection_.covariances[k].scales.size());
+      flops += (1.0 - specific) * terms * (4.0 * R + 10.0 * n_scales);
+      flops += specific * (q * (4.0 * R * R + 60.0) + n_scales * (10.0 * q + 100.0));
+    }
     return 64.0 * (flops + 20.0 * static_cast<double>(selection_.size()));
   }
 

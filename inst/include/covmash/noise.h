@@ -35,6 +35,24 @@ struct Effects {
   double s(std::size_t j, std::size_t r) const { return shat[r * n_effects + j]; }
 };
 
+// What the grid of effect sizes is chosen from: the smallest standard error of an estimate, and the largest
+// bhat^2 - shat^2. Infinite and -infinite if there is no estimate. O(J R).
+struct EffectRange {
+  double smallest_shat = std::numeric_limits<double>::infinity();
+  double largest_excess = -std::numeric_limits<double>::infinity();
+};
+
+inline EffectRange effect_range(const Effects& e) {
+  EffectRange range;
+  for (std::size_t i = 0; i < e.n_effects * e.n_conditions; ++i) {
+    const double b = e.bhat[i], s = e.shat[i];
+    if (std::isnan(b) || !(s > 0.0) || !std::isfinite(s)) continue;
+    range.smallest_shat = std::min(range.smallest_shat, s);
+    range.largest_excess = std::max(range.largest_excess, b * b - s * s);
+  }
+  return range;
+}
+
 constexpr std::size_t block_effects = 64;
 constexpr std::size_t minimum_shared = 32;
 

@@ -26,7 +26,7 @@ struct PosteriorOptions {
   std::size_t block_rows = 1024;  // effects a task; results do not depend on it
 };
 
-// Where results go: J x R column-major arrays (or null), J vectors.
+// Where results go: J x R column-major arrays, J vectors. lfdr may be null where there are summaries.
 struct PosteriorOutput {
   double *mean = nullptr, *sd = nullptr, *lfdr = nullptr, *negative = nullptr, *lfsr = nullptr;
   double *loglik = nullptr, *null_loglik = nullptr, *alternative_loglik = nullptr;
@@ -290,7 +290,7 @@ class PosteriorPass {
       const std::size_t from = r * simd::lanes, to = r * J;
       scatter(out.mean + to, s.at.mean + from);
       scatter(out.sd + to, extra + from);
-      scatter(out.lfdr + to, s.at.zero + from);
+      if (out.lfdr) scatter(out.lfdr + to, s.at.zero + from);
       scatter(out.negative + to, s.at.negative + from);
       scatter(out.lfsr + to, extra + R * simd::lanes + from);
     }
@@ -329,7 +329,7 @@ class PosteriorPass {
         const double zero = std::max(1.0 - nonzero[r], 0.0);
         out.mean[r * J + j] = 0.0;
         out.sd[r * J + j] = std::sqrt(variance[r]);
-        out.lfdr[r * J + j] = zero;
+        if (out.lfdr) out.lfdr[r * J + j] = zero;
         out.negative[r * J + j] = 0.5 * nonzero[r];
         out.lfsr[r * J + j] = std::min(0.5 * nonzero[r] + zero, 1.0);
       }

@@ -32,15 +32,20 @@ class LikelihoodSource {
   virtual void begin(std::size_t workers) = 0;
   // All columns of a block; valid until the worker asks for another.
   virtual const float* block(std::size_t b, std::size_t worker) = 0;
-  // Before a pass of gather(), which copies the given columns of a block that block() has been asked for before.
-  virtual void begin_gather(const std::vector<std::size_t>& columns, Executor& executor) = 0;
+  // Before a pass of gather(), which copies the given columns of a block.
+  //   alone = false: block() has been asked for the block before, and the columns are to be used with others
+  //   alone = true:  the effects may be scaled by their maxima over these columns; only if gathers_alone(), that is,
+  //                  if that is quick
+  virtual void begin_gather(const std::vector<std::size_t>& columns, bool alone, Executor& executor) = 0;
+  virtual bool gathers_alone() const = 0;
   virtual void gather(std::size_t b, std::size_t worker, float* const* target) = 0;
 };
 
 class StoredLikelihoods : public LikelihoodSource {
  public:
-  StoredLikelihoods(std::vector<unsigned char> counts, std::size_t n_columns)
-      : counts_(std::move(counts)), n_columns_(n_columns) {
+  // source: where columns alone come from; they have the same bits then as without storing. May be null.
+  StoredLikelihoods(std::vector<unsigned char> counts, std::size_t n_columns, LikelihoodSource* source = nullptr)
+      : counts_(std::move(counts)), n_columns_(n_columns), source_(source) {
     values_.require_size(std::max<std::size_t>(counts_.size(), 1) * n_columns * simd::lanes);
   }
   float* values(std::size_t b) { return values_.data() + b * n_columns_ * simd::lanes; }
@@ -52,8 +57,17 @@ class StoredLikelihoods : public LikelihoodSource {
   double work_to_gather(std::size_t n) const override { return static_cast<double>(n * simd::lanes); }
   void begin(std::size_t) override {}
   const float* block(std::size_t b, std::size_t) override { return values(b); }
-  void begin_gather(const std::vector<std::size_t>& columns, Executor&) override { gathered_ = columns; }
-  void gather(std::size_t b, std::size_t, float* const* target) override {
+  bool gathers_alone() const override { return source_ && source_->gathers_alone(); }
+  void begin_gather(const std::vector<std::size_t>& columns, bool alone, Executor& executor) override {
+    alone_ = alone;
+    gathered_ = columns;
+    if (alone) source_->begin_gather(columns, true, executor);
+  }
+  void gather(std::size_t b, std::size_t worker, float* const* target) override {
+    if (alone_) {
+      source_->gather(b, worker, target);
+      return;
+    }
     for (std::size_t i = 0; i < gathered_.size(); ++i)
       std::memcpy(target[i], values(b) + gathered_[i] * simd::lanes, simd::lanes * sizeof(float));
   }
@@ -61,7 +75,9 @@ class StoredLikelihoods : public LikelihoodSource {
  private:
   std::vector<unsigned char> counts_;
   std::size_t n_columns_;
+  LikelihoodSource* source_;
   Buffer<float> values_;
+  bool alone_ = false;
   std::vector<std::size_t> gathered_;
 };
 
@@ -95,22 +111,19 @@ class ComputedLikelihoods : public LikelihoodSource {
 
   // After begin(): a block's likelihoods into `out`.
   void evaluate(std::size_t b, std::size_t worker, float* out) {
-    Workspace& ws = all_.workspaces[worker];
-    const auto& kernels = all_.engine.kernels();
-    const Block& block = noise_.blocks()[b];
-    all_.engine.evaluate(block, ws);
     double* maximum = maxima_.data() + b * simd::lanes;
-    kernels.block_maximum(n_columns(), ws.loglik.data(), nullptr, maximum, 0, simd::lanes);
-    for (std::size_t lane = 0; lane < block.count; ++lane)
-      if (!std::isfinite(maximum[lane]))
-        throw numeric_error("the log-likelihood of effect " +
-                            std::to_string(noise_.members(block)[block.begin + lane] + 1) +
-                            " is not finite under any mixture component");
-    kernels.relative_likelihood(n_columns(), ws.loglik.data(), maximum, out);
+    find_maxima(all_, b, worker, maximum);
+    relate(all_, worker, maximum, out);
+  }
+
+  bool gathers_alone() const override { return work_per_value() < 200.0; }
+  double work_per_value() const {
+    return work_per_block() / static_cast<double>(std::max<std::size_t>(n_columns(), 1) * simd::lanes);
   }
 
   // Decomposes again what the given columns need: their evaluation leaves out all others.
-  void begin_gather(const std::vector<std::size_t>& columns, Executor& executor) override {
+  void begin_gather(const std::vector<std::size_t>& columns, bool alone, Executor& executor) override {
+    alone_ = alone;
     std::vector<unsigned char> wanted(prior_.n_components(), 0);
     for (std::size_t slot : columns) wanted[selection().component[slot]] = 1;
     some_ = std::make_unique<Evaluation>(noise_, prior_,
@@ -127,11 +140,10 @@ class ComputedLikelihoods : public LikelihoodSource {
   }
 
   void gather(std::size_t b, std::size_t worker, float* const* target) override {
-    Workspace& ws = some_->workspaces[worker];
-    some_->engine.evaluate(noise_.blocks()[b], ws);
     float* values = some_buffers_[worker].data();
-    some_->engine.kernels().relative_likelihood(some_->engine.selection().size(), ws.loglik.data(),
-                                                maxima_.data() + b * simd::lanes, values);
+    double own[simd::lanes];
+    find_maxima(*some_, b, worker, alone_ ? own : nullptr);
+    relate(*some_, worker, alone_ ? own : maxima_.data() + b * simd::lanes, values);
     for (std::size_t i = 0; i < position_.size(); ++i)
       std::memcpy(target[i], values + position_[i] * simd::lanes, simd::lanes * sizeof(float));
   }
@@ -140,7 +152,7 @@ class ComputedLikelihoods : public LikelihoodSource {
   std::unique_ptr<StoredLikelihoods> store(Executor& executor) {
     std::vector<unsigned char> counts;
     for (std::size_t b = 0; b < n_blocks(); ++b) counts.push_back(static_cast<unsigned char>(count(b)));
-    auto stored = std::make_unique<StoredLikelihoods>(std::move(counts), n_columns());
+    auto stored = std::make_unique<StoredLikelihoods>(std::move(counts), n_columns(), this);
     constexpr std::size_t per_task = 16;
     all_.prepare(executor.workers());
     executor.run((n_blocks() + per_task - 1) / per_task, work_per_block() * static_cast<double>(n_blocks()),
@@ -176,11 +188,32 @@ class ComputedLikelihoods : public LikelihoodSource {
     std::vector<Workspace> workspaces;
   };
 
+  // Log-likelihoods of a block, and the maxima of its effects if asked for.
+  void find_maxima(Evaluation& evaluation, std::size_t b, std::size_t worker, double* maximum) {
+    Workspace& ws = evaluation.workspaces[worker];
+    const Block& block = noise_.blocks()[b];
+    evaluation.engine.evaluate(block, ws);
+    if (!maximum) return;
+    evaluation.engine.kernels().block_maximum(evaluation.engine.selection().size(), ws.loglik.data(), nullptr, maximum,
+                                              0, simd::lanes);
+    for (std::size_t lane = 0; lane < block.count; ++lane)
+      if (!std::isfinite(maximum[lane]))
+        throw numeric_error("the log-likelihood of effect " +
+                            std::to_string(noise_.members(block)[block.begin + lane] + 1) +
+                            " is not finite under any mixture component");
+  }
+
+  static void relate(Evaluation& evaluation, std::size_t worker, const double* maximum, float* out) {
+    evaluation.engine.kernels().relative_likelihood(evaluation.engine.selection().size(),
+                                                    evaluation.workspaces[worker].loglik.data(), maximum, out);
+  }
+
   const NoiseModel& noise_;
   const MixturePrior& prior_;
   Evaluation all_;
   std::unique_ptr<Evaluation> some_;
   std::vector<std::size_t> position_;
+  bool alone_ = false;
   Buffer<double> maxima_;
   std::vector<Buffer<float>> buffers_, some_buffers_;
 };

@@ -10,8 +10,9 @@
 // by concavity, which is the certificate that is returned (Kim, Carbonetto, Stephens & Anitescu 2020,
 // doi:10.1080/10618600.2019.1689985, state the problem and an SQP method).
 //
-// The problem is solved for every 8^k-th block of effects first, coarsest first, each solution starting the next; the
-// last level has all effects, and only it counts. Likelihoods are float, in blocks of 64 effects scaled to maximum 1 in
+// The problem is solved for every 8^k-th block of effects first, coarsest first; the last level has all effects, and
+// only it counts. A finer level first settles on the support it is given, for which no other column is evaluated, so
+// that few passes over all columns are left. Likelihoods are float, in blocks of 64 effects scaled to maximum 1 in
 // every effect; sums are in double, over fixed chunks of blocks added in order. The columns of the support are kept in
 // a pool, 4 J |S| bytes. Cost: one evaluation (or reading) of all likelihoods a pass over all columns; J |S|^2 flops a
 // Newton step.
@@ -108,11 +109,12 @@ class WeightsSolver {
     while (source_.n_blocks() / (stride * refinement) >= fewest_blocks) stride *= refinement;
     enter_level(stride);
     start();
-    for (;;) {
+    for (int steps = 0;; steps = settle()) {
       const bool last = stride == 1;
-      result = solve_level(last ? options_.tolerance : std::max(options_.tolerance, 1e-5),
+      result = solve_level(steps, last ? options_.tolerance : std::max(options_.tolerance, 1e-5),
                            last ? options_.max_iterations : std::min(options_.max_iterations, 50));
       if (last) break;
+      drop_unused();
       stride /= refinement;
       enter_level(stride);
     }
@@ -128,6 +130,8 @@ class WeightsSolver {
   static constexpr std::size_t refinement = 8, fewest_blocks = 32;
   // An effect is covered if its density is not tiny or a column of the support is fair to it.
   static constexpr double tiny = 1e-4;
+  // Below all products of a weight in use and a float, so that only a zero is raised to it.
+  static constexpr double smallest_density = 1e-60;
   static constexpr float fair = 0.05f;
 
   // ---- levels ----
@@ -154,17 +158,24 @@ class WeightsSolver {
     for (std::size_t s = 0; s < support_.size(); ++s) slots_.push_back(pool_.take());
   }
 
-  WeightsResult solve_level(double tolerance, int max_iterations) {
+  // Newton steps on the support alone, where it is quickly had; returns how many.
+  int settle() {
+    if (!source_.gathers_alone()) return 0;
+    gather(support_, 0, true);
+    refresh_density();
+    int step = 0;
+    while (step < std::min(options_.max_iterations, 20) && newton_step(1e-4)) ++step;
+    return step;
+  }
+
+  WeightsResult solve_level(int steps_so_far, double tolerance, int max_iterations) {
     WeightsResult result;
+    result.iterations = steps_so_far;
     double previous_excess = std::numeric_limits<double>::infinity();
     int stalled = 0;
     bool first = true;
     for (;;) {
       const std::vector<double> g = pass(first);
-      if (std::exchange(first, false) && cover()) {
-        expectation_steps(3);
-        continue;
-      }
       const double excess = *std::max_element(g.begin(), g.end()) / n_ - 1.0;
       result.kkt_violation = std::max(excess, 0.0);
       if (excess <= tolerance) {
@@ -172,12 +183,19 @@ class WeightsSolver {
         break;
       }
       if (result.iterations >= max_iterations) break;
-      const bool grew = extend_support(g, 0.5 * tolerance);
+      bool grew = std::exchange(first, false) && cover();
+      if (std::exchange(just_started_, false)) {
+        expectation_steps(3);
+        continue;
+      }
+      if (extend_support(g, 0.5 * tolerance)) grew = true;
       // No new column and no progress: rounding has been reached.
       stalled = grew || excess < 0.5 * previous_excess ? 0 : stalled + 1;
       if (stalled >= 8) break;
       previous_excess = std::min(excess, previous_excess);
-      const double enough = std::max(0.1 * tolerance, 0.05 * std::min(previous_excess, 1.0));
+      // Newton converges quadratically: near the optimum one more step costs less than another pass.
+      const double e = std::min(previous_excess, 1.0);
+      const double enough = std::max(0.1 * tolerance, std::min(0.05 * e, 10.0 * e * e));
       for (int step = 0; step < 20 && result.iterations < max_iterations; ++step) {
         ++result.iterations;
         if (newton_step(enough)) continue;
@@ -209,12 +227,12 @@ class WeightsSolver {
     for (std::size_t s = 0; s < slots_.size(); ++s) columns[s] = pool_.column(i, slots_[s]);
   }
 
-  // 1 / u, 0 in the padding; finite where the density has underflowed.
+  // 1 / u, 0 in the padding.
   void ratios(std::size_t i, double* ratio) const {
     const std::size_t n = count(i);
     const double* u = u_.data() + i * simd::lanes;
     for (std::size_t lane = 0; lane < simd::lanes; ++lane)
-      ratio[lane] = lane < n ? 1.0 / std::max(u[lane], 1e-60) : 0.0;
+      ratio[lane] = lane < n ? 1.0 / std::max(u[lane], smallest_density) : 0.0;
   }
 
   double log_density(std::size_t i, const double* u, const double* v, double t) const {
@@ -222,7 +240,7 @@ class WeightsSolver {
     const std::size_t n = count(i);
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
       const double w = v ? u[lane] + t * v[lane] : u[lane];
-      value[lane] = lane < n ? std::max(w, 0.0) : 1.0;
+      value[lane] = lane < n ? std::max(w, smallest_density) : 1.0;
     }
     kernels_.logarithms(simd::lanes, value, logs);
     for (double x : logs) sum += x;
@@ -302,10 +320,14 @@ class WeightsSolver {
 
   // Puts columns that are new to the support, from position `from` on, into the pool.
   void fetch(std::size_t from) {
-    const Columns columns(support_.begin() + static_cast<std::ptrdiff_t>(from), support_.end());
-    if (columns.empty()) return;
+    if (from == support_.size()) return;
     for (std::size_t s = from; s < support_.size(); ++s) slots_.push_back(pool_.take());
-    source_.begin_gather(columns, executor_);
+    gather(Columns(support_.begin() + static_cast<std::ptrdiff_t>(from), support_.end()), from, false);
+  }
+
+  // The given columns, which are those of the support from position `from` on; alone: the first of the level.
+  void gather(const Columns& columns, std::size_t from, bool alone) {
+    source_.begin_gather(columns, alone, executor_);
     over_chunks(source_.work_to_gather(columns.size()),
                 [&](std::size_t, std::size_t worker, std::size_t first, std::size_t last) {
                   std::vector<float*> target(columns.size());
@@ -370,8 +392,8 @@ class WeightsSolver {
   }
 
   // Every effect must have a fair likelihood on the support, relative to its best column: where it has not, that column
-  // joins. The logarithm's quadratic model, and so Newton's method, is useless where the density is nearly zero. True
-  // if the weights have to be moved before Newton is at home.
+  // joins, with a weight of its share of the effects. The logarithm's quadratic model, and so Newton's method, is
+  // useless where the density is nearly zero. True if any column is new.
   bool cover() {
     const std::size_t in_use = support_.size();
     double rows = 0.0;
@@ -385,10 +407,9 @@ class WeightsSolver {
         support_.push_back(static_cast<std::size_t>(std::max_element(row, row + n_columns_) - row));
       }
     uncovered_.clear();
-    const bool started = std::exchange(just_started_, false);
-    if (support_.size() == in_use) return started;
+    if (support_.size() == in_use) return false;
     fetch(in_use);
-    if (started) {
+    if (just_started_) {
       x_.assign(support_.size(), 1.0 / static_cast<double>(support_.size()));
     } else {
       const double share = std::min(0.5, rows / n_);
@@ -423,6 +444,17 @@ class WeightsSolver {
   bool extend_support(const std::vector<double>& g, double tolerance) {
     std::vector<unsigned char> candidate(n_columns_, 0);
     mark_local_maxima(g, n_ * (1.0 + tolerance), candidate);
+    drop_unused();
+    const std::size_t in_use = support_.size();
+    for (std::size_t p : support_) candidate[p] = 0;
+    for (std::size_t p = 0; p < n_columns_; ++p)
+      if (candidate[p]) support_.push_back(p);
+    x_.resize(support_.size(), 0.0);
+    fetch(in_use);
+    return support_.size() > in_use;
+  }
+
+  void drop_unused() {
     Columns columns, slots;
     std::vector<double> x;
     for (std::size_t s = 0; s < support_.size(); ++s) {
@@ -430,20 +462,13 @@ class WeightsSolver {
         columns.push_back(support_[s]);
         slots.push_back(slots_[s]);
         x.push_back(x_[s]);
-        candidate[support_[s]] = 0;
       } else {
         pool_.release(slots_[s]);
       }
     }
-    const std::size_t in_use = columns.size();
-    for (std::size_t p = 0; p < n_columns_; ++p)
-      if (candidate[p]) columns.push_back(p);
-    x.resize(columns.size(), 0.0);
     support_ = std::move(columns);
     slots_ = std::move(slots);
     x_ = std::move(x);
-    fetch(in_use);
-    return support_.size() > in_use;
   }
 
   // ---- Newton's method on the support ----
