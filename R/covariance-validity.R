@@ -108,6 +108,14 @@ print.covariance_check <- function(x, digits = 4, ...) {
   invisible(x)
 }
 
+# Plain where that is short: 0.0343, 1.111, but 1e-30.
+describe_number <- function(x, digits) {
+  if (x != 0 && abs(x) < 1e-5) {
+    return(format(signif(x, digits)))
+  }
+  trimws(formatC(x, digits = digits, format = "fg"))
+}
+
 describe_eigenvalues <- function(x, digits) {
   values <- rev(x$eigenvalues)
   if (length(values) < x$n_genes) {
@@ -119,7 +127,7 @@ describe_eigenvalues <- function(x, digits) {
   if (length(values) <= 8L) {
     return(paste(
       if (length(values) == 1L) "eigenvalue" else "eigenvalues",
-      paste(trimws(formatC(values, digits = digits, format = "fg")), collapse = " ")
+      paste(vapply(values, describe_number, "", digits = digits), collapse = " ")
     ))
   }
   paste0(

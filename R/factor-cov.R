@@ -405,9 +405,7 @@ print.factor_cov <- function(x, digits = 3, n = 6, ...) {
   variances <- systematic + x$D
   cat("  factors:    ", describe_factors(x), "\n", sep = "")
   cat("  variances:  ", describe_range(variances, digits), "\n", sep = "")
-  cat("  noise D:    ", describe_range(x$D, digits), sep = "")
-  if (any(x$D == 0)) cat(", 0 for ", plural(sum(x$D == 0), "gene"), sep = "")
-  cat("\n")
+  cat("  noise D:    ", describe_noise_variances(x$D, digits), "\n", sep = "")
   cat(
     "  explained by factors: ", format(100 * sum(systematic) / max(sum(variances), 1e-300), digits = 3),
     " % of the total variance\n",
@@ -436,7 +434,18 @@ systematic_variances <- function(x) {
 }
 
 describe_range <- function(v, digits) {
-  paste(format(min(v), digits = digits), "to", format(max(v), digits = digits))
+  ends <- format(c(min(v), max(v)), digits = digits)
+  if (ends[1] == ends[2]) ends[1] else paste(trimws(ends), collapse = " to ")
+}
+
+describe_noise_variances <- function(D, digits) {
+  without <- sum(D == 0)
+  if (without == length(D)) {
+    return("none")
+  }
+  paste0(
+    describe_range(D, digits), if (without > 0) paste(", 0 for", plural(without, "gene"))
+  )
 }
 
 describe_factors <- function(x) {

@@ -249,6 +249,9 @@ print.factor_selection <- function(x, digits = 6, ...) {
   for (name in names(x$n_factors)) {
     cat("  ", criterion_names[[name]], ": ", plural(x$n_factors[[name]], "factor"), "\n", sep = "")
   }
+  # The table stays in one piece: its last columns mean nothing without the first.
+  old <- options(width = max(getOption("width"), 120L))
+  on.exit(options(old))
   print(x$table, digits = digits, row.names = FALSE)
   invisible(x)
 }

@@ -375,8 +375,8 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
     ggplot2::labs(
       title = if (is.null(title)) "Network of partial correlations" else title,
       subtitle = paste0(
-        plural(nrow(edges), "edge"), " of at least ",
-        format(attr(object, "threshold")), " between ", plural(nrow(nodes), "gene")
+        plural(nrow(edges), "edge"), " between ", plural(nrow(nodes), "gene"),
+        ", of at least ", format(attr(object, "threshold")), " in absolute value"
       )
     ) +
     ggplot2::theme_void(base_size = 11)
@@ -384,7 +384,7 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
     plot <- plot + ggplot2::geom_text(
       data = nodes,
       ggplot2::aes(
-        x = 1.06 * .data$x, y = 1.06 * .data$y, label = .data$gene,
+        x = 1.1 * .data$x, y = 1.1 * .data$y, label = .data$gene,
         hjust = (1 - .data$x) / 2, vjust = (1 - .data$y) / 2
       ),
       size = if (nrow(nodes) <= 30) 3.4 else 2.4, colour = "grey15"

@@ -71,3 +71,8 @@ test_that("with its diagonal kept it is the nearest of those", {
   expect_input_error(nearest_covariance(diag(c(1, -1)), keep_diag = TRUE), "negative variance", "covmash_error_variance")
   expect_covmash_warning(nearest_covariance(x, TRUE, max_iter = 1), "1 projection", "covmash_warning_convergence")
 })
+
+test_that("small eigenvalues are printed short", {
+  expect_output(check_covariance(diag(c(1, 1e-30))), "eigenvalues 1e-30 1", fixed = TRUE)
+  expect_output(check_covariance(diag(c(0.5, 0))), "eigenvalues 0 0.5", fixed = TRUE)
+})

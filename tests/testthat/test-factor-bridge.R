@@ -39,6 +39,33 @@ test_that("a factor_cov in Ulist gives the fit of its matrix, and stays one", {
   }
 })
 
+test_that("with many conditions nothing of the size of the matrix is decomposed, and results are those of the matrix", {
+  R <- 130
+  Ulist <- factored_list(R, paste0("c", seq_len(R)))[c("model", "part", "noise")]
+  for (kind in c("one", "proportional", "missing")) {
+    data <- withr::with_seed(3, {
+      Bhat <- rfactor_cov(90, Ulist$model) + matrix(rnorm(90 * R), 90)
+      Shat <- matrix(if (kind == "proportional") runif(90, 0.5, 2) else 1, 90, R)
+      # Two patterns, each of many rows: shared noise.
+      if (kind == "missing") Bhat[1:45, 1:3] <- NA
+      mash_set_data(Bhat, Shat)
+    })
+    fit <- mash(data, Ulist, grid = c(0.5, 1), verbose = FALSE, output_lfdr = TRUE, n_threads = 1)
+    g <- fit$fitted_g
+    g$pi[] <- 1 / length(g$pi)
+    ours <- mash(data, g = g, fixg = TRUE, verbose = FALSE, output_lfdr = TRUE, n_threads = 1)
+    expect_identical(mash(data, g = g, fixg = TRUE, verbose = FALSE, output_lfdr = TRUE, n_threads = 3)$result, ours$result)
+    g$Ulist <- lapply(g$Ulist, as.matrix)
+    dense <- mash(data, g = g, fixg = TRUE, verbose = FALSE, output_lfdr = TRUE, n_threads = 1)
+    expect_close(ours$vloglik, dense$vloglik, 1e-11)
+    for (part in posterior_names) expect_close(ours$result[[part]], dense$result[[part]], 1e-9)
+    rows <- c(1, 46, 90)
+    truth <- reference_mash(data$Bhat[rows, ], data$Shat[rows, ], data$V, g$Ulist, g$grid, g$pi)
+    expect_close(ours$vloglik[rows], truth$vloglik, 1e-10)
+    expect_close(unname(get_pm(ours)[rows, ]), unname(truth$PosteriorMean), 1e-8)
+  }
+})
+
 test_that("a condition without variance has none in the posterior either", {
   sim <- small_data(J = 30, R = 3)
   U <- factor_covariance(matrix(c(0, 1, 2), 3, dimnames = list(letters[1:3], NULL)), D = c(0, 1, 1))

@@ -150,3 +150,10 @@ test_that("a number scales it", {
   expect_input_error(1 / Sigma, "as.matrix", "covmash_error_type")
   expect_input_error(Sigma * -1, "at least 0", "covmash_error_type")
 })
+
+test_that("print says it when there is no noise, or one variance", {
+  Sigma <- factor_covariance(factor_notebook$B, D = factor_notebook$D)
+  expect_output(print(systematic_covariance(Sigma)), "noise D:    none", fixed = TRUE)
+  expect_output(print(correlation(Sigma)), "variances:  1\n", fixed = TRUE)
+  expect_output(print(Sigma), "noise D:    0.03 to 0.06", fixed = TRUE)
+})

@@ -58,3 +58,13 @@ test_that("bad arguments are errors", {
   expect_error(select_n_factors(x, probability = 2), class = "covmash_error_argument")
   expect_error(select_n_factors(x, n_permutations = 0), class = "covmash_error_argument")
 })
+
+test_that("print keeps the table in one piece in a narrow window", {
+  withr::local_options(width = 60L)
+  x <- withr::with_seed(1, rfactor_cov(60, generate_factor_covariance(8, 1)$Sigma))
+  chosen <- withr::with_seed(2, select_n_factors(x, max_factors = 1, n_folds = 2, n_permutations = 2, n_threads = 1))
+  expect_output(print(chosen), "n_factors.*heldout_se")
+  expect_length(grep("heldout_se", capture.output(print(chosen)), fixed = TRUE), 1)
+  expect_match(grep("heldout_se", capture.output(print(chosen)), value = TRUE), "n_factors")
+  expect_identical(getOption("width"), 60L)
+})

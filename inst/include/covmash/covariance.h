@@ -56,6 +56,11 @@ struct Covariance {
     return arma::join_rows(factor, roots.cols(positive));
   }
 
+  arma::vec variances() const {
+    const arma::vec systematic = arma::sum(arma::square(factor), 1);
+    return has_diagonal() ? arma::vec(systematic + diagonal) : systematic;
+  }
+
   arma::mat matrix() const {
     arma::mat U = factor * factor.t();
     if (has_diagonal()) U.diag() += diagonal;

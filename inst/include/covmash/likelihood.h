@@ -12,6 +12,8 @@
 //   row-specific    a bidiagonal decomposition for each effect and covariance (about 8/3 R^2 q flops), then 5 q flops a
 //                   scale (simd/rowwise.inc); where U has a diagonal part and the errors are independent, that part
 //                   joins the noise and the rest is decomposed for each scale
+// With 128 conditions and more a covariance of low rank with a diagonal part takes the row-specific way under shared
+// noise too, if the errors are independent.
 // A row's result depends on that row alone.
 
 #include <armadillo>
@@ -156,9 +158,10 @@ class LikelihoodEngine {
       : kernels_(simd::kernels()), executor_(executor), noise_(noise), prior_(prior), selection_(std::move(selection)) {
     const std::size_t R = noise.effects().n_conditions, K = selection_.covariances.size();
     for (const auto& c : selection_.covariances) {
-      factors_.push_back(prior.covariances[c.index].whole_factor());
+      const Covariance& U = prior.covariances[c.index];
+      absorbs_.push_back(!c.zero() && absorbs(U));
+      factors_.push_back(absorbs_shared(factors_.size()) ? U.factor : U.whole_factor());
       if (c.zero()) factors_.back().set_size(R, 0);
-      absorbs_.push_back(!c.zero() && absorbs(prior.covariances[c.index]));
       require(factors_.back().n_rows == R, "covariance matrix " + std::to_string(c.index + 1) + " has " +
                                                std::to_string(factors_.back().n_rows) + " rows, but there are " +
                                                std::to_string(R) + " conditions");
@@ -166,12 +169,13 @@ class LikelihoodEngine {
     whitened_.resize(noise.shared().size() * K);
     const double work = 40.0 * static_cast<double>(R * R * R) * static_cast<double>(whitened_.size());
     executor.run(whitened_.size(), work, [&](std::size_t task, std::size_t) {
-      whitened_[task] = whiten(factors_[task % K], noise_.shared()[task / K]);
+      if (!absorbs_shared(task % K)) whitened_[task] = whiten(factors_[task % K], noise_.shared()[task / K]);
     });
     complete_chol_.resize(R * (R + 1) / 2);
     const std::vector<unsigned char> all(R, 1);
-    if (!noise.row_specific().empty() && !embedded_cholesky(noise.correlation(), all.data(), complete_chol_.data(),
-                                                            &complete_log_det_, noise.ill_conditioned()))
+    if (!noise.row_specific().empty() && !noise.identity() &&
+        !embedded_cholesky(noise.correlation(), all.data(), complete_chol_.data(), &complete_log_det_,
+                           noise.ill_conditioned()))
       throw input_error("V is not positive definite");
   }
 
@@ -191,8 +195,12 @@ class LikelihoodEngine {
     double flops = 0.0;
     for (std::size_t k = 0; k < factors_.size(); ++k) {
       const double R = static_cast<double>(factors_[k].n_rows), q = static_cast<double>(factors_[k].n_cols);
-      const double terms = noise_.shared().empty() ? q : static_cast<double>(whitened(0, k).explicit_terms);
       const double n_scales = static_cast<double>(selection_.covariances[k].scales.size());
+      if (absorbs_[k] && (specific > 0.5 || absorbs_shared(k))) {
+        flops += n_scales * R * (4.0 * q * q + 40.0);
+        continue;
+      }
+      const double terms = noise_.shared().empty() ? q : static_cast<double>(whitened(0, k).explicit_terms);
       flops += (1.0 - specific) * terms * (4.0 * R + 10.0 * n_scales);
       flops += specific * (q * (4.0 * R * R + 60.0) + n_scales * (10.0 * q + 100.0));
     }
@@ -224,8 +232,15 @@ class LikelihoodEngine {
       const double shrink = 1.0, log_det = 0.0;
       kernels_.shared_loglik(1, 1, &shrink, squares, ws.constant, &log_det, ws.loglik.data());
     }
-    bool know_others = false;
+    bool know_others = false, know_packs = false;
     for (std::size_t k = 0; k < factors_.size(); ++k) {
+      if (absorbs_shared(k)) {
+        if (!std::exchange(know_packs, true)) load_packs(noise, ws);
+        for (std::size_t pack = 0; pack < simd::lanes / kernels_.width; ++pack)
+          absorb_pack(k, pack, false, ws, [](const Visit&) {});
+        executor_.checkpoint();
+        continue;
+      }
       const WhitenedCovariance& u = whitened(block.group, k);
       const auto& chosen = selection_.covariances[k];
       const std::size_t s = u.explicit_terms, n = u.n_terms(), n_scales = chosen.scales.size();
@@ -340,20 +355,7 @@ class LikelihoodEngine {
       const std::size_t n = chosen.scales.size();
       double* out = loglik + chosen.slot * simd::lanes;
       if (absorbs_[k]) {
-        const Covariance& U = prior_.covariances[chosen.index];
-        double* gain = ws.gain.require_size(R * W);
-        double* new_shat = ws.absorbed_shat.require_size(R * W);
-        double* new_z = ws.absorbed_z.require_size(R * W);
-        double* new_constant = ws.absorbed_constant.require_size(W);
-        const simd::DiagonalPart part = {U.diagonal.memptr(), gain, inverse_shat, z};
-        for (std::size_t l = 0; l < n; ++l) {
-          kernels_.rowwise_absorb(R, U.diagonal.memptr(), chosen.scales[l], inverse_shat, z, constant, gain, new_shat,
-                                  new_z, new_constant);
-          decompose(U.factor, new_shat, nullptr, new_z, keep_back, ws);
-          loglik_of_decomposition(U.factor.n_cols, new_z, new_constant, 1, &chosen.scales[l], out + l * simd::lanes,
-                                  ws);
-          visit(Visit{k, l, 1, U.factor.n_cols, &part});
-        }
+        absorb_pack(k, pack, keep_back, ws, visit);
       } else {
         decompose(factors_[k], inverse_shat, chol, z, keep_back && factors_[k].n_cols > 1, ws);
         loglik_of_decomposition(factors_[k].n_cols, z, constant, n, chosen.scales.data(), out, ws);
@@ -362,6 +364,34 @@ class LikelihoodEngine {
       if (R >= 32) executor_.checkpoint();  // one block can take long
     }
   }
+
+  // The same for one covariance whose diagonal part joins the noise: A = (V + w D) + w F F', scale by scale. O(R q^2)
+  // an effect and scale, and nothing of size R^2.
+  template <typename Visitor>
+  void absorb_pack(std::size_t k, std::size_t pack, bool keep_back, Workspace& ws, Visitor&& visit) const {
+    const std::size_t R = noise_.effects().n_conditions, W = kernels_.width;
+    const auto& chosen = selection_.covariances[k];
+    const Covariance& U = prior_.covariances[chosen.index];
+    const double* inverse_shat = ws.inverse_shat.data() + pack * R * W;
+    const double* z = ws.pack_z.data() + pack * R * W;
+    double* gain = ws.gain.require_size(R * W);
+    double* new_shat = ws.absorbed_shat.require_size(R * W);
+    double* new_z = ws.absorbed_z.require_size(R * W);
+    double* new_constant = ws.absorbed_constant.require_size(W);
+    double* out = ws.loglik.data() + chosen.slot * simd::lanes + pack * W;
+    const simd::DiagonalPart part = {U.diagonal.memptr(), gain, inverse_shat, z};
+    for (std::size_t l = 0; l < chosen.scales.size(); ++l) {
+      kernels_.rowwise_absorb(R, U.diagonal.memptr(), chosen.scales[l], inverse_shat, z, ws.constant + pack * W, gain,
+                              new_shat, new_z, new_constant);
+      decompose(U.factor, new_shat, nullptr, new_z, keep_back, ws);
+      loglik_of_decomposition(U.factor.n_cols, new_z, new_constant, 1, &chosen.scales[l], out + l * simd::lanes, ws);
+      visit(Visit{k, l, 1, U.factor.n_cols, &part});
+    }
+  }
+
+  // Whether absorb_pack() serves shared noise too: where there are so many conditions that a projection of R^2 numbers,
+  // and an SVD of R^3 flops for each noise group, cost more.
+  bool absorbs_shared(std::size_t k) const { return absorbs_[k] && noise_.effects().n_conditions >= 128; }
 
   // Log-likelihoods of any block.
   void evaluate(const Block& block, Workspace& ws) const {
@@ -437,11 +467,27 @@ class LikelihoodEngine {
     }
   }
 
+  // A block of shared noise as absorb_pack() reads it, from ws.z.
+  void load_packs(const SharedNoise& noise, Workspace& ws) const {
+    const std::size_t R = noise_.effects().n_conditions, W = kernels_.width;
+    double* inverse_shat = ws.inverse_shat.require_size(R * simd::lanes);
+    double* z = ws.pack_z.require_size(R * simd::lanes);
+    std::fill(inverse_shat, inverse_shat + R * simd::lanes, 0.0);
+    std::fill(z, z + R * simd::lanes, 0.0);
+    for (std::size_t i = 0; i < noise.observed.size(); ++i)
+      for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
+        const std::size_t at = lane / W * R * W + noise.observed[i] * W + lane % W;
+        inverse_shat[at] = ws.inverse_c[lane] / noise.direction[i];
+        z[at] = ws.z[i * simd::lanes + lane];
+      }
+  }
+
   void refresh_tables(int group, double factor, Workspace& ws) const {
     if (!ws.one_factor || (ws.table_group == group && ws.table_factor == factor)) return;
     ws.table_group = group;
     ws.table_factor = factor;
     for (std::size_t k = 0; k < factors_.size(); ++k) {
+      if (absorbs_shared(k)) continue;
       const WhitenedCovariance& u = whitened(group, k);
       const auto& chosen = selection_.covariances[k];
       const std::size_t n = chosen.scales.size();

@@ -280,7 +280,10 @@ class NoiseModel {
     for (std::size_t r = 0; r < g.observed.size(); ++r) index[r] = g.observed[r];
     const arma::mat C = C_.submat(index, index);
     g.identity = C.is_diagmat() && arma::all(C.diag() == 1.0);
-    if (!factorise(C, g.chol)) throw input_error("V is not positive definite");
+    if (g.identity)
+      g.chol.eye(C.n_rows, C.n_cols);
+    else if (!factorise(C, g.chol))
+      throw input_error("V is not positive definite");
     for (std::size_t r = 0; r < g.observed.size(); ++r) g.log_det += std::log(g.direction[r]) + std::log(g.chol(r, r));
     shared_.push_back(std::move(g));
   }

@@ -182,6 +182,14 @@ class PosteriorPass {
     for (std::size_t k = 0; k < selection.covariances.size(); ++k) {
       const auto& chosen = selection.covariances[k];
       if (!enters(chosen)) continue;
+      if (engine_.absorbs_shared(k)) {
+        for (std::size_t pack = 0; pack < simd::lanes / kernels_.width; ++pack)
+          engine_.absorb_pack(k, pack, true, ws, [&](const LikelihoodEngine::Visit& v) {
+            const std::size_t lane = pack * kernels_.width;
+            add_decomposed(v, s.weight.data() + (chosen.slot + v.first) * simd::lanes + lane, s, lane);
+          });
+        continue;
+      }
       const WhitenedCovariance& u = engine_.whitened(ws.block.group, k);
       const Covariance& covariance = engine_.prior().covariances[chosen.index];
       const std::size_t q = u.rank, n = chosen.scales.size(), n_terms = u.n_terms();
@@ -226,8 +234,7 @@ class PosteriorPass {
     Workspace& ws = s.ws;
     const std::size_t R = conditions(), W = kernels_.width, lane = pack * W;
     const Selection& selection = engine_.selection();
-    const simd::Moments at = {s.at.mean + lane, s.at.centred + lane, s.at.negative + lane, s.at.positive + lane,
-                              s.at.zero + lane};
+    const simd::Moments at = moments_from(s, lane);
     double *total = s.total.data() + lane, *maximum = s.maximum.data(), *factor = s.sum.data();
     std::fill(maximum, maximum + W, std::numeric_limits<double>::lowest());
     bool first = true;
@@ -242,20 +249,33 @@ class PosteriorPass {
     engine_.evaluate_pack(pack, true, ws, [&](const LikelihoodEngine::Visit& v) {
       const auto& chosen = selection.covariances[v.k];
       if (!enters(chosen)) return;
-      const Covariance& covariance = engine_.prior().covariances[chosen.index];
-      const double* rho = weights(chosen.slot + v.first, v.n);
-      const double* scales = chosen.scales.data() + v.first;
-      if (v.q == 0 && !v.part) {
-        for (std::size_t l = 0; l < v.n; ++l) kernels_.pack_null(R, rho + l * simd::lanes, total, at);
-        return;
-      }
-      kernels_.rowwise_posterior(R, v.q, engine_.factor(v.k).memptr(), covariance.zero_variance.data(), ws.alpha.data(),
-                                 ws.beta.data(), ws.zeta.data(), ws.back.data(), v.part, v.n, scales, rho,
-                                 s.work.require_size(3 * (v.q + 1) * W), total, at);
+      add_decomposed(v, weights(chosen.slot + v.first, v.n), s, lane);
     });
     if (null) kernels_.pack_null(R, weights(0, 1), total, at);
     for (std::size_t i = 0; i < W; ++i) factor[i] = 1.0 / total[i];
     kernels_.pack_rescale(R, factor, total, at);
+  }
+
+  static simd::Moments moments_from(const State& s, std::size_t lane) {
+    return {s.at.mean + lane, s.at.centred + lane, s.at.negative + lane, s.at.positive + lane, s.at.zero + lane};
+  }
+
+  // The components of one visit join the moments of the pack that begins at `lane`, with weights rho.
+  void add_decomposed(const LikelihoodEngine::Visit& v, const double* rho, State& s, std::size_t lane) const {
+    const Workspace& ws = s.ws;
+    const std::size_t R = conditions();
+    const auto& chosen = engine_.selection().covariances[v.k];
+    const Covariance& covariance = engine_.prior().covariances[chosen.index];
+    const simd::Moments at = moments_from(s, lane);
+    double* total = s.total.data() + lane;
+    if (v.q == 0 && !v.part) {
+      for (std::size_t l = 0; l < v.n; ++l) kernels_.pack_null(R, rho + l * simd::lanes, total, at);
+      return;
+    }
+    kernels_.rowwise_posterior(R, v.q, engine_.factor(v.k).memptr(), covariance.zero_variance.data(), ws.alpha.data(),
+                               ws.beta.data(), ws.zeta.data(), ws.back.data(), v.part, v.n,
+                               chosen.scales.data() + v.first, rho, s.work.require_size(3 * (v.q + 1) * kernels_.width),
+                               total, at);
   }
 
   bool enters(const Selection::Covariance& chosen) const {
@@ -306,13 +326,13 @@ class PosteriorPass {
     for (std::size_t p : kept_components_) total += pi_[p];
     std::vector<double> variance(R, 0.0), nonzero(R, 0.0);
     for (std::size_t k = 0; k < prior.covariances.size(); ++k) {
-      const arma::mat U = prior.covariances[k].matrix();
+      const arma::vec own = prior.covariances[k].variances();
       for (std::size_t l = 0; l < prior.scales.size(); ++l) {
         const double p = pi_[prior.component(k, l)];
         if (!(p > options_.pi_threshold) || prior.scales[l] == 0.0) continue;
         for (std::size_t r = 0; r < R; ++r) {
           if (prior.covariances[k].zero_variance[r]) continue;
-          variance[r] += p / total * prior.scales[l] * U(r, r);
+          variance[r] += p / total * prior.scales[l] * own[r];
           nonzero[r] += p / total;
         }
       }
