@@ -35,17 +35,18 @@ say <- function(...) message(format(Sys.time(), "%H:%M:%S "), ...)
 # factanal() with nothing left to its tolerances.
 tight <- list(opt = list(factr = 1, pgtol = 0, maxit = 5000), lower = 0.005)
 
-# `peers`: who can fit it. factanal needs more samples than genes.
+# `peers`: who can fit it. factanal needs more samples than genes. `loadings`: their standard deviation; at 500 genes
+# factanal finds no optimum where the factors are much stronger than that.
 workloads <- list(
   a = list(N = 50, K = 3, n = 200, seed = 1, peers = c("default", "tight", "fad")),
   b = list(N = 200, K = 5, n = 500, seed = 2, peers = c("default", "tight", "fad")),
-  c = list(N = 500, K = 10, n = 1000, seed = 3, peers = c("default", "tight", "fad")),
+  c = list(N = 500, K = 10, n = 1000, seed = 3, loadings = 0.3, peers = c("default", "tight", "fad")),
   d = list(N = 5000, K = 10, n = 200, seed = 4, peers = "fad")
 )
 
 simulate <- function(w) {
   set.seed(w$seed)
-  B <- matrix(rnorm(w$N * w$K), w$N)
+  B <- matrix(rnorm(w$N * w$K, sd = if (is.null(w$loadings)) 1 else w$loadings), w$N)
   noise <- runif(w$N, 0.2, 2)
   matrix(rnorm(w$n * w$K), w$n) %*% t(B) + matrix(rnorm(w$n * w$N), w$n) * rep(sqrt(noise), each = w$n)
 }
