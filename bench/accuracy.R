@@ -234,7 +234,7 @@ covmash_answer <- function(problem, simd) {
   for (l in seq_along(scale_sd)) {
     for (k in seq_along(U)) {
       one <- covmash:::cpp_posterior(
-        problem$bhat, problem$shat, problem$C, U[k], scale_sd[l], FALSE, 1, 1e-10, 2L, FALSE, 1L, 1024
+        problem$bhat, problem$shat, problem$C, U[k], scale_sd[l], FALSE, 1, 1e-10, 2L, FALSE, FALSE, 1L, 1024
       )
       p <- (l - 1) * length(U) + k
       out$mean[, , p] <- one$PosteriorMean

@@ -167,8 +167,7 @@ class LikelihoodEngine {
                                                std::to_string(R) + " conditions");
     }
     whitened_.resize(noise.shared().size() * K);
-    const double work = 40.0 * static_cast<double>(R * R * R) * static_cast<double>(whitened_.size());
-    executor.run(whitened_.size(), work, [&](std::size_t task, std::size_t) {
+    executor.run(whitened_.size(), work_to_decompose(), [&](std::size_t task, std::size_t) {
       if (!absorbs_shared(task % K)) whitened_[task] = whiten(factors_[task % K], noise_.shared()[task / K]);
     });
     complete_chol_.resize(R * (R + 1) / 2);
@@ -205,6 +204,15 @@ class LikelihoodEngine {
       flops += specific * (q * (4.0 * R * R + 60.0) + n_scales * (10.0 * q + 100.0));
     }
     return 64.0 * (flops + 20.0 * static_cast<double>(selection_.size()));
+  }
+
+  // The same for the decompositions of the covariances, once for each noise group.
+  double work_to_decompose() const {
+    double flops = 0.0;
+    for (std::size_t k = 0; k < factors_.size(); ++k)
+      if (!absorbs_shared(k))
+        flops += 40.0 * static_cast<double>(factors_[k].n_rows * factors_[k].n_cols * factors_[k].n_cols);
+    return flops * static_cast<double>(noise_.shared().size());
   }
 
   void prepare(Workspace& ws) const {

@@ -116,7 +116,10 @@ class ComputedLikelihoods : public LikelihoodSource {
     relate(all_, worker, maximum, out);
   }
 
-  bool gathers_alone() const override { return work_per_value() < 200.0; }
+  bool gathers_alone() const override {
+    return work_per_value() < 200.0 &&
+           10.0 * all_.engine.work_to_decompose() < work_per_block() * static_cast<double>(n_blocks());
+  }
   double work_per_value() const {
     return work_per_block() / static_cast<double>(std::max<std::size_t>(n_columns(), 1) * simd::lanes);
   }
