@@ -114,6 +114,7 @@ class WeightsSolver {
       result = solve_level(steps, last ? options_.tolerance : std::max(options_.tolerance, 1e-5),
                            last ? options_.max_iterations : std::min(options_.max_iterations, 50));
       if (last) break;
+      just_started_ = false;  // also where the starting weights were good enough
       drop_unused();
       stride /= refinement;
       enter_level(stride);
