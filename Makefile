@@ -49,7 +49,7 @@ docs:
 	Rscript -e 'roxygen2::roxygenise(load_code = "installed")'
 
 format:
-	clang-format -i $(filter-out src/RcppExports.cpp,$(wildcard bench/peak/*.h bench/peak/*.cpp inst/include/covmash/*.h inst/include/covmash/simd/* src/*.h src/*.cpp tests/cpp/*.h tests/cpp/*.cpp))
+	clang-format -i $(filter-out src/RcppExports.cpp,$(wildcard bench/peak/*.h bench/peak/*.cpp inst/include/covmash/*.h inst/include/covmash/*/*.h inst/include/covmash/simd/*.inc src/*.h src/*.cpp tests/cpp/*.h tests/cpp/*.cpp))
 
 lint:
 	Rscript -e 'print(lintr::lint_package())'

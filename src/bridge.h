@@ -7,9 +7,9 @@
 #include <chrono>
 
 // then the core
-#include <covmash/executor.h>
-#include <covmash/noise.h>
-#include <covmash/prior.h>
+#include <covmash/base/executor.h>
+#include <covmash/model/noise.h>
+#include <covmash/model/prior.h>
 
 namespace bridge {
 

@@ -1,7 +1,7 @@
 // Binding of the deconvolution of covariances.
 #include "bridge.h"
 
-#include <covmash/deconvolution.h>
+#include <covmash/deconvolution/fit.h>
 
 using Rcpp::_;
 

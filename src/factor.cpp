@@ -1,7 +1,7 @@
 // Binding of the covariance matrices of factor models.
 #include "bridge.h"
 
-#include <covmash/factor_model.h>
+#include <covmash/factor/inverse.h>
 
 using Rcpp::_;
 

@@ -1,9 +1,9 @@
 // Binding of the estimation of factor models.
 #include "bridge.h"
 
-#include <covmash/factor_fit.h>
-#include <covmash/factor_missing.h>
-#include <covmash/log_determinant.h>
+#include <covmash/factor/fit.h>
+#include <covmash/factor/missing.h>
+#include <covmash/linalg/log_determinant.h>
 
 using Rcpp::_;
 

@@ -1,7 +1,7 @@
 // Binding of what the core can tell about a covariance and about this machine.
 #include "bridge.h"
 
-#include <covmash/simd/kernels.h>
+#include <covmash/simd/dispatch.h>
 
 using Rcpp::_;
 

@@ -1,8 +1,8 @@
 // Binding of the mash fit: likelihoods, mixture weights, posteriors.
 #include "bridge.h"
 
-#include <covmash/fit.h>
-#include <covmash/posterior.h>
+#include <covmash/mash/fit.h>
+#include <covmash/mash/posterior.h>
 
 using Rcpp::_;
 

@@ -3,14 +3,14 @@
 //
 // Work is counted by formula, per effect: a multiply-add is 2 flops; an addition, multiplication, division, square
 // root, minimum or maximum is 1; comparisons and integer operations are 0. The elementary functions are counted as
-// their polynomials in simd/pack.inc are written. Bytes are what a kernel must read and write once.
+// their polynomials in simd/register.inc are written. Bytes are what a kernel must read and write once.
 
-#include <covmash/buffer.h>
-#include <covmash/executor.h>
-#include <covmash/jacobi.h>
-#include <covmash/noise.h>
-#include <covmash/quadratic.h>
-#include <covmash/simd/kernels.h>
+#include <covmash/base/buffer.h>
+#include <covmash/base/executor.h>
+#include <covmash/linalg/jacobi.h>
+#include <covmash/model/noise.h>
+#include <covmash/linalg/quadratic.h>
+#include <covmash/simd/dispatch.h>
 
 #include <deque>
 #include <functional>

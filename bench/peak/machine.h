@@ -5,7 +5,7 @@
 //
 // The baseline of x86-64 has no fused multiply-add: its peak is that of a multiplication and an addition.
 
-#include <covmash/simd/kernels.h>
+#include <covmash/simd/dispatch.h>
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-#include <covmash/cholesky.h>
-#include <covmash/fit.h>
+#include <covmash/linalg/cholesky.h>
+#include <covmash/mash/fit.h>
 #include <gtest/gtest.h>
 
 #include <limits>

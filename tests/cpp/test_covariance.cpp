@@ -1,4 +1,4 @@
-#include <covmash/covariance.h>
+#include <covmash/model/covariance.h>
 #include <gtest/gtest.h>
 
 #include "reference.h"

@@ -1,4 +1,4 @@
-#include <covmash/deconvolution.h>
+#include <covmash/deconvolution/fit.h>
 #include <gtest/gtest.h>
 
 #include "reference.h"

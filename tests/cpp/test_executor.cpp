@@ -1,4 +1,4 @@
-#include <covmash/executor.h>
+#include <covmash/base/executor.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include <covmash/error.h>
+#include <covmash/base/error.h>
 
 using namespace covmash;
 

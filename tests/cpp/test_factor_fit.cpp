@@ -1,6 +1,6 @@
-#include <covmash/factor_fit.h>
-#include <covmash/factor_missing.h>
-#include <covmash/log_determinant.h>
+#include <covmash/factor/fit.h>
+#include <covmash/factor/missing.h>
+#include <covmash/linalg/log_determinant.h>
 #include <gtest/gtest.h>
 
 #include <limits>

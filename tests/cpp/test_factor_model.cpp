@@ -1,4 +1,4 @@
-#include <covmash/factor_model.h>
+#include <covmash/factor/inverse.h>
 #include <gtest/gtest.h>
 
 #include "reference.h"

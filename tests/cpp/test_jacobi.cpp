@@ -1,4 +1,4 @@
-#include <covmash/jacobi.h>
+#include <covmash/linalg/jacobi.h>
 #include <gtest/gtest.h>
 
 #include "reference.h"

@@ -1,4 +1,4 @@
-#include <covmash/simd/kernels.h>
+#include <covmash/simd/dispatch.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

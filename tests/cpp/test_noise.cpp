@@ -1,4 +1,4 @@
-#include <covmash/noise.h>
+#include <covmash/model/noise.h>
 #include <gtest/gtest.h>
 
 #include <set>

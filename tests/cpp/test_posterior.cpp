@@ -1,6 +1,6 @@
 // The likelihood and posterior passes against dense arithmetic.
-#include <covmash/fit.h>
-#include <covmash/posterior.h>
+#include <covmash/mash/fit.h>
+#include <covmash/mash/posterior.h>
 #include <gtest/gtest.h>
 
 #include "reference.h"

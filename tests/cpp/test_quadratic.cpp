@@ -1,4 +1,4 @@
-#include <covmash/quadratic.h>
+#include <covmash/linalg/quadratic.h>
 #include <gtest/gtest.h>
 
 #include "reference.h"

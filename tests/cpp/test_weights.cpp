@@ -1,4 +1,4 @@
-#include <covmash/fit.h>
+#include <covmash/mash/fit.h>
 #include <gtest/gtest.h>
 
 #include "reference.h"

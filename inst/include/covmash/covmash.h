@@ -2,13 +2,13 @@
 // The covmash core: header-only C++17 on Armadillo, no R in it. Packages that link to covmash include <RcppArmadillo.h>
 // first, then this.
 
-#include "covariance.h"
-#include "deconvolution.h"
-#include "factor_fit.h"
-#include "factor_missing.h"
-#include "fit.h"
-#include "likelihood.h"
-#include "noise.h"
-#include "posterior.h"
-#include "prior.h"
-#include "weights.h"
+#include "model/covariance.h"
+#include "deconvolution/fit.h"
+#include "factor/fit.h"
+#include "factor/missing.h"
+#include "mash/fit.h"
+#include "sweep/likelihood.h"
+#include "model/noise.h"
+#include "mash/posterior.h"
+#include "model/prior.h"
+#include "mash/weights.h"

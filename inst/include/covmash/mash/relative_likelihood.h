@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "buffer.h"
-#include "error.h"
-#include "executor.h"
-#include "likelihood.h"
+#include "../base/buffer.h"
+#include "../base/error.h"
+#include "../base/executor.h"
+#include "../sweep/likelihood.h"
 
 namespace covmash {
 

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "error.h"
+#include "../base/error.h"
 #include "panel.h"
 
 namespace covmash {

@@ -8,8 +8,8 @@
 #include <limits>
 #include <vector>
 
-#include "buffer.h"
-#include "executor.h"
+#include "../base/buffer.h"
+#include "../base/executor.h"
 #include "panel.h"
 
 namespace covmash {

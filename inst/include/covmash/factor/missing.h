@@ -19,11 +19,11 @@
 #include <utility>
 #include <vector>
 
-#include "error.h"
-#include "executor.h"
-#include "factor_fit.h"
-#include "lbfgs.h"
-#include "panel.h"
+#include "../base/error.h"
+#include "../base/executor.h"
+#include "fit.h"
+#include "../linalg/lbfgs.h"
+#include "../linalg/panel.h"
 
 namespace covmash {
 

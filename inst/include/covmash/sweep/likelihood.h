@@ -10,7 +10,7 @@
 //   and
 //                   q multiply-adds a scale
 //   row-specific    a bidiagonal decomposition for each effect and covariance (about 8/3 R^2 q flops), then 5 q flops a
-//                   scale (simd/rowwise.inc); where U has a diagonal part and the errors are independent, that part
+//                   scale (simd/bidiagonal.inc); where U has a diagonal part and the errors are independent, that part
 //                   joins the noise and the rest is decomposed for each scale
 // With 128 conditions and more a covariance of low rank with a diagonal part takes the row-specific way under shared
 // noise too, if the errors are independent.
@@ -23,12 +23,12 @@
 #include <utility>
 #include <vector>
 
-#include "buffer.h"
-#include "executor.h"
-#include "jacobi.h"
-#include "noise.h"
-#include "prior.h"
-#include "simd/kernels.h"
+#include "../base/buffer.h"
+#include "../base/executor.h"
+#include "../linalg/jacobi.h"
+#include "../model/noise.h"
+#include "../model/prior.h"
+#include "../simd/dispatch.h"
 
 namespace covmash {
 

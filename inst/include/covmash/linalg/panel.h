@@ -8,9 +8,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "buffer.h"
-#include "executor.h"
-#include "simd/kernels.h"
+#include "../base/buffer.h"
+#include "../base/executor.h"
+#include "../simd/dispatch.h"
 
 namespace covmash {
 

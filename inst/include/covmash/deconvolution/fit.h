@@ -17,11 +17,11 @@
 #include <string>
 #include <vector>
 
-#include "buffer.h"
-#include "covariance.h"
-#include "executor.h"
-#include "noise.h"
-#include "simd/kernels.h"
+#include "../base/buffer.h"
+#include "../model/covariance.h"
+#include "../base/executor.h"
+#include "../model/noise.h"
+#include "../simd/dispatch.h"
 
 namespace covmash {
 

@@ -11,7 +11,7 @@
 #include <numeric>
 #include <vector>
 
-#include "error.h"
+#include "../base/error.h"
 
 namespace covmash {
 

@@ -20,10 +20,10 @@
 #include <limits>
 #include <vector>
 
-#include "covariance.h"
-#include "error.h"
-#include "executor.h"
-#include "graded_svd.h"
+#include "../model/covariance.h"
+#include "../base/error.h"
+#include "../base/executor.h"
+#include "../linalg/graded_svd.h"
 
 namespace covmash {
 

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "likelihood.h"
+#include "../sweep/likelihood.h"
 
 namespace covmash {
 

@@ -26,10 +26,10 @@
 #include <utility>
 #include <vector>
 
-#include "error.h"
-#include "executor.h"
-#include "lbfgs.h"
-#include "leading_eigen.h"
+#include "../base/error.h"
+#include "../base/executor.h"
+#include "../linalg/lbfgs.h"
+#include "../linalg/leading_eigen.h"
 
 namespace covmash {
 

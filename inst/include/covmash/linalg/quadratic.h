@@ -11,7 +11,7 @@
 #include <cmath>
 #include <vector>
 
-#include "error.h"
+#include "../base/error.h"
 
 namespace covmash {
 namespace detail {

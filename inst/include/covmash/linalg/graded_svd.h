@@ -14,9 +14,9 @@
 #include <numeric>
 #include <vector>
 
-#include "error.h"
+#include "../base/error.h"
 #include "jacobi.h"
-#include "simd/kernels.h"
+#include "../simd/dispatch.h"
 
 namespace covmash {
 

@@ -27,12 +27,12 @@
 #include <utility>
 #include <vector>
 
-#include "buffer.h"
-#include "error.h"
-#include "executor.h"
-#include "quadratic.h"
+#include "../base/buffer.h"
+#include "../base/error.h"
+#include "../base/executor.h"
+#include "../linalg/quadratic.h"
 #include "relative_likelihood.h"
-#include "simd/kernels.h"
+#include "../simd/dispatch.h"
 
 namespace covmash {
 
