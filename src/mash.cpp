@@ -2,6 +2,7 @@
 #include "bridge.h"
 
 #include <covmash/mash/fit.h>
+#include <covmash/mash/likelihood.h>
 #include <covmash/mash/posterior.h>
 
 using Rcpp::_;
@@ -62,7 +63,6 @@ Rcpp::List cpp_posterior(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMat
     covmash::PosteriorOptions options;
     options.pi_threshold = pi_thresh;
     options.summaries = level >= 2;
-    options.keep_weights = keep_weights;
     options.block_rows = static_cast<std::size_t>(block_rows);
     const covmash::NoiseModel noise(bridge::effects(bhat, shat), V, &threads.executor);
     const covmash::MixturePrior prior = bridge::mixture_prior(Ulist, grid, usepointmass);

@@ -13,21 +13,20 @@ Effects effects(const reference::Problem& p) {
   return {p.bhat.memptr(), p.shat.memptr(), p.bhat.n_rows, p.bhat.n_cols};
 }
 
-std::multiset<std::size_t> in_blocks(const NoiseModel& noise) {
-  std::multiset<std::size_t> seen;
-  for (const Block& b : noise.blocks())
-    for (std::size_t i = 0; i < b.count; ++i) seen.insert(noise.members(b)[b.begin + i]);
+std::multiset<std::size_t> in_groups(const NoiseModel& noise) {
+  std::multiset<std::size_t> seen(noise.row_specific().begin(), noise.row_specific().end());
+  for (const SharedNoise& g : noise.shared()) seen.insert(g.effects.begin(), g.effects.end());
   return seen;
 }
 
 }  // namespace
 
-TEST(Noise, EveryEffectIsInOneBlockOrMissing) {
+TEST(Noise, EveryEffectIsInOneGroupOrMissing) {
   for (auto kind : {reference::Noise::common, reference::Noise::proportional, reference::Noise::by_effect})
     for (bool missing : {false, true}) {
       const auto p = reference::problem(5, 300, 3, kind, missing);
       const NoiseModel noise(effects(p), p.C);
-      const auto seen = in_blocks(noise);
+      const auto seen = in_groups(noise);
       EXPECT_EQ(seen.size() + noise.all_missing().size(), 300u);
       EXPECT_EQ(std::set<std::size_t>(seen.begin(), seen.end()).size(), seen.size());
     }

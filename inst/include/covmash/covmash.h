@@ -7,7 +7,7 @@
 #include "factor/fit.h"
 #include "factor/missing.h"
 #include "mash/fit.h"
-#include "sweep/likelihood.h"
+#include "sweep/sweep.h"
 #include "model/noise.h"
 #include "mash/posterior.h"
 #include "model/prior.h"

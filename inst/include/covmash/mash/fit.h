@@ -66,49 +66,23 @@ inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const s
   return result;
 }
 
-// The J x P log-likelihoods in double, column-major, in the users' order: for other optimisers and for tests. Effects
-// without data have log-likelihood 0.
-inline void loglik_matrix(const NoiseModel& noise, const MixturePrior& prior, std::size_t block_rows,
-                          Executor& executor, double* out) {
-  const Selection selection(prior);
-  const LikelihoodEngine engine(noise, prior, selection, executor);
-  const auto& blocks = noise.blocks();
-  const std::size_t J = noise.effects().n_effects, per_task = std::max<std::size_t>(block_rows / block_effects, 1);
-  std::fill(out, out + J * prior.n_components(), 0.0);
-  executor.step("Likelihoods", true);
-  executor.run((blocks.size() + per_task - 1) / per_task, engine.work_per_block() * static_cast<double>(blocks.size()),
-               [&](std::size_t task, std::size_t) {
-                 Workspace ws;
-                 engine.prepare(ws);
-                 const std::size_t end = std::min(blocks.size(), (task + 1) * per_task);
-                 for (std::size_t b = task * per_task; b < end; ++b) {
-                   engine.evaluate(blocks[b], ws);
-                   executor.checkpoint();
-                   const std::size_t* rows = noise.members(blocks[b]).data() + blocks[b].begin;
-                   for (std::size_t slot = 0; slot < selection.size(); ++slot)
-                     for (std::size_t i = 0; i < blocks[b].count; ++i)
-                       out[selection.component[slot] * J + rows[i]] = ws.loglik[slot * simd::lanes + i];
-                 }
-               });
-}
-
 // Weights from a given J x P matrix of likelihoods (each row up to a factor).
 inline WeightsResult fit_weights(const arma::mat& likelihoods, const std::vector<double>& penalty,
                                  const WeightsOptions& options, Executor& executor) {
   const std::size_t J = likelihoods.n_rows, P = likelihoods.n_cols;
   require(P > 0, "there is no mixture component");
-  std::vector<unsigned char> counts;
+  std::vector<std::uint64_t> real;
   for (std::size_t from = 0; from < J; from += block_effects)
-    counts.push_back(static_cast<unsigned char>(std::min(block_effects, J - from)));
-  StoredLikelihoods stored(counts, P);
+    real.push_back(first_lanes(std::min(block_effects, J - from)));
+  StoredLikelihoods stored(real, P);
   double maxima = 0.0;
-  for (std::size_t b = 0; b < counts.size(); ++b) {
+  for (std::size_t b = 0; b < real.size(); ++b) {
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
-      const std::size_t j = b * block_effects + std::min<std::size_t>(lane, counts[b] - 1);
+      const std::size_t j = b * block_effects + std::min<std::size_t>(lane, n_lanes(real[b]) - 1);
       const double maximum = likelihoods.row(j).max();
       if (!(maximum > 0.0) || !std::isfinite(maximum))
         throw input_error("row " + std::to_string(j + 1) + " of the likelihoods has no positive finite value");
-      if (lane < counts[b]) maxima += std::log(maximum);
+      if (real[b] >> lane & 1) maxima += std::log(maximum);
       for (std::size_t p = 0; p < P; ++p)
         stored.values(b)[p * simd::lanes + lane] = static_cast<float>(likelihoods(j, p) / maximum);
     }

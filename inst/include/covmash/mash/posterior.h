@@ -15,14 +15,13 @@
 #include <utility>
 #include <vector>
 
-#include "../sweep/likelihood.h"
+#include "../sweep/sweep.h"
 
 namespace covmash {
 
 struct PosteriorOptions {
   double pi_threshold = 1e-10;  // components above it enter the posterior; all of them enter the log-likelihood
   bool summaries = true;
-  bool keep_weights = false;
   std::size_t block_rows = 1024;  // effects a task; results do not depend on it
 };
 
@@ -41,9 +40,10 @@ class PosteriorPass {
       : options_(options),
         pi_(pi),
         alternative_uniform_(prior.point_mass && pi[0] >= 1.0),
-        engine_(noise, prior, select(prior, pi), executor),
-        kernels_(engine_.kernels()) {
-    const Selection& s = engine_.selection();
+        plan_(noise, prior, Selection(prior)),
+        sweep_(noise, prior, plan_, select(prior, pi), executor),
+        kernels_(sweep_.kernels()) {
+    const Selection& s = sweep_.selection();
     for (std::size_t slot = 0; slot < s.size(); ++slot) {
       const double p = pi[s.component[slot]];
       log_pi_.push_back(std::log(p));
@@ -69,12 +69,12 @@ class PosteriorPass {
   const std::vector<std::size_t>& kept_components() const { return kept_components_; }
 
   void run(const PosteriorOutput& out, Executor& executor) {
-    const auto& blocks = engine_.noise().blocks();
+    const auto& blocks = plan_.blocks();
     const std::size_t per_task = std::max<std::size_t>(options_.block_rows / block_effects, 1);
     const std::size_t n_tasks = (blocks.size() + per_task - 1) / per_task;
     std::vector<State> states(executor.workers());
     executor.step("Posterior", true);
-    executor.run(n_tasks, engine_.work_per_block() * static_cast<double>(blocks.size()),
+    executor.run(n_tasks, sweep_.work_per_block() * static_cast<double>(blocks.size()),
                  [&](std::size_t task, std::size_t worker) {
                    State& state = states[worker];
                    if (!state.ready) prepare(state);
@@ -91,9 +91,10 @@ class PosteriorPass {
   struct State {
     bool ready = false;
     Workspace ws;
-    Buffer<double> weight, moments, total, maximum, sum, mean, variance, coef, var, work, kept_sum;
+    Buffer<double> weight, moments, total, maximum, sum, kept_sum;
     Buffer<double> out_loglik, out_null, out_alternative;
-    simd::Moments at;
+    MomentSum mixture;
+    std::uint64_t started;  // lanes that have met a component whose weight is relative to the likeliest so far
   };
 
   static Selection select(const MixturePrior& prior, const std::vector<double>& pi) {
@@ -104,25 +105,26 @@ class PosteriorPass {
     return Selection(prior, [&](std::size_t p) { return pi[p] > 0.0 || everything || (prior.point_mass && p == 0); });
   }
 
-  std::size_t conditions() const { return engine_.noise().effects().n_conditions; }
+  std::size_t conditions() const { return sweep_.noise().effects().n_conditions; }
 
   void prepare(State& s) const {
-    const std::size_t R = conditions(), n = engine_.selection().size();
-    engine_.prepare(s.ws);
+    const std::size_t R = conditions(), n = sweep_.selection().size();
+    sweep_.prepare(s.ws);
     s.weight.require_size(n * simd::lanes);
     double* m = s.moments.require_size(7 * R * simd::lanes);
     const std::size_t step = R * simd::lanes;
-    s.at = {m, m + step, m + 2 * step, m + 3 * step, m + 4 * step};
-    for (auto* b : {&s.total, &s.maximum, &s.sum, &s.kept_sum, &s.out_loglik, &s.out_null, &s.out_alternative})
+    s.mixture.total = s.total.require_size(simd::lanes);
+    s.mixture.at = {m, m + step, m + 2 * step, m + 3 * step, m + 4 * step};
+    for (auto* b : {&s.maximum, &s.sum, &s.kept_sum, &s.out_loglik, &s.out_null, &s.out_alternative})
       b->require_size(simd::lanes);
-    s.mean.require_size(step);
-    s.variance.require_size(step);
+    s.mixture.mean.require_size(step);
+    s.mixture.variance.require_size(step);
     s.ready = true;
   }
 
   // Component weights of the lanes [from, to): rho in s.weight, log-likelihoods in s.out_*.
   void weigh(State& s, std::size_t from, std::size_t to) const {
-    const std::size_t n = engine_.selection().size();
+    const std::size_t n = sweep_.selection().size();
     const double* loglik = s.ws.loglik.data();
     double* weight = s.weight.data();
     double *maximum = s.maximum.data(), *sum = s.sum.data();
@@ -131,7 +133,7 @@ class PosteriorPass {
       kernels_.block_exponentials(n, loglik, offset.data(), maximum, weight, sum, from, to);
       for (std::size_t lane = from; lane < to; ++lane) out[lane] = maximum[lane] + std::log(sum[lane]);
     };
-    if (engine_.prior().point_mass) {
+    if (sweep_.prior().point_mass) {
       log_mixture(alternative_log_pi_, s.out_alternative.data());
       std::copy(loglik + from, loglik + to, s.out_null.data() + from);
     }
@@ -145,159 +147,102 @@ class PosteriorPass {
   void reset_moments(State& s) const {
     std::fill(s.moments.data(), s.moments.data() + 5 * conditions() * simd::lanes, 0.0);
     std::fill(s.total.data(), s.total.data() + simd::lanes, 0.0);
+    std::fill(s.maximum.data(), s.maximum.data() + simd::lanes, std::numeric_limits<double>::lowest());
+    s.started = 0;
   }
 
-  void block(const Block& block, State& s, const PosteriorOutput& out) {
-    const bool summaries = options_.summaries;
-    if (summaries) reset_moments(s);
-    if (block.group >= 0) {
-      engine_.evaluate_shared(block, s.ws);
-      weigh(s, 0, simd::lanes);
-      if (summaries) add_shared(s);
-    } else {
-      engine_.load_row_specific(block, s.ws);
-      const std::size_t W = kernels_.width;
-      for (std::size_t pack = 0; pack < simd::lanes / W; ++pack) {
-        if (summaries) {
-          add_row_specific(pack, s);
-        } else {
-          engine_.evaluate_pack(pack, false, s.ws, [](const LikelihoodEngine::Visit&) {});
-        }
-        weigh(s, pack * W, (pack + 1) * W);
-      }
-    }
-    if (summaries) {
+  void block(const Block& block, State& s, const PosteriorOutput& out) const {
+    if (options_.summaries) reset_moments(s);
+    sweep_.run(block, s.ws, Question{*this, s});
+    if (options_.summaries) {
       double* extra = s.moments.data() + 5 * conditions() * simd::lanes;
-      kernels_.finish_posterior(conditions(), s.total.data(), s.at, extra, extra + conditions() * simd::lanes);
+      kernels_.finish_posterior(conditions(), s.total.data(), s.mixture.at, extra, extra + conditions() * simd::lanes);
     }
     write(block, s, out);
   }
 
-  void add_shared(State& s) {
-    Workspace& ws = s.ws;
-    const std::size_t R = conditions();
-    const Selection& selection = engine_.selection();
-    double* total = s.total.data();
-    if (selection.point_mass) kernels_.posterior_null(R, s.weight.data(), total, s.at);
-    for (std::size_t k = 0; k < selection.covariances.size(); ++k) {
-      const auto& chosen = selection.covariances[k];
-      if (!enters(chosen)) continue;
-      if (engine_.absorbs_shared(k)) {
-        for (std::size_t pack = 0; pack < simd::lanes / kernels_.width; ++pack)
-          engine_.absorb_pack(k, pack, true, ws, [&](const LikelihoodEngine::Visit& v) {
-            const std::size_t lane = pack * kernels_.width;
-            add_decomposed(v, s.weight.data() + (chosen.slot + v.first) * simd::lanes + lane, s, lane);
-          });
-        continue;
+  // The moments of all components. Where a form is met before all log-likelihoods are known, what it adds is weighted
+  // relative to the likeliest component so far, and everything is rescaled in the end: the forms of all covariances
+  // together would not stay in cache.
+  struct Question {
+    const PosteriorPass& pass;
+    State& s;
+
+    bool wants(std::size_t k) const { return pass.options_.summaries && pass.enters(k); }
+
+    void visit(const Sweep::Visit& v) {
+      const std::size_t slot = v.chosen().slot + v.first;
+      if (!v.all_known()) pass.relative_weights(slot, v.n, v.from, v.to, s);
+      v.moments(s.weight.data() + slot * simd::lanes, pass.kept_.data() + slot, s.mixture);
+    }
+
+    void known(Form form, std::size_t from, std::size_t to) {
+      const bool null = pass.sweep_.selection().point_mass;
+      if (form == Form::spectral) {
+        pass.weigh(s, from, to);
+        if (pass.options_.summaries && null)
+          pass.kernels_.posterior_null(pass.conditions(), s.weight.data(), s.mixture.total, s.mixture.at);
+        return;
       }
-      const WhitenedCovariance& u = engine_.whitened(ws.block.group, k);
-      const Covariance& covariance = engine_.prior().covariances[chosen.index];
-      const std::size_t q = u.rank, n = chosen.scales.size(), n_terms = u.n_terms();
-      const double* rho = s.weight.data() + chosen.slot * simd::lanes;
-      const bool by_lane = !ws.one_factor;
-      const double* shrink = by_lane ? ws.shrink[k].data() : ws.shared_shrink[k].data();
-      const std::size_t stride = n_terms * (by_lane ? simd::lanes : 1);
-      if (q == 0) {
-        for (std::size_t l = 0; l < n; ++l) kernels_.posterior_null(R, rho + l * simd::lanes, total, s.at);
-        continue;
-      }
-      if (q == 1) {
-        kernels_.posterior_rank1(R, u.back.data(), u.sigma[0], ws.inverse_c, ws.projected[k].data(), n,
-                                 chosen.scales.data(), shrink, n_terms, by_lane, rho, total, s.at);
-        continue;
-      }
-      if (u.explicit_terms < q) engine_.complete_projection(k, ws);
-      double* coef = s.coef.require_size(q * simd::lanes);
-      double* var = s.var.require_size(q * simd::lanes);
-      double* table = ws.shared_variance[k].require_size(n * R);
-      for (std::size_t l = 0; l < n; ++l) {
-        if (!kept_[chosen.slot + l]) continue;
-        const bool known = !by_lane && ws.variance_known[k][l];
-        kernels_.eigenbasis_posterior(q, u.explicit_terms, u.sigma.data(), ws.inverse_c, ws.projected[k].data(),
-                                      chosen.scales[l], shrink + l * stride, by_lane, coef, known ? nullptr : var);
-        kernels_.multiply(R, q, u.back.data(), coef, s.mean.data());
-        if (!known) kernels_.multiply(R, q, u.back_squared.data(), var, s.variance.data());
-        if (!by_lane && !known) {
-          for (std::size_t r = 0; r < R; ++r) table[l * R + r] = s.variance[r * simd::lanes];
-          ws.variance_known[k][l] = 1;
-        }
-        kernels_.posterior_full(R, covariance.zero_variance.data(), s.mean.data(),
-                                by_lane ? s.variance.data() : table + l * R, by_lane, rho + l * simd::lanes, total,
-                                s.at);
-      }
+      if (pass.options_.summaries) pass.finish_relative(null && pass.kept_[0], from, to, s);
+      pass.weigh(s, from, to);
+    }
+  };
+
+  simd::Moments moments_from(const State& s, std::size_t lane) const {
+    const simd::Moments& at = s.mixture.at;
+    return {at.mean + lane, at.centred + lane, at.negative + lane, at.positive + lane, at.zero + lane};
+  }
+
+  // Weights of n components from `slot` on, relative to the likeliest so far, which may be one of them: then what has
+  // been gathered is rescaled.
+  void relative_weights(std::size_t slot, std::size_t n, std::size_t from, std::size_t to, State& s) const {
+    for (std::size_t lane = from; lane < to; lane += kernels_.width) {
+      double* factor = s.sum.data() + lane;
+      kernels_.pack_weights(n, s.ws.loglik.data() + slot * simd::lanes + lane, log_pi_kept_.data() + slot,
+                            s.maximum.data() + lane, s.weight.data() + slot * simd::lanes + lane, factor);
+      const std::uint64_t bit = std::uint64_t(1) << lane;
+      if (s.started & bit) kernels_.pack_rescale(conditions(), factor, s.total.data() + lane, moments_from(s, lane));
+      s.started |= bit;
     }
   }
 
-  // Likelihood and posterior of one pack in one go: a covariance is decomposed once, and what it adds is weighted
-  // relative to the likeliest component so far. (The back-maps of all covariances together would not stay in cache.)
-  void add_row_specific(std::size_t pack, State& s) {
-    Workspace& ws = s.ws;
-    const std::size_t R = conditions(), W = kernels_.width, lane = pack * W;
-    const Selection& selection = engine_.selection();
-    const simd::Moments at = moments_from(s, lane);
-    double *total = s.total.data() + lane, *maximum = s.maximum.data(), *factor = s.sum.data();
-    std::fill(maximum, maximum + W, std::numeric_limits<double>::lowest());
-    bool first = true;
-    const auto weights = [&](std::size_t slot, std::size_t n) {
-      double* rho = s.weight.data() + slot * simd::lanes + lane;
-      kernels_.pack_weights(n, ws.loglik.data() + slot * simd::lanes + lane, log_pi_kept_.data() + slot, maximum, rho,
-                            factor);
-      if (!std::exchange(first, false)) kernels_.pack_rescale(R, factor, total, at);
-      return rho;
-    };
-    const bool null = selection.point_mass && kept_[0];
-    engine_.evaluate_pack(pack, true, ws, [&](const LikelihoodEngine::Visit& v) {
-      const auto& chosen = selection.covariances[v.k];
-      if (!enters(chosen)) return;
-      add_decomposed(v, weights(chosen.slot + v.first, v.n), s, lane);
-    });
-    if (null) kernels_.pack_null(R, weights(0, 1), total, at);
-    for (std::size_t i = 0; i < W; ++i) factor[i] = 1.0 / total[i];
-    kernels_.pack_rescale(R, factor, total, at);
-  }
-
-  static simd::Moments moments_from(const State& s, std::size_t lane) {
-    return {s.at.mean + lane, s.at.centred + lane, s.at.negative + lane, s.at.positive + lane, s.at.zero + lane};
-  }
-
-  // The components of one visit join the moments of the pack that begins at `lane`, with weights rho.
-  void add_decomposed(const LikelihoodEngine::Visit& v, const double* rho, State& s, std::size_t lane) const {
-    const Workspace& ws = s.ws;
-    const std::size_t R = conditions();
-    const auto& chosen = engine_.selection().covariances[v.k];
-    const Covariance& covariance = engine_.prior().covariances[chosen.index];
-    const simd::Moments at = moments_from(s, lane);
-    double* total = s.total.data() + lane;
-    if (v.q == 0 && !v.part) {
-      for (std::size_t l = 0; l < v.n; ++l) kernels_.pack_null(R, rho + l * simd::lanes, total, at);
-      return;
+  void finish_relative(bool null, std::size_t from, std::size_t to, State& s) const {
+    const std::size_t R = conditions(), W = kernels_.width;
+    if (null) relative_weights(0, 1, from, to, s);
+    for (std::size_t lane = from; lane < to; lane += W) {
+      double *total = s.total.data() + lane, *factor = s.sum.data() + lane;
+      if (null) kernels_.pack_null(R, s.weight.data() + lane, total, moments_from(s, lane));
+      for (std::size_t i = 0; i < W; ++i) factor[i] = 1.0 / total[i];
+      kernels_.pack_rescale(R, factor, total, moments_from(s, lane));
     }
-    kernels_.rowwise_posterior(R, v.q, engine_.factor(v.k).memptr(), covariance.zero_variance.data(), ws.alpha.data(),
-                               ws.beta.data(), ws.zeta.data(), ws.back.data(), v.part, v.n,
-                               chosen.scales.data() + v.first, rho, s.work.require_size(3 * (v.q + 1) * kernels_.width),
-                               total, at);
   }
 
-  bool enters(const Selection::Covariance& chosen) const {
+  bool enters(std::size_t k) const {
+    const auto& chosen = sweep_.selection().covariances[k];
     for (std::size_t l = 0; l < chosen.scales.size(); ++l)
       if (kept_[chosen.slot + l]) return true;
     return false;
   }
 
   void write(const Block& block, State& s, const PosteriorOutput& out) const {
-    const auto& members = engine_.noise().members(block);
-    const std::size_t J = engine_.noise().effects().n_effects, R = conditions();
-    const std::size_t* rows = members.data() + block.begin;
+    const std::size_t J = sweep_.noise().effects().n_effects, R = conditions();
+    std::size_t by_lane[block_effects], rows[block_effects], lanes[block_effects], n = 0;
+    plan_.rows(block, by_lane);
+    for_each_lane(block.lanes, [&](std::size_t lane) {
+      rows[n] = by_lane[lane];
+      lanes[n++] = lane;
+    });
     const auto scatter = [&](double* target, const double* values) {
       if (target)
-        for (std::size_t i = 0; i < block.count; ++i) target[rows[i]] = values[i];
+        for (std::size_t i = 0; i < n; ++i) target[rows[i]] = values[lanes[i]];
     };
-    for (std::size_t i = 0; i < block.count; ++i)
-      if (!std::isfinite(s.out_loglik[i]))
+    for (std::size_t i = 0; i < n; ++i)
+      if (!std::isfinite(s.out_loglik[lanes[i]]))
         throw numeric_error("the log-likelihood of effect " + std::to_string(rows[i] + 1) +
                             " is not finite under any mixture component");
     scatter(out.loglik, s.out_loglik.data());
-    if (engine_.prior().point_mass) {
+    if (sweep_.prior().point_mass) {
       scatter(out.null_loglik, s.out_null.data());
       scatter(out.alternative_loglik, s.out_alternative.data());
     }
@@ -308,20 +253,20 @@ class PosteriorPass {
     const double* extra = s.moments.data() + 5 * R * simd::lanes;
     for (std::size_t r = 0; r < R; ++r) {
       const std::size_t from = r * simd::lanes, to = r * J;
-      scatter(out.mean + to, s.at.mean + from);
+      scatter(out.mean + to, s.mixture.at.mean + from);
       scatter(out.sd + to, extra + from);
-      if (out.lfdr) scatter(out.lfdr + to, s.at.zero + from);
-      scatter(out.negative + to, s.at.negative + from);
+      if (out.lfdr) scatter(out.lfdr + to, s.mixture.at.zero + from);
+      scatter(out.negative + to, s.mixture.at.negative + from);
       scatter(out.lfsr + to, extra + R * simd::lanes + from);
     }
   }
 
   // Effects without data: log-likelihood 0, posterior = prior.
   void nothing_observed(const PosteriorOutput& out) const {
-    const auto& missing = engine_.noise().all_missing();
+    const auto& missing = sweep_.noise().all_missing();
     if (missing.empty()) return;
-    const MixturePrior& prior = engine_.prior();
-    const std::size_t J = engine_.noise().effects().n_effects, R = conditions();
+    const MixturePrior& prior = sweep_.prior();
+    const std::size_t J = sweep_.noise().effects().n_effects, R = conditions();
     double total = 0.0;
     for (std::size_t p : kept_components_) total += pi_[p];
     std::vector<double> variance(R, 0.0), nonzero(R, 0.0);
@@ -359,7 +304,8 @@ class PosteriorPass {
   PosteriorOptions options_;
   std::vector<double> pi_;
   bool alternative_uniform_;
-  LikelihoodEngine engine_;
+  Plan plan_;
+  Sweep sweep_;
   const simd::KernelTable& kernels_;
   std::vector<double> log_pi_, log_pi_kept_, alternative_log_pi_;
   std::vector<unsigned char> kept_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -14,7 +15,7 @@
 #include "../base/buffer.h"
 #include "../base/error.h"
 #include "../base/executor.h"
-#include "../sweep/likelihood.h"
+#include "likelihood.h"
 
 namespace covmash {
 
@@ -23,7 +24,7 @@ class LikelihoodSource {
   virtual ~LikelihoodSource() = default;
   virtual std::size_t n_blocks() const = 0;
   virtual std::size_t n_columns() const = 0;
-  virtual std::size_t count(std::size_t b) const = 0;  // effects of a block; the other lanes are padding
+  virtual std::uint64_t lanes(std::size_t b) const = 0;  // bit i: lane i holds an effect; the others are padding
   // Operations a block costs beyond reading it.
   virtual double work_per_block() const = 0;
   virtual double work_to_gather(std::size_t n_columns) const = 0;
@@ -44,15 +45,15 @@ class LikelihoodSource {
 class StoredLikelihoods : public LikelihoodSource {
  public:
   // source: where columns alone come from; they have the same bits then as without storing. May be null.
-  StoredLikelihoods(std::vector<unsigned char> counts, std::size_t n_columns, LikelihoodSource* source = nullptr)
-      : counts_(std::move(counts)), n_columns_(n_columns), source_(source) {
-    values_.require_size(std::max<std::size_t>(counts_.size(), 1) * n_columns * simd::lanes);
+  StoredLikelihoods(std::vector<std::uint64_t> lanes, std::size_t n_columns, LikelihoodSource* source = nullptr)
+      : lanes_(std::move(lanes)), n_columns_(n_columns), source_(source) {
+    values_.require_size(std::max<std::size_t>(lanes_.size(), 1) * n_columns * simd::lanes);
   }
   float* values(std::size_t b) { return values_.data() + b * n_columns_ * simd::lanes; }
 
-  std::size_t n_blocks() const override { return counts_.size(); }
+  std::size_t n_blocks() const override { return lanes_.size(); }
   std::size_t n_columns() const override { return n_columns_; }
-  std::size_t count(std::size_t b) const override { return counts_[b]; }
+  std::uint64_t lanes(std::size_t b) const override { return lanes_[b]; }
   double work_per_block() const override { return 0.0; }
   double work_to_gather(std::size_t n) const override { return static_cast<double>(n * simd::lanes); }
   void begin(std::size_t) override {}
@@ -73,7 +74,7 @@ class StoredLikelihoods : public LikelihoodSource {
   }
 
  private:
-  std::vector<unsigned char> counts_;
+  std::vector<std::uint64_t> lanes_;
   std::size_t n_columns_;
   LikelihoodSource* source_;
   Buffer<float> values_;
@@ -85,15 +86,19 @@ class ComputedLikelihoods : public LikelihoodSource {
  public:
   // noise and prior must outlive the source.
   ComputedLikelihoods(const NoiseModel& noise, const MixturePrior& prior, Executor& executor)
-      : noise_(noise), prior_(prior), all_(noise, prior, Selection(prior), executor) {
+      : ComputedLikelihoods(noise, prior, Selection(prior), executor) {}
+
+  ComputedLikelihoods(const NoiseModel& noise, const MixturePrior& prior, const Selection& everything,
+                      Executor& executor)
+      : noise_(noise), prior_(prior), plan_(noise, prior, everything), all_(noise, prior, plan_, everything, executor) {
     maxima_.require_size(std::max<std::size_t>(n_blocks(), 1) * simd::lanes);
   }
 
-  const Selection& selection() const { return all_.engine.selection(); }
-  std::size_t n_blocks() const override { return noise_.blocks().size(); }
+  const Selection& selection() const { return all_.sweep.selection(); }
+  std::size_t n_blocks() const override { return plan_.blocks().size(); }
   std::size_t n_columns() const override { return selection().size(); }
-  std::size_t count(std::size_t b) const override { return noise_.blocks()[b].count; }
-  double work_per_block() const override { return all_.engine.work_per_block(); }
+  std::uint64_t lanes(std::size_t b) const override { return plan_.blocks()[b].lanes; }
+  double work_per_block() const override { return all_.sweep.work_per_block(); }
   double work_to_gather(std::size_t n) const override {
     return work_per_block() * static_cast<double>(n) / static_cast<double>(std::max<std::size_t>(n_columns(), 1));
   }
@@ -118,7 +123,7 @@ class ComputedLikelihoods : public LikelihoodSource {
 
   bool gathers_alone() const override {
     return work_per_value() < 200.0 &&
-           10.0 * all_.engine.work_to_decompose() < work_per_block() * static_cast<double>(n_blocks());
+           10.0 * all_.sweep.work_to_decompose() < work_per_block() * static_cast<double>(n_blocks());
   }
   double work_per_value() const {
     return work_per_block() / static_cast<double>(std::max<std::size_t>(n_columns(), 1) * simd::lanes);
@@ -129,11 +134,11 @@ class ComputedLikelihoods : public LikelihoodSource {
     alone_ = alone;
     std::vector<unsigned char> wanted(prior_.n_components(), 0);
     for (std::size_t slot : columns) wanted[selection().component[slot]] = 1;
-    some_ = std::make_unique<Evaluation>(noise_, prior_,
+    some_ = std::make_unique<Evaluation>(noise_, prior_, plan_,
                                          Selection(prior_, [&](std::size_t p) { return wanted[p] != 0; }), executor);
     some_->prepare(executor.workers());
     some_buffers_.resize(executor.workers());
-    const Selection& chosen = some_->engine.selection();
+    const Selection& chosen = some_->sweep.selection();
     for (auto& buffer : some_buffers_) buffer.require_size(chosen.size() * simd::lanes);
     position_.clear();
     for (std::size_t slot : columns)
@@ -153,9 +158,9 @@ class ComputedLikelihoods : public LikelihoodSource {
 
   // Keeps them all.
   std::unique_ptr<StoredLikelihoods> store(Executor& executor) {
-    std::vector<unsigned char> counts;
-    for (std::size_t b = 0; b < n_blocks(); ++b) counts.push_back(static_cast<unsigned char>(count(b)));
-    auto stored = std::make_unique<StoredLikelihoods>(std::move(counts), n_columns(), this);
+    std::vector<std::uint64_t> real;
+    for (std::size_t b = 0; b < n_blocks(); ++b) real.push_back(lanes(b));
+    auto stored = std::make_unique<StoredLikelihoods>(std::move(real), n_columns(), this);
     constexpr std::size_t per_task = 16;
     all_.prepare(executor.workers());
     executor.run((n_blocks() + per_task - 1) / per_task, work_per_block() * static_cast<double>(n_blocks()),
@@ -173,46 +178,50 @@ class ComputedLikelihoods : public LikelihoodSource {
   double sum_of_maxima() const {
     double sum = 0.0;
     for (std::size_t b = 0; b < n_blocks(); ++b)
-      for (std::size_t lane = 0; lane < count(b); ++lane) sum += maxima_[b * simd::lanes + lane];
+      for_each_lane(lanes(b), [&](std::size_t lane) { sum += maxima_[b * simd::lanes + lane]; });
     return sum;
   }
 
  private:
   struct Evaluation {
-    Evaluation(const NoiseModel& noise, const MixturePrior& prior, Selection selection, Executor& executor)
-        : engine(noise, prior, std::move(selection), executor) {}
+    Evaluation(const NoiseModel& noise, const MixturePrior& prior, const Plan& plan, Selection selection,
+               Executor& executor)
+        : sweep(noise, prior, plan, std::move(selection), executor) {}
     void prepare(std::size_t workers) {
       for (std::size_t i = workspaces.size(); i < workers; ++i) {
         workspaces.emplace_back();
-        engine.prepare(workspaces.back());
+        sweep.prepare(workspaces.back());
       }
     }
-    LikelihoodEngine engine;
+    Sweep sweep;
     std::vector<Workspace> workspaces;
   };
 
   // Log-likelihoods of a block, and the maxima of its effects if asked for.
   void find_maxima(Evaluation& evaluation, std::size_t b, std::size_t worker, double* maximum) {
     Workspace& ws = evaluation.workspaces[worker];
-    const Block& block = noise_.blocks()[b];
-    evaluation.engine.evaluate(block, ws);
+    const Block& block = plan_.blocks()[b];
+    evaluation.sweep.run(block, ws, LogLikelihoods());
     if (!maximum) return;
-    evaluation.engine.kernels().block_maximum(evaluation.engine.selection().size(), ws.loglik.data(), nullptr, maximum,
-                                              0, simd::lanes);
-    for (std::size_t lane = 0; lane < block.count; ++lane)
-      if (!std::isfinite(maximum[lane]))
-        throw numeric_error("the log-likelihood of effect " +
-                            std::to_string(noise_.members(block)[block.begin + lane] + 1) +
-                            " is not finite under any mixture component");
+    evaluation.sweep.kernels().block_maximum(evaluation.sweep.selection().size(), ws.loglik.data(), nullptr, maximum, 0,
+                                             simd::lanes);
+    for_each_lane(block.lanes, [&](std::size_t lane) {
+      if (std::isfinite(maximum[lane])) return;
+      std::size_t rows[block_effects];
+      plan_.rows(block, rows);
+      throw numeric_error("the log-likelihood of effect " + std::to_string(rows[lane] + 1) +
+                          " is not finite under any mixture component");
+    });
   }
 
   static void relate(Evaluation& evaluation, std::size_t worker, const double* maximum, float* out) {
-    evaluation.engine.kernels().relative_likelihood(evaluation.engine.selection().size(),
-                                                    evaluation.workspaces[worker].loglik.data(), maximum, out);
+    evaluation.sweep.kernels().relative_likelihood(evaluation.sweep.selection().size(),
+                                                   evaluation.workspaces[worker].loglik.data(), maximum, out);
   }
 
   const NoiseModel& noise_;
   const MixturePrior& prior_;
+  Plan plan_;
   Evaluation all_;
   std::unique_ptr<Evaluation> some_;
   std::vector<std::size_t> position_;

@@ -94,7 +94,7 @@ class WeightsSolver {
         n_columns_(source.n_columns()) {
     require(prior.size() == n_columns_, "prior must have one value for each mixture component");
     for (double p : prior) require(p >= 1.0, "prior weights must be at least 1");
-    for (std::size_t b = 0; b < source.n_blocks(); ++b) n_effects_ += static_cast<double>(source.count(b));
+    for (std::size_t b = 0; b < source.n_blocks(); ++b) n_effects_ += static_cast<double>(n_lanes(source.lanes(b)));
   }
 
   WeightsResult solve() {
@@ -143,7 +143,7 @@ class WeightsSolver {
     stride_ = stride;
     n_blocks_ = (source_.n_blocks() + stride - 1) / stride;
     double effects = 0.0;
-    for (std::size_t i = 0; i < n_blocks_; ++i) effects += static_cast<double>(source_.count(block_of(i)));
+    for (std::size_t i = 0; i < n_blocks_; ++i) effects += static_cast<double>(n_lanes(source_.lanes(block_of(i))));
     penalty_.resize(n_columns_);
     n_ = effects;
     for (std::size_t p = 0; p < n_columns_; ++p) {
@@ -220,7 +220,7 @@ class WeightsSolver {
 
   double work_per_value(std::size_t n) const { return 2.0 * static_cast<double>(n * simd::lanes); }
 
-  std::size_t count(std::size_t i) const { return source_.count(block_of(i)); }
+  std::uint64_t lanes(std::size_t i) const { return source_.lanes(block_of(i)); }
 
   // Where the support's columns of a level block are.
   void columns_of(std::size_t i, std::vector<const float*>& columns) {
@@ -230,18 +230,18 @@ class WeightsSolver {
 
   // 1 / u, 0 in the padding.
   void ratios(std::size_t i, double* ratio) const {
-    const std::size_t n = count(i);
+    const std::uint64_t real = lanes(i);
     const double* u = u_.data() + i * simd::lanes;
     for (std::size_t lane = 0; lane < simd::lanes; ++lane)
-      ratio[lane] = lane < n ? 1.0 / std::max(u[lane], smallest_density) : 0.0;
+      ratio[lane] = real >> lane & 1 ? 1.0 / std::max(u[lane], smallest_density) : 0.0;
   }
 
   double log_density(std::size_t i, const double* u, const double* v, double t) const {
     double value[simd::lanes], logs[simd::lanes], sum = 0.0;
-    const std::size_t n = count(i);
+    const std::uint64_t real = lanes(i);
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
       const double w = v ? u[lane] + t * v[lane] : u[lane];
-      value[lane] = lane < n ? std::max(w, smallest_density) : 1.0;
+      value[lane] = real >> lane & 1 ? std::max(w, smallest_density) : 1.0;
     }
     kernels_.logarithms(simd::lanes, value, logs);
     for (double x : logs) sum += x;
@@ -382,8 +382,9 @@ class WeightsSolver {
 
   void note_uncovered(std::size_t chunk, std::size_t i, const float* L, const std::vector<const float*>& columns) {
     constexpr std::size_t at_most = 64;  // in a chunk; the rest is met again
-    const std::size_t n = count(i);
-    for (std::size_t lane = 0; lane < n && uncovered_[chunk].size() < at_most * n_columns_; ++lane) {
+    const std::uint64_t real = lanes(i);
+    for (std::size_t lane = 0; lane < simd::lanes && uncovered_[chunk].size() < at_most * n_columns_; ++lane) {
+      if (!(real >> lane & 1)) continue;
       if (u_[i * simd::lanes + lane] > tiny) continue;
       float best = 0.0f;
       for (const float* column : columns) best = std::max(best, column[lane]);

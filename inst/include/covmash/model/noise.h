@@ -1,46 +1,65 @@
 #pragma once
-// The noise of every effect, grouped so that effects with the same noise share one decomposition.
+// The noise of every effect, grouped so that effects with the same noise share what is computed from it.
 //
 // V_j = S_j C S_j on the observed conditions O of effect j. Effects with the same O and proportional Shat rows,
-// Shat_j = c_j s_0, share M_0 = diag(s_0) chol(C_OO)' up to the scalar c_j. Which path an effect takes:
-//   * complete with one Shat in all conditions (z-scores, exchangeable effects): always the shared path, however many
-//     effects there are, so that any subset gives the same bits;
-//   * otherwise shared if at least `minimum_shared` effects have the same noise up to a factor; else row-specific.
-// Effects with nothing observed are in no group. Cost O(J R) plus a sort of the effects.
+// Shat_j = c_j s_0, share M_0 = diag(s_0) chol(C_OO)' up to the scalar c_j. Every set of at least two such effects is a
+// group, and so are the effects that are complete with one Shat in all conditions (z-scores, exchangeable effects),
+// however few; effects that match nobody have noise of their own, and effects with nothing observed are in no group. What
+// a group is used for is decided by those who compute (sweep/plan.h, deconvolution/expectation.h). Cost O(J R) plus a
+// sort of the effects, and one Cholesky factor a pattern of observed conditions.
 
 #include <algorithm>
 #include <armadillo>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <limits>
 #include <numeric>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
-#include "../linalg/cholesky.h"
 #include "../base/error.h"
 #include "../base/executor.h"
+#include "../linalg/cholesky.h"
 #include "effects.h"
 
 namespace covmash {
 
-constexpr std::size_t block_effects = 64;
-constexpr std::size_t minimum_shared = 32;
+// A run of values that somebody else owns.
+template <typename T>
+struct Span {
+  const T* first = nullptr;
+  std::size_t count = 0;
 
-struct SharedNoise {
-  std::vector<std::size_t> effects;  // sorted by factor, then index
-  std::vector<double> factor;        // c_j, in the order of effects
-  std::vector<std::size_t> observed;
-  std::vector<double> direction;  // s_0 on the observed conditions
-  arma::mat chol;                 // lower, chol(C_OO)'
-  bool identity = false;          // C_OO = I: no solve
-  double log_det = 0.0;           // log |M_0|
-  std::size_t lowest = 0;         // first effect of the data: the order of the groups
+  std::size_t size() const { return count; }
+  bool empty() const { return count == 0; }
+  const T* begin() const { return first; }
+  const T* end() const { return first + count; }
+  const T& front() const { return first[0]; }
+  const T& back() const { return first[count - 1]; }
+  const T& operator[](std::size_t i) const { return first[i]; }
 };
 
-struct Block {
-  int group;  // index into shared, or -1: row-specific
-  std::size_t begin, count;
+// The conditions that are observed together.
+struct NoisePattern {
+  std::vector<std::size_t> observed;
+  arma::mat chol;         // lower, chol(C_OO)'
+  bool identity = false;  // C_OO = I: no solve
+};
+
+struct SharedNoise {
+  Span<std::size_t> effects;  // sorted by factor, then index
+  Span<double> factor;        // c_j, in the order of effects
+  const NoisePattern* pattern = nullptr;
+  const double* direction = nullptr;  // s_0 on the observed conditions
+  double log_det = 0.0;               // log |M_0|
+  std::size_t lowest = 0;             // first effect of the data: the order of the groups
+  bool simple = false;                // complete, one Shat
+
+  const std::vector<std::size_t>& observed() const { return pattern->observed; }
+  bool one_factor() const { return factor.front() == factor.back(); }
 };
 
 // Cholesky factor of C with unobserved conditions replaced by the identity, packed by rows, inverse diagonal: the row-
@@ -96,8 +115,11 @@ class NoiseModel {
     identity_ = C.is_diagmat() && arma::all(C.diag() == 1.0);
     ill_conditioned_ = !C.is_diagmat() && covmash::ill_conditioned(C);
     group();
-    cut();
   }
+
+  // The groups point into the model.
+  NoiseModel(const NoiseModel&) = delete;
+  NoiseModel& operator=(const NoiseModel&) = delete;
 
   const Effects& effects() const { return effects_; }
   const arma::mat& correlation() const { return C_; }
@@ -106,19 +128,14 @@ class NoiseModel {
   const std::vector<SharedNoise>& shared() const { return shared_; }
   const std::vector<std::size_t>& row_specific() const { return row_specific_; }
   const std::vector<std::size_t>& all_missing() const { return all_missing_; }
-  const std::vector<Block>& blocks() const { return blocks_; }
   std::size_t n_patterns() const { return n_patterns_; }
   std::size_t n_missing() const { return n_missing_; }
   std::size_t n_observed_effects() const { return effects_.n_effects - all_missing_.size(); }
 
-  const std::vector<std::size_t>& members(const Block& block) const {
-    return block.group < 0 ? row_specific_ : shared_[block.group].effects;
-  }
-
   // One noise covariance for every effect, nothing missing.
   bool common() const {
     return shared_.size() == 1 && row_specific_.empty() && all_missing_.empty() && n_missing_ == 0 &&
-           shared_[0].factor.front() == shared_[0].factor.back();
+           shared_[0].one_factor();
   }
 
  private:
@@ -194,14 +211,18 @@ class NoiseModel {
         return key[i] < key[j];
       });
 
+    effects_of_groups_.reserve(order.size());
+    std::vector<Run> runs;
+    std::vector<std::size_t> members;
     for (std::size_t from = 0, to; from < order.size(); from = to) {
       const std::size_t first = order[from];
       for (to = from; to < order.size() && key[order[to]] == key[first];) ++to;
-      if (to - from < minimum_shared && !simple[first]) {
-        row_specific_.insert(row_specific_.end(), order.begin() + from, order.begin() + to);
+      if (to - from == 1 && !simple[first]) {
+        row_specific_.push_back(first);
         continue;
       }
-      std::vector<std::size_t> members;
+      // Two that differ and yet have one key are rare; whom they differ from is on his own then.
+      members.clear();
       for (std::size_t i = from; i < to; ++i) {
         const std::size_t j = order[i];
         if ((simple[j] && simple[first]) || matches(j, first, scale[j], scale[first]))
@@ -209,15 +230,22 @@ class NoiseModel {
         else
           row_specific_.push_back(j);
       }
-      if (simple[first] || members.size() >= minimum_shared)
-        add_shared(std::move(members), scale);
-      else
-        row_specific_.insert(row_specific_.end(), members.begin(), members.end());
+      if (members.size() == 1 && !simple[first]) {
+        row_specific_.push_back(first);
+        continue;
+      }
+      sort_by_scale(members, scale);
+      runs.push_back({effects_of_groups_.size(), members.size(), pattern[first], first, simple[first] != 0});
+      effects_of_groups_.insert(effects_of_groups_.end(), members.begin(), members.end());
     }
     // In the order of the data, whatever the hash.
     std::sort(row_specific_.begin(), row_specific_.end());
-    std::sort(shared_.begin(), shared_.end(),
-              [](const SharedNoise& a, const SharedNoise& b) { return a.lowest < b.lowest; });
+    std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.lowest < b.lowest; });
+    checkpoint();
+    effects_of_groups_.shrink_to_fit();
+    factors_.reserve(effects_of_groups_.size());
+    for (std::size_t j : effects_of_groups_) factors_.push_back(scale[j]);
+    add_groups(runs, scale);
   }
 
   void count_patterns(const std::vector<std::uint64_t>& pattern, const std::vector<std::size_t>& order) {
@@ -230,33 +258,70 @@ class NoiseModel {
     n_patterns_ = std::unique(seen.begin(), seen.end()) - seen.begin();
   }
 
-  void add_shared(std::vector<std::size_t> members, const std::vector<double>& scale) {
-    const std::size_t R = effects_.n_conditions, first = members[0];
-    SharedNoise g;
-    g.lowest = first;
-    for (std::size_t r = 0; r < R; ++r)
-      if (effects_.observed(first, r)) {
-        g.observed.push_back(r);
-        g.direction.push_back(effects_.s(first, r) / scale[first]);
-      }
-    const auto uneven = [&](std::size_t j) { return scale[j] != scale[first]; };
+  // A group in effects_of_groups_.
+  struct Run {
+    std::size_t begin, count;
+    std::uint64_t pattern;
+    std::size_t lowest;
+    bool simple;
+  };
+
+  static void sort_by_scale(std::vector<std::size_t>& members, const std::vector<double>& scale) {
+    const auto uneven = [&](std::size_t j) { return scale[j] != scale[members[0]]; };
     if (std::any_of(members.begin(), members.end(), uneven))
       std::stable_sort(members.begin(), members.end(),
                        [&](std::size_t i, std::size_t j) { return scale[i] < scale[j]; });
-    g.effects = std::move(members);
-    g.factor.reserve(g.effects.size());
-    for (std::size_t j : g.effects) g.factor.push_back(scale[j]);
+  }
 
-    arma::uvec index(g.observed.size());
-    for (std::size_t r = 0; r < g.observed.size(); ++r) index[r] = g.observed[r];
-    const arma::mat C = C_.submat(index, index);
-    g.identity = C.is_diagmat() && arma::all(C.diag() == 1.0);
-    if (g.identity)
-      g.chol.eye(C.n_rows, C.n_cols);
-    else if (!factorise(C, g.chol))
-      throw input_error("V is not positive definite");
-    for (std::size_t r = 0; r < g.observed.size(); ++r) g.log_det += std::log(g.direction[r]) + std::log(g.chol(r, r));
-    shared_.push_back(std::move(g));
+  void add_groups(const std::vector<Run>& runs, const std::vector<double>& scale) {
+    std::size_t n_directions = 0;
+    std::vector<const NoisePattern*> patterns;
+    for (const Run& run : runs) {
+      patterns.push_back(&pattern_of(run.lowest, run.pattern));
+      n_directions += patterns.back()->observed.size();
+    }
+    directions_.reserve(n_directions);
+    shared_.reserve(runs.size());
+    for (std::size_t i = 0; i < runs.size(); ++i) {
+      const Run& run = runs[i];
+      SharedNoise g;
+      g.effects = {effects_of_groups_.data() + run.begin, run.count};
+      g.factor = {factors_.data() + run.begin, run.count};
+      g.pattern = patterns[i];
+      g.direction = directions_.data() + directions_.size();
+      g.lowest = run.lowest;
+      g.simple = run.simple;
+      const auto& observed = g.pattern->observed;
+      for (std::size_t r = 0; r < observed.size(); ++r) {
+        const double s = effects_.s(run.lowest, observed[r]) / scale[run.lowest];
+        directions_.push_back(s);
+        g.log_det += std::log(s) + std::log(g.pattern->chol.is_empty() ? 1.0 : g.pattern->chol(r, r));
+      }
+      shared_.push_back(g);
+    }
+  }
+
+  const NoisePattern& pattern_of(std::size_t j, std::uint64_t key) {
+    std::vector<std::size_t> observed;
+    for (std::size_t r = 0; r < effects_.n_conditions; ++r)
+      if (effects_.observed(j, r)) observed.push_back(r);
+    std::vector<std::size_t>& known = pattern_index_[key];
+    for (std::size_t i : known)
+      if (patterns_[i].observed == observed) return patterns_[i];
+    known.push_back(patterns_.size());
+    NoisePattern pattern;
+    arma::uvec index(observed.size());
+    for (std::size_t r = 0; r < observed.size(); ++r) index[r] = observed[r];
+    pattern.observed = std::move(observed);
+    pattern.identity = identity_;
+    if (!pattern.identity) {
+      const arma::mat C = C_.submat(index, index);
+      pattern.identity = C.is_diagmat() && arma::all(C.diag() == 1.0);
+      if (!pattern.identity && !factorise(C, pattern.chol)) throw input_error("V is not positive definite");
+      checkpoint();
+    }
+    patterns_.push_back(std::move(pattern));
+    return patterns_.back();
   }
 
   bool factorise(const arma::mat& C, arma::mat& lower) const {
@@ -270,22 +335,16 @@ class NoiseModel {
     return true;
   }
 
-  void cut() {
-    const auto add = [this](int group, std::size_t n) {
-      for (std::size_t from = 0; from < n; from += block_effects)
-        blocks_.push_back({group, from, std::min(block_effects, n - from)});
-    };
-    for (std::size_t g = 0; g < shared_.size(); ++g) add(static_cast<int>(g), shared_[g].effects.size());
-    add(-1, row_specific_.size());
-  }
-
   Effects effects_;
   arma::mat C_;
   Executor* executor_;
   bool identity_ = false, ill_conditioned_ = false;
   std::vector<SharedNoise> shared_;
   std::vector<std::size_t> row_specific_, all_missing_;
-  std::vector<Block> blocks_;
+  std::deque<NoisePattern> patterns_;  // whose elements stay where they are
+  std::unordered_map<std::uint64_t, std::vector<std::size_t>> pattern_index_;
+  std::vector<std::size_t> effects_of_groups_;
+  std::vector<double> factors_, directions_;
   std::size_t n_patterns_ = 0, n_missing_ = 0;
 };
 

@@ -22,8 +22,12 @@ struct DiagonalPart {
 // clang-format off
 #define COVMASH_KERNELS(KERNEL) \
   KERNEL(multiply, (std::size_t rows, std::size_t inner, const double* A, const double* X, double* Y))                \
+  KERNEL(multiply_lanes, (std::size_t rows, std::size_t inner, const double* A, const double* X, double* Y,           \
+         std::size_t from, std::size_t to))                                                                           \
   KERNEL(solve_lower, (std::size_t n, const double* L, double* X))                                                    \
+  KERNEL(solve_lower_lanes, (std::size_t n, const double* L, double* X, std::size_t from, std::size_t to))            \
   KERNEL(add_squares, (std::size_t rows, const double* X, double* sum))                                               \
+  KERNEL(add_squares_lanes, (std::size_t rows, const double* X, double* sum, std::size_t from, std::size_t to))       \
   KERNEL(exclusive_squares, (std::size_t rows, const double* X, double* out))                                         \
   KERNEL(residual_squares, (std::size_t rows, const double* X, const double* Y, double* sum))                         \
   KERNEL(shared_tables, (std::size_t n, const double* d, double repeat, double inverse_c2, std::size_t n_scales,      \
@@ -68,6 +72,28 @@ struct DiagonalPart {
          zero_variance, const double* alpha, const double* beta, const double* zeta, const double* back, const        \
          DiagonalPart* part, std::size_t n_scales, const double* w, const double* rho, double* work, double*          \
          total, const Moments& state))                                                                                \
+  KERNEL(group_decompose, (std::size_t m, std::size_t q, const double* F, const double* inverse_shat, const           \
+         double* chol, double* G, double* work, double* alpha, double* beta, double* left_tau, double* back))         \
+  KERNEL(group_reflect, (std::size_t m, std::size_t n, const double* V, const double* tau, double* X,                 \
+         std::size_t from, std::size_t to))                                                                           \
+  KERNEL(group_tables, (std::size_t n, const double* alpha, const double* beta, double inverse_c2, std::size_t        \
+         n_scales, const double* w, double* link, double* inverse, double* kappa, double* log_det))                   \
+  KERNEL(group_loglik, (std::size_t n, std::size_t n_scales, const double* link, const double* inverse, const         \
+         double* log_det, const double* t, const double* rest, const double* constant, double* loglik,                \
+         std::size_t from, std::size_t to))                                                                           \
+  KERNEL(group_lane_loglik, (std::size_t n, const double* alpha, const double* beta, const double* inverse_c2,        \
+         std::size_t n_scales, const double* w, const double* t, const double* rest, const double* constant,          \
+         double* loglik, std::size_t from, std::size_t to))                                                           \
+  KERNEL(group_coordinates, (std::size_t n, std::size_t q, const double* alpha, const double* beta, const             \
+         double* link, const double* inverse, const double* kappa, const double* inverse_c, const double*             \
+         inverse_c2, double w, const double* t, double* work, double* coef, std::size_t from, std::size_t to))        \
+  KERNEL(group_variance, (std::size_t conditions, std::size_t q, const double* alpha, const double* beta, double      \
+         inverse_c2, double w, const double* back, std::size_t stride, double* work, double* variance))               \
+  KERNEL(group_lane_variance, (std::size_t conditions, std::size_t q, const double* alpha, const double* beta,        \
+         const double* inverse_c2, double w, const double* back, std::size_t stride, double* work, double*            \
+         variance, std::size_t from, std::size_t to))                                                                 \
+  KERNEL(group_vector, (std::size_t m, const double* g, const double* inverse_c, const double* z, double* alpha,      \
+         double* beta, double* zeta, std::size_t from, std::size_t to))                                               \
   KERNEL(mixture_density, (std::size_t n, const float* const* columns, const double* x, double* u))                   \
   KERNEL(mixture_gradient, (std::size_t n, const float* L, const double* ratio, double* sums))                        \
   KERNEL(support_gradient, (std::size_t n, const float* const* columns, const double* ratio, double* sums))           \
@@ -99,4 +125,7 @@ struct KernelTable {
 };
 
 }  // namespace simd
+
+constexpr std::size_t block_effects = simd::lanes;
+
 }  // namespace covmash

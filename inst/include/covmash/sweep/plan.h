@@ -1,0 +1,259 @@
+#pragma once
+// Which form the covariances take for which effects, and the blocks of 64 effects in which they are computed. Every
+// constant that chooses a path stands here.
+//
+//   spectral   one decomposition M^-1 F = Q diag(sigma) W' of a noise group and covariance, kept for all its effects
+//              (diagonalise.h). For the many: a scale costs q multiply-adds an effect, but the decomposition costs as
+//              much as 40 to 200 of the effects' own bidiagonal forms.
+//   grouped    one bidiagonal form M^-1 F = Q B W' of a group and covariance, several groups in the lanes of a register,
+//              made when a block needs it. For the few: two thirds of the group's cost is shared among its effects, and a
+//              scale costs 3 q multiply-adds an effect.
+//   row        a bidiagonal form of each effect's own, that starts at the effect.
+//
+// A covariance of low rank with a diagonal part (absorbs()) takes the row-specific way where its diagonal part can join the
+// noise and that is cheaper, with 128 conditions and more under any noise.
+//
+// The plan depends on the noise and on the whole prior, never on the components that are asked for: a component has the
+// same bits whichever others are evaluated with it. It does depend on how many effects share their noise: for given
+// weights the results of a subset of the effects agree with those of all to about 1e-12 where the subset takes another
+// path, and are the same bits where it does not. O(J + groups x covariances).
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "../model/noise.h"
+#include "../model/prior.h"
+#include "../simd/dispatch.h"
+
+namespace covmash {
+
+enum class Form { spectral, grouped, row };
+
+// Effects [begin, begin + count) of a group, or of the row-specific effects, in the lanes from `lane` on.
+struct Segment {
+  std::size_t group;
+  std::size_t begin;
+  unsigned char lane, count, width;  // width: lanes up to the next segment, a whole number of octets
+};
+
+struct Block {
+  Form form;
+  std::size_t first_segment;
+  std::size_t n_segments;
+  std::uint64_t lanes;  // bit i: lane i holds an effect; the others repeat one
+};
+
+// The first n lanes; how many lanes a mask has.
+inline std::uint64_t first_lanes(std::size_t n) { return n >= 64 ? ~std::uint64_t(0) : (std::uint64_t(1) << n) - 1; }
+inline std::size_t n_lanes(std::uint64_t lanes) {
+  std::size_t n = 0;
+  for (; lanes != 0; lanes &= lanes - 1) ++n;
+  return n;
+}
+
+// Calls f(lane) for every lane that holds an effect, in order.
+template <typename Function>
+inline void for_each_lane(std::uint64_t lanes, Function&& f) {
+  for (std::size_t lane = 0; lanes != 0; ++lane, lanes >>= 1)
+    if (lanes & 1) f(lane);
+}
+
+namespace path {
+
+// Segments begin at whole registers of the widest instruction set.
+constexpr std::size_t octet = 8;
+
+// From so many conditions on, the diagonal part of a covariance joins shared noise too: a projection of R^2 numbers and a
+// decomposition of R^3 flops for each group cost more.
+constexpr std::size_t absorb_shared_from = 128;
+
+// Whether the diagonal part of a covariance joins row-specific noise: one small decomposition a scale in place of a large
+// one. About 4 R q^2 flops and R divisions a scale against 8/3 R^3, for some twenty scales.
+inline bool absorbs(const Covariance& U, bool independent_errors) {
+  if (!independent_errors || !U.has_diagonal()) return false;
+  const std::size_t R = U.factor.n_rows, q = U.factor.n_cols;
+  return q == 0 || (R >= 12 && 24 * q * q <= R * R);
+}
+
+// Rough costs of one covariance in nanoseconds, measured with registers of four numbers; only their ratios matter.
+struct Cost {
+  double form = 0.0;    // once for a group
+  double effect = 0.0;  // for each effect
+};
+
+inline double bidiagonal_form(double R, double q) {
+  return q <= 1.0 ? 2.0 * R : 0.25 * R * q * std::min(R, q) + 4.0 * R;
+}
+
+inline Cost cost(Form form, const Covariance& U, bool independent_errors, std::size_t n_scales) {
+  const double R = static_cast<double>(U.conditions()), L = static_cast<double>(n_scales);
+  const double q = static_cast<double>(U.factor.n_cols + (U.has_diagonal() ? U.conditions() : 0));
+  const double per_scale = 6.0;
+  const bool absorbed = absorbs(U, independent_errors);
+  const double solve = independent_errors ? 0.0 : 0.12 * R * R * q;
+  switch (form) {
+    case Form::row:
+      if (absorbed) return {0.0, L * (3.0 * R * static_cast<double>(U.factor.n_cols + 1) + per_scale)};
+      return {0.0, bidiagonal_form(R, q) + solve + L * (per_scale + 0.7 * q)};
+    case Form::grouped:
+      return {bidiagonal_form(R, q) + solve, 0.12 * R * std::min(R, q) + 0.5 * R + L * (per_scale + 0.4 * q)};
+    default:
+      return {q <= 1.0 ? 200.0 + 5.0 * R : 60.0 * R * q * std::min(R, q),
+              0.06 * R * q + L * (0.8 * per_scale + 0.15 * q)};
+  }
+}
+
+}  // namespace path
+
+class Plan {
+ public:
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+  // noise and prior must outlive the plan; everything: all components of the prior.
+  Plan(const NoiseModel& noise, const MixturePrior& prior, const Selection& everything) : noise_(noise) {
+    for (const Covariance& U : prior.covariances) absorbs_.push_back(path::absorbs(U, noise.identity()));
+    choose_sizes(prior, everything);
+    sort_groups();
+    cut();
+  }
+
+  const std::vector<Block>& blocks() const { return blocks_; }
+  Span<Segment> segments(const Block& b) const { return {segments_.data() + b.first_segment, b.n_segments}; }
+  bool has(Form form) const { return n_effects_[static_cast<std::size_t>(form)] > 0; }
+  // Share of the effects in blocks of a form.
+  double share(Form form) const {
+    const double all = static_cast<double>(n_effects_[0] + n_effects_[1] + n_effects_[2]);
+    return all > 0.0 ? static_cast<double>(n_effects_[static_cast<std::size_t>(form)]) / all : 0.0;
+  }
+
+  // The groups of each form, and where among them a group is.
+  const std::vector<std::size_t>& spectral_groups() const { return spectral_; }
+  const std::vector<std::size_t>& grouped() const { return grouped_; }
+  std::size_t position(std::size_t group) const { return position_[group]; }
+  std::size_t smallest_grouped() const { return smallest_grouped_; }
+  std::size_t smallest_spectral() const { return smallest_spectral_; }
+
+  // Whether the diagonal part of covariance k joins the noise, for row-specific noise and for all.
+  bool absorbs(std::size_t k) const { return absorbs_[k]; }
+  bool absorbs_shared(std::size_t k) const {
+    return absorbs_[k] && noise_.effects().n_conditions >= path::absorb_shared_from;
+  }
+
+  // The effects of a segment.
+  const std::size_t* effects(const Segment& s) const {
+    return (s.group == none ? row_effects_ : noise_.shared()[s.group].effects).begin() + s.begin;
+  }
+
+  // The effects of a block by lane.
+  void rows(const Block& block, std::size_t* rows) const {
+    for (const Segment& s : segments(block)) {
+      const std::size_t* members = effects(s);
+      for (std::size_t i = 0; i < s.width; ++i) rows[s.lane + i] = members[std::min<std::size_t>(i, s.count - 1u)];
+    }
+  }
+
+ private:
+  // From how many effects on a group is worth a form of its own, and a spectral one.
+  void choose_sizes(const MixturePrior& prior, const Selection& everything) {
+    path::Cost row, grouped, spectral;
+    for (const auto& chosen : everything.covariances) {
+      if (chosen.zero()) continue;
+      const Covariance& U = prior.covariances[chosen.index];
+      for (auto [form, sum] : {std::make_pair(Form::row, &row), std::make_pair(Form::grouped, &grouped),
+                               std::make_pair(Form::spectral, &spectral)}) {
+        const path::Cost c = path::cost(form, U, noise_.identity(), chosen.scales.size());
+        sum->form += c.form;
+        sum->effect += c.effect;
+      }
+    }
+    // An octet costs the same however few effects are in it.
+    constexpr std::size_t never = std::size_t(1) << 40;
+    smallest_grouped_ = never;
+    for (std::size_t n = 2; n <= 64 && smallest_grouped_ == never; ++n) {
+      const double lanes = static_cast<double>((n + path::octet - 1) / path::octet * path::octet);
+      if (grouped.form + lanes * grouped.effect < static_cast<double>(n) * row.effect) smallest_grouped_ = n;
+    }
+    const double gain = (smallest_grouped_ < never ? grouped : row).effect - spectral.effect;
+    const double once = spectral.form - (smallest_grouped_ < never ? grouped.form : 0.0);
+    smallest_spectral_ = gain > 0.0 ? static_cast<std::size_t>(std::min(std::max(once / gain, 2.0), 1e9)) + 1 : never;
+  }
+
+  void sort_groups() {
+    const auto& groups = noise_.shared();
+    position_.assign(groups.size(), none);
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      const std::size_t n = groups[g].effects.size();
+      // Effects that are complete with one Shat are always spectral, so that any subset of them gives the same bits.
+      if (groups[g].simple || n >= smallest_spectral_) {
+        position_[g] = spectral_.size();
+        spectral_.push_back(g);
+      } else if (n >= smallest_grouped_) {
+        position_[g] = grouped_.size();
+        grouped_.push_back(g);
+      } else {
+        dissolved_.insert(dissolved_.end(), groups[g].effects.begin(), groups[g].effects.end());
+      }
+    }
+    const auto& own = noise_.row_specific();
+    if (!dissolved_.empty()) {
+      dissolved_.insert(dissolved_.end(), own.begin(), own.end());
+      std::sort(dissolved_.begin(), dissolved_.end());
+      row_effects_ = {dissolved_.data(), dissolved_.size()};
+    } else {
+      row_effects_ = {own.data(), own.size()};
+    }
+  }
+
+  void add_block(Form form) { blocks_.push_back({form, segments_.size(), 0, 0}); }
+
+  void add_segment(std::size_t group, std::size_t begin, std::size_t lane, std::size_t count, std::size_t width) {
+    segments_.push_back({group, begin, static_cast<unsigned char>(lane), static_cast<unsigned char>(count),
+                         static_cast<unsigned char>(width)});
+    ++blocks_.back().n_segments;
+    blocks_.back().lanes |= first_lanes(count) << lane;
+    n_effects_[static_cast<std::size_t>(blocks_.back().form)] += count;
+  }
+
+  void cut() {
+    const auto whole_blocks = [this](Form form, std::size_t group, std::size_t n) {
+      for (std::size_t from = 0; from < n; from += block_effects) {
+        add_block(form);
+        add_segment(group, from, 0, std::min(block_effects, n - from), block_effects);
+      }
+    };
+    for (std::size_t g : spectral_) whole_blocks(Form::spectral, g, noise_.shared()[g].effects.size());
+    std::size_t lane = block_effects;  // the next free one
+    for (std::size_t g : grouped_) {
+      const std::size_t n = noise_.shared()[g].effects.size();
+      for (std::size_t from = 0; from < n;) {
+        if (lane == block_effects) {
+          add_block(Form::grouped);
+          lane = 0;
+        }
+        const std::size_t count = std::min(block_effects - lane, n - from);
+        const std::size_t width = (count + path::octet - 1) / path::octet * path::octet;
+        add_segment(g, from, lane, count, width);
+        from += count;
+        lane += width;
+      }
+    }
+    // Lanes that no group fills repeat the last.
+    if (lane < block_effects)
+      segments_.back().width = static_cast<unsigned char>(block_effects - segments_.back().lane);
+    whole_blocks(Form::row, none, row_effects_.size());
+  }
+
+  const NoiseModel& noise_;
+  std::vector<unsigned char> absorbs_;
+  std::size_t smallest_grouped_ = 2, smallest_spectral_ = 2;
+  std::vector<std::size_t> spectral_, grouped_, position_, dissolved_;
+  Span<std::size_t> row_effects_;
+  std::vector<Block> blocks_;
+  std::vector<Segment> segments_;
+  std::array<std::size_t, 3> n_effects_ = {0, 0, 0};
+};
+
+}  // namespace covmash
