@@ -117,8 +117,7 @@ class PosteriorPass {
     s.mixture.at = {m, m + step, m + 2 * step, m + 3 * step, m + 4 * step};
     for (auto* b : {&s.maximum, &s.sum, &s.kept_sum, &s.out_loglik, &s.out_null, &s.out_alternative})
       b->require_size(simd::lanes);
-    s.mixture.mean.require_size(step);
-    s.mixture.variance.require_size(step);
+    for (auto* b : {&s.mixture.mean, &s.mixture.variance}) std::fill_n(b->require_size(step), step, 0.0);
     s.ready = true;
   }
 

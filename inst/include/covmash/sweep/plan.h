@@ -3,11 +3,11 @@
 // constant that chooses a path stands here.
 //
 //   spectral   one decomposition M^-1 F = Q diag(sigma) W' of a noise group and covariance, kept for all its effects
-//              (diagonalise.h). For the many: a scale costs q multiply-adds an effect, but the decomposition costs as
-//              much as 40 to 200 of the effects' own bidiagonal forms.
+//              (diagonalise.h). A scale costs q multiply-adds an effect, but the decomposition as much as 200 of the
+//              effects' own bidiagonal forms: for very large groups, and where an effect's result must not depend on how
+//              many others share its noise.
 //   grouped    one bidiagonal form M^-1 F = Q B W' of a group and covariance, several groups in the lanes of a register,
-//              made when a block needs it. For the few: two thirds of the group's cost is shared among its effects, and a
-//              scale costs 3 q multiply-adds an effect.
+//              made when a block needs it. A scale costs 3 q multiply-adds an effect. From some four effects on.
 //   row        a bidiagonal form of each effect's own, that starts at the effect.
 //
 // A covariance of low rank with a diagonal part (absorbs()) takes the row-specific way where its diagonal part can join the
@@ -32,11 +32,14 @@ namespace covmash {
 
 enum class Form { spectral, grouped, row };
 
-// Effects [begin, begin + count) of a group, or of the row-specific effects, in the lanes from `lane` on.
+// Effects [begin, begin + count) of a group, or of the row-specific effects, in the lanes from `lane` on. Kernels run over
+// whole registers, and so into the lanes of the next segment, which comes after; never beyond the block.
 struct Segment {
   std::size_t group;
   std::size_t begin;
-  unsigned char lane, count, width;  // width: lanes up to the next segment, a whole number of octets
+  unsigned char lane, count;
+
+  std::size_t end(std::size_t width) const { return lane + (count + width - 1) / width * width; }
 };
 
 struct Block {
@@ -63,7 +66,7 @@ inline void for_each_lane(std::uint64_t lanes, Function&& f) {
 
 namespace path {
 
-// Segments begin at whole registers of the widest instruction set.
+// The lanes of the widest instruction set: whole registers of it must fit where a segment ends.
 constexpr std::size_t octet = 8;
 
 // From so many conditions on, the diagonal part of a covariance joins shared noise too: a projection of R^2 numbers and a
@@ -78,31 +81,33 @@ inline bool absorbs(const Covariance& U, bool independent_errors) {
   return q == 0 || (R >= 12 && 24 * q * q <= R * R);
 }
 
-// Rough costs of one covariance in nanoseconds, measured with registers of four numbers; only their ratios matter.
+// Rough costs of one covariance in nanoseconds, measured with registers of four numbers at R = 5, 8, 20 and 44; only their
+// ratios matter.
 struct Cost {
   double form = 0.0;    // once for a group
   double effect = 0.0;  // for each effect
 };
 
-inline double bidiagonal_form(double R, double q) {
-  return q <= 1.0 ? 2.0 * R : 0.25 * R * q * std::min(R, q) + 4.0 * R;
+// Whitening and bidiagonal form of an R x q factor, several in the lanes of a register.
+inline double bidiagonal_form(double R, double q, bool independent_errors) {
+  const double solve = independent_errors ? 0.0 : 0.1 * R * R * q;
+  return solve + (q <= 1.0 ? 1.5 * R : 0.13 * R * q * std::min(R, q) + 1.5 * R * q);
 }
 
 inline Cost cost(Form form, const Covariance& U, bool independent_errors, std::size_t n_scales) {
   const double R = static_cast<double>(U.conditions()), L = static_cast<double>(n_scales);
-  const double q = static_cast<double>(U.factor.n_cols + (U.has_diagonal() ? U.conditions() : 0));
-  const double per_scale = 6.0;
-  const bool absorbed = absorbs(U, independent_errors);
-  const double solve = independent_errors ? 0.0 : 0.12 * R * R * q;
+  const double low = static_cast<double>(U.factor.n_cols);
+  const double q = low + (U.has_diagonal() ? R : 0.0);
+  const double per_scale = 8.0;  // with the exponential and the mixture weights
   switch (form) {
     case Form::row:
-      if (absorbed) return {0.0, L * (3.0 * R * static_cast<double>(U.factor.n_cols + 1) + per_scale)};
-      return {0.0, bidiagonal_form(R, q) + solve + L * (per_scale + 0.7 * q)};
-    case Form::grouped:
-      return {bidiagonal_form(R, q) + solve, 0.12 * R * std::min(R, q) + 0.5 * R + L * (per_scale + 0.4 * q)};
+      if (absorbs(U, independent_errors)) return {0.0, L * (1.5 * R * (low + 1.0) + 2.0 * per_scale)};
+      return {0.0, bidiagonal_form(R, q, independent_errors) + L * (per_scale + 0.7 * q)};
+    case Form::grouped:  // the form is also copied out of the register, and factorised at every scale
+      return {700.0 + 1.5 * bidiagonal_form(R, q, independent_errors) + 6.0 * L * q,
+              0.08 * R * q + L * (per_scale + 0.25 * q)};
     default:
-      return {q <= 1.0 ? 200.0 + 5.0 * R : 60.0 * R * q * std::min(R, q),
-              0.06 * R * q + L * (0.8 * per_scale + 0.15 * q)};
+      return {300.0 + (q <= 1.0 ? 5.0 * R : 60.0 * R * q * std::min(R, q)), 0.1 * R * q + L * (per_scale + 0.15 * q)};
   }
 }
 
@@ -151,7 +156,8 @@ class Plan {
   void rows(const Block& block, std::size_t* rows) const {
     for (const Segment& s : segments(block)) {
       const std::size_t* members = effects(s);
-      for (std::size_t i = 0; i < s.width; ++i) rows[s.lane + i] = members[std::min<std::size_t>(i, s.count - 1u)];
+      for (std::size_t i = 0; i < s.count; ++i) rows[s.lane + i] = members[i];
+      std::fill(rows + s.lane + s.count, rows + block_effects, members[s.count - 1]);
     }
   }
 
@@ -169,11 +175,11 @@ class Plan {
         sum->effect += c.effect;
       }
     }
-    // An octet costs the same however few effects are in it.
+    // Half a register costs as much as a whole one.
     constexpr std::size_t never = std::size_t(1) << 40;
     smallest_grouped_ = never;
-    for (std::size_t n = 2; n <= 64 && smallest_grouped_ == never; ++n) {
-      const double lanes = static_cast<double>((n + path::octet - 1) / path::octet * path::octet);
+    for (std::size_t n = 2; n <= 1024 && smallest_grouped_ == never; ++n) {
+      const double lanes = static_cast<double>((n + 3) / 4 * 4);
       if (grouped.form + lanes * grouped.effect < static_cast<double>(n) * row.effect) smallest_grouped_ = n;
     }
     const double gain = (smallest_grouped_ < never ? grouped : row).effect - spectral.effect;
@@ -209,9 +215,8 @@ class Plan {
 
   void add_block(Form form) { blocks_.push_back({form, segments_.size(), 0, 0}); }
 
-  void add_segment(std::size_t group, std::size_t begin, std::size_t lane, std::size_t count, std::size_t width) {
-    segments_.push_back({group, begin, static_cast<unsigned char>(lane), static_cast<unsigned char>(count),
-                         static_cast<unsigned char>(width)});
+  void add_segment(std::size_t group, std::size_t begin, std::size_t lane, std::size_t count) {
+    segments_.push_back({group, begin, static_cast<unsigned char>(lane), static_cast<unsigned char>(count)});
     ++blocks_.back().n_segments;
     blocks_.back().lanes |= first_lanes(count) << lane;
     n_effects_[static_cast<std::size_t>(blocks_.back().form)] += count;
@@ -221,7 +226,7 @@ class Plan {
     const auto whole_blocks = [this](Form form, std::size_t group, std::size_t n) {
       for (std::size_t from = 0; from < n; from += block_effects) {
         add_block(form);
-        add_segment(group, from, 0, std::min(block_effects, n - from), block_effects);
+        add_segment(group, from, 0, std::min(block_effects, n - from));
       }
     };
     for (std::size_t g : spectral_) whole_blocks(Form::spectral, g, noise_.shared()[g].effects.size());
@@ -229,20 +234,16 @@ class Plan {
     for (std::size_t g : grouped_) {
       const std::size_t n = noise_.shared()[g].effects.size();
       for (std::size_t from = 0; from < n;) {
-        if (lane == block_effects) {
+        if (lane + path::octet > block_effects) {
           add_block(Form::grouped);
           lane = 0;
         }
-        const std::size_t count = std::min(block_effects - lane, n - from);
-        const std::size_t width = (count + path::octet - 1) / path::octet * path::octet;
-        add_segment(g, from, lane, count, width);
+        const std::size_t count = std::min((block_effects - lane) / path::octet * path::octet, n - from);
+        add_segment(g, from, lane, count);
         from += count;
-        lane += width;
+        lane += count;
       }
     }
-    // Lanes that no group fills repeat the last.
-    if (lane < block_effects)
-      segments_.back().width = static_cast<unsigned char>(block_effects - segments_.back().lane);
     whole_blocks(Form::row, none, row_effects_.size());
   }
 

@@ -130,7 +130,7 @@ struct GroupProjection {
 inline void group_project(const GroupForms& f, std::size_t group, const Segment& segment, const WhitenedBlock& w,
                           GroupProjection& p, const simd::KernelTable& kernels) {
   const GroupForms::Group& g = f.groups[group];
-  const std::size_t from = segment.lane, to = from + segment.width;
+  const std::size_t from = segment.lane, to = segment.end(kernels.width);
   if (f.q == 1) {
     kernels.group_vector(f.R, g.reflectors, w.inverse_c, w.z.data(), p.alpha.require_size(simd::lanes),
                          p.beta.require_size(simd::lanes), p.zeta.require_size(simd::lanes), from, to);
@@ -149,7 +149,7 @@ inline void group_loglik(const GroupForms& f, std::size_t group, bool one_factor
                          const Segment& segment, const WhitenedBlock& w, const GroupProjection& p, double* loglik,
                          const simd::KernelTable& kernels) {
   const GroupForms::Group& g = f.groups[group];
-  const std::size_t from = segment.lane, to = from + segment.width;
+  const std::size_t from = segment.lane, to = segment.end(kernels.width);
   if (f.q == 1) {
     for (std::size_t lane = from; lane < to; lane += kernels.width)
       kernels.rowwise_loglik(1, p.alpha.data() + lane, p.beta.data() + lane, p.zeta.data() + lane, w.constant + lane,
@@ -168,7 +168,7 @@ inline void group_moments(GroupForms& f, std::size_t group, const SharedNoise& n
                           const Segment& segment, const WhitenedBlock& w, const GroupProjection& p, MomentSum& sum,
                           const simd::KernelTable& kernels) {
   GroupForms::Group& g = f.groups[group];
-  const std::size_t from = segment.lane, to = from + segment.width, W = kernels.width;
+  const std::size_t W = kernels.width, from = segment.lane, to = segment.end(W);
   const bool shared = noise.one_factor();
   const std::size_t N = std::max(f.n, f.q);
   double* coef = sum.coef.require_size(N * simd::lanes);

@@ -11,7 +11,6 @@
 // their own log-likelihoods, before known(). O(R q) an effect and covariance and O(q) a scale, beside the forms (plan.h).
 // A row's result depends on that row alone, and on the form its group has.
 
-#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,9 +34,8 @@ struct Workspace {
   std::size_t table_group = Plan::none;
   double table_factor = 0.0;
   BlockSquares squares;
-  // grouped: the bundles that this block and the last needed, by covariance where there is room
-  static constexpr std::size_t bundles = 5;
-  std::vector<std::array<GroupForms, bundles>> groups;
+  // grouped: the bundles that a block needs and the last ones needed, by covariance where there is room
+  std::vector<std::vector<GroupForms>> groups;
   GroupProjection projection;
   Buffer<double> group_shat, group_chol, scratch;
   // row-specific
@@ -86,13 +84,22 @@ class Sweep {
     ws.squares.all.require_size(simd::lanes);
     ws.table_group = Plan::none;
     if (!plan_.has(Form::grouped)) return;
+    const std::size_t n_bundles = simd::lanes / std::max<std::size_t>(plan_.smallest_grouped(), 2) / kernels_.width + 2;
     double bytes = 0.0;
     for (std::size_t k = 0; k < factors_.size(); ++k)
       bytes +=
-          8.0 * static_cast<double>(Workspace::bundles * kernels_.width *
+          8.0 * static_cast<double>(n_bundles * kernels_.width *
                                     GroupForms::size(factors_[k].n_rows, factors_[k].n_cols,
                                                      selection_.covariances[k].scales.size(), kernels_.width, true));
     ws.groups.resize(bytes <= kept_bytes ? std::max<std::size_t>(factors_.size(), 1) : 1);
+    for (auto& bundles : ws.groups) bundles.resize(n_bundles);
+    // Lanes of a block that no segment fills are read with the others; they only have to hold numbers.
+    const std::size_t R = noise_.effects().n_conditions;
+    for (auto* b :
+         {&ws.projection.t, &ws.projection.rest, &ws.projection.alpha, &ws.projection.beta, &ws.projection.zeta}) {
+      double* x = b->require_size((b == &ws.projection.t ? R : 1) * simd::lanes);
+      std::fill(x, x + b->size(), 0.0);
+    }
   }
 
   // A rough count of operations for a block, to decide about threads and about keeping what was computed.
@@ -245,16 +252,25 @@ class Sweep {
         group_loglik(f, at % kernels_.width, noise_.shared()[s.group].one_factor(), scales(k), s, ws.block,
                      ws.projection, out, kernels_);
       }
+      if (q > 0) repeat_last_lane(block, n, out);
       if (wanted) question.visit(Visit{k, 0, n, 0, simd::lanes, Form::grouped, nullptr, this, &ws});
       if (R >= 32) executor_.checkpoint();  // one block can take long
     }
     question.known(Form::grouped, 0, simd::lanes);
   }
 
+  static void repeat_last_lane(const Block& block, std::size_t n_scales, double* loglik) {
+    const std::size_t end = n_lanes(block.lanes);  // they are the first ones
+    if (end == simd::lanes) return;
+    for (std::size_t l = 0; l < n_scales; ++l)
+      std::fill(loglik + l * simd::lanes + end, loglik + (l + 1) * simd::lanes, loglik[l * simd::lanes + end - 1]);
+  }
+
   // The forms of covariance k for the bundle of groups that the one at this position belongs to.
   GroupForms& forms(std::size_t k, std::size_t position, bool keep_back, Workspace& ws) const {
     const std::size_t W = kernels_.width, bundle = position / W;
-    GroupForms& f = ws.groups[ws.groups.size() > 1 ? k : 0][bundle % Workspace::bundles];
+    auto& bundles = ws.groups[ws.groups.size() > 1 ? k : 0];
+    GroupForms& f = bundles[bundle % bundles.size()];
     const std::size_t key = bundle * factors_.size() + k;
     if (f.key == key && (f.has_back || !keep_back || factors_[k].n_cols <= 1)) return f;
     const std::size_t first = bundle * W, n = std::min(W, plan_.grouped().size() - first);

@@ -85,11 +85,14 @@ class Whitener {
     std::fill(inverse_shat, inverse_shat + R * simd::lanes, 0.0);
     std::fill(z, z + R * simd::lanes, 0.0);
     const bool compact = w.block.form == Form::spectral;
-    for (const Segment& s : plan_.segments(w.block)) {
+    const auto segments = plan_.segments(w.block);
+    for (std::size_t k = 0; k < segments.size(); ++k) {
+      const Segment& s = segments[k];
       const SharedNoise& group = noise_.shared()[s.group];
+      const std::size_t end = k + 1 < segments.size() ? std::size_t(s.lane) + s.count : simd::lanes;
       for (std::size_t i = 0; i < group.observed().size(); ++i) {
         const std::size_t r = group.observed()[i];
-        for (std::size_t lane = s.lane; lane < std::size_t(s.lane) + s.width; ++lane) {
+        for (std::size_t lane = s.lane; lane < end; ++lane) {
           const std::size_t at = lane / W * R * W + r * W + lane % W;
           inverse_shat[at] = w.inverse_c[lane] / group.direction[i];
           z[at] = w.z[(compact ? i : r) * simd::lanes + lane];
@@ -137,12 +140,12 @@ class Whitener {
     for (const Segment& s : segments) {
       const SharedNoise& noise = noise_.shared()[s.group];
       const auto& observed = noise.observed();
-      const std::size_t m = observed.size(), from = s.lane, to = std::size_t(s.lane) + s.width;
+      const std::size_t m = observed.size(), from = s.lane, to = from + s.count;
       std::size_t index[block_effects];
       double log_factor = 0.0, last = 0.0;
       w.one_factor = compact && noise.factor[s.begin] == noise.factor[s.begin + s.count - 1];
       for (std::size_t lane = from; lane < to; ++lane) {
-        const std::size_t i = s.begin + std::min<std::size_t>(lane - from, s.count - 1u);
+        const std::size_t i = s.begin + lane - from;
         index[lane] = noise.effects[i];
         const double c = noise.factor[i];
         if (c != last) log_factor = std::log(c);
@@ -158,15 +161,23 @@ class Whitener {
         const double scale = 1.0 / noise.direction[r];
         double* out = target + (compact || solve ? r : observed[r]) * simd::lanes;
         for (std::size_t lane = from; lane < to; ++lane) out[lane] = column[index[lane]] * scale * w.inverse_c[lane];
+        for (std::size_t lane = to; lane < s.end(kernels_.width) && solve; ++lane) out[lane] = out[to - 1];
       }
       if (!solve) continue;
       // chol is lower and column-major; the kernel wants rows, which are the columns of its transpose
       const arma::mat by_rows = noise.pattern->chol.t();
-      kernels_.solve_lower_lanes(m, by_rows.memptr(), target, from, to);
+      kernels_.solve_lower_lanes(m, by_rows.memptr(), target, from, s.end(kernels_.width));
       if (compact) continue;
       for (std::size_t r = 0; r < m; ++r)
         std::copy(target + r * simd::lanes + from, target + r * simd::lanes + to, z + observed[r] * simd::lanes + from);
     }
+    // The lanes left over repeat the last effect.
+    const Segment& last = segments[segments.size() - 1];
+    const std::size_t end = last.lane + std::size_t(last.count);
+    if (end == simd::lanes) return;
+    for (double* x : {w.inverse_c, w.inverse_c2, w.constant}) std::fill(x + end, x + simd::lanes, x[end - 1]);
+    for (std::size_t r = 0; r < rows; ++r)
+      std::fill(z + r * simd::lanes + end, z + (r + 1) * simd::lanes, z[r * simd::lanes + end - 1]);
   }
 
   // Noise of each effect's own.
