@@ -81,6 +81,9 @@ inline bool absorbs(const Covariance& U, bool independent_errors) {
   return q == 0 || (R >= 12 && 24 * q * q <= R * R);
 }
 
+// Forms that are kept take some 10 R^2 numbers a group and covariance: no more than the data for groups of this size.
+constexpr double smallest_kept = 256.0;
+
 // Rough costs of one covariance in nanoseconds, measured with registers of four numbers at R = 5, 8, 20 and 44; only their
 // ratios matter.
 struct Cost {
@@ -184,7 +187,8 @@ class Plan {
     }
     const double gain = (smallest_grouped_ < never ? grouped : row).effect - spectral.effect;
     const double once = spectral.form - (smallest_grouped_ < never ? grouped.form : 0.0);
-    smallest_spectral_ = gain > 0.0 ? static_cast<std::size_t>(std::min(std::max(once / gain, 2.0), 1e9)) + 1 : never;
+    smallest_spectral_ =
+        gain > 0.0 ? static_cast<std::size_t>(std::min(std::max(once / gain, smallest_kept), 1e9)) + 1 : never;
   }
 
   void sort_groups() {
