@@ -116,14 +116,48 @@ inline Cost cost(Form form, const Covariance& U, bool independent_errors, std::s
 
 }  // namespace path
 
+// From how many effects on a group has a bidiagonal form, and a spectral one.
+struct GroupSizes {
+  static constexpr std::size_t never = std::size_t(1) << 40;
+  std::size_t grouped = never, spectral = never;
+};
+
+// The cheapest ones for a prior.
+inline GroupSizes cheapest_sizes(const NoiseModel& noise, const MixturePrior& prior, const Selection& everything) {
+  path::Cost row, grouped, spectral;
+  for (const auto& chosen : everything.covariances) {
+    if (chosen.zero()) continue;
+    const Covariance& U = prior.covariances[chosen.index];
+    for (auto [form, sum] : {std::make_pair(Form::row, &row), std::make_pair(Form::grouped, &grouped),
+                             std::make_pair(Form::spectral, &spectral)}) {
+      const path::Cost c = path::cost(form, U, noise.identity(), chosen.scales.size());
+      sum->form += c.form;
+      sum->effect += c.effect;
+    }
+  }
+  GroupSizes sizes;
+  for (std::size_t n = 2; n <= 1024 && sizes.grouped == GroupSizes::never; ++n) {
+    const double lanes = static_cast<double>((n + 3) / 4 * 4);  // half a register costs as much as a whole one
+    if (grouped.form + lanes * grouped.effect < static_cast<double>(n) * row.effect) sizes.grouped = n;
+  }
+  const bool has_grouped = sizes.grouped < GroupSizes::never;
+  const double gain = (has_grouped ? grouped : row).effect - spectral.effect;
+  const double once = spectral.form - (has_grouped ? grouped.form : 0.0);
+  if (gain > 0.0)
+    sizes.spectral = static_cast<std::size_t>(std::min(std::max(once / gain, path::smallest_kept), 1e9)) + 1;
+  return sizes;
+}
+
 class Plan {
  public:
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
   // noise and prior must outlive the plan; everything: all components of the prior.
-  Plan(const NoiseModel& noise, const MixturePrior& prior, const Selection& everything) : noise_(noise) {
+  Plan(const NoiseModel& noise, const MixturePrior& prior, const Selection& everything)
+      : Plan(noise, prior, cheapest_sizes(noise, prior, everything)) {}
+
+  Plan(const NoiseModel& noise, const MixturePrior& prior, const GroupSizes& sizes) : noise_(noise), sizes_(sizes) {
     for (const Covariance& U : prior.covariances) absorbs_.push_back(path::absorbs(U, noise.identity()));
-    choose_sizes(prior, everything);
     sort_groups();
     cut();
   }
@@ -141,8 +175,7 @@ class Plan {
   const std::vector<std::size_t>& spectral_groups() const { return spectral_; }
   const std::vector<std::size_t>& grouped() const { return grouped_; }
   std::size_t position(std::size_t group) const { return position_[group]; }
-  std::size_t smallest_grouped() const { return smallest_grouped_; }
-  std::size_t smallest_spectral() const { return smallest_spectral_; }
+  const GroupSizes& sizes() const { return sizes_; }
 
   // Whether the diagonal part of covariance k joins the noise, for row-specific noise and for all.
   bool absorbs(std::size_t k) const { return absorbs_[k]; }
@@ -165,42 +198,16 @@ class Plan {
   }
 
  private:
-  // From how many effects on a group is worth a form of its own, and a spectral one.
-  void choose_sizes(const MixturePrior& prior, const Selection& everything) {
-    path::Cost row, grouped, spectral;
-    for (const auto& chosen : everything.covariances) {
-      if (chosen.zero()) continue;
-      const Covariance& U = prior.covariances[chosen.index];
-      for (auto [form, sum] : {std::make_pair(Form::row, &row), std::make_pair(Form::grouped, &grouped),
-                               std::make_pair(Form::spectral, &spectral)}) {
-        const path::Cost c = path::cost(form, U, noise_.identity(), chosen.scales.size());
-        sum->form += c.form;
-        sum->effect += c.effect;
-      }
-    }
-    // Half a register costs as much as a whole one.
-    constexpr std::size_t never = std::size_t(1) << 40;
-    smallest_grouped_ = never;
-    for (std::size_t n = 2; n <= 1024 && smallest_grouped_ == never; ++n) {
-      const double lanes = static_cast<double>((n + 3) / 4 * 4);
-      if (grouped.form + lanes * grouped.effect < static_cast<double>(n) * row.effect) smallest_grouped_ = n;
-    }
-    const double gain = (smallest_grouped_ < never ? grouped : row).effect - spectral.effect;
-    const double once = spectral.form - (smallest_grouped_ < never ? grouped.form : 0.0);
-    smallest_spectral_ =
-        gain > 0.0 ? static_cast<std::size_t>(std::min(std::max(once / gain, smallest_kept), 1e9)) + 1 : never;
-  }
-
   void sort_groups() {
     const auto& groups = noise_.shared();
     position_.assign(groups.size(), none);
     for (std::size_t g = 0; g < groups.size(); ++g) {
       const std::size_t n = groups[g].effects.size();
       // Effects that are complete with one Shat are always spectral, so that any subset of them gives the same bits.
-      if (groups[g].simple || n >= smallest_spectral_) {
+      if (groups[g].simple || n >= sizes_.spectral) {
         position_[g] = spectral_.size();
         spectral_.push_back(g);
-      } else if (n >= smallest_grouped_) {
+      } else if (n >= sizes_.grouped) {
         position_[g] = grouped_.size();
         grouped_.push_back(g);
       } else {
@@ -253,7 +260,7 @@ class Plan {
 
   const NoiseModel& noise_;
   std::vector<unsigned char> absorbs_;
-  std::size_t smallest_grouped_ = 2, smallest_spectral_ = 2;
+  GroupSizes sizes_;
   std::vector<std::size_t> spectral_, grouped_, position_, dissolved_;
   Span<std::size_t> row_effects_;
   std::vector<Block> blocks_;

@@ -84,7 +84,7 @@ class Sweep {
     ws.squares.all.require_size(simd::lanes);
     ws.table_group = Plan::none;
     if (!plan_.has(Form::grouped)) return;
-    const std::size_t n_bundles = simd::lanes / std::max<std::size_t>(plan_.smallest_grouped(), 2) / kernels_.width + 2;
+    const std::size_t n_bundles = simd::lanes / std::max<std::size_t>(plan_.sizes().grouped, 2) / kernels_.width + 2;
     double bytes = 0.0;
     for (std::size_t k = 0; k < factors_.size(); ++k)
       bytes +=
