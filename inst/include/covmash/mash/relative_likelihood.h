@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -18,12 +19,18 @@
 
 namespace covmash {
 
+// The first n lanes of a block.
+inline std::uint64_t first_lanes(std::size_t n) {
+  return n < simd::lanes ? (std::uint64_t(1) << n) - 1 : ~std::uint64_t(0);
+}
+
 class LikelihoodSource {
  public:
   virtual ~LikelihoodSource() = default;
   virtual std::size_t n_blocks() const = 0;
   virtual std::size_t n_columns() const = 0;
-  virtual std::size_t count(std::size_t b) const = 0;  // effects of a block; the other lanes are padding
+  // Bit i of a block: lane i has an effect. The other lanes are padding, with any finite numbers.
+  virtual std::uint64_t lanes(std::size_t b) const = 0;
   // Operations a block costs beyond reading it.
   virtual double work_per_block() const = 0;
   virtual double work_to_gather(std::size_t n_columns) const = 0;
@@ -44,15 +51,15 @@ class LikelihoodSource {
 class StoredLikelihoods : public LikelihoodSource {
  public:
   // source: where columns alone come from; they have the same bits then as without storing. May be null.
-  StoredLikelihoods(std::vector<unsigned char> counts, std::size_t n_columns, LikelihoodSource* source = nullptr)
-      : counts_(std::move(counts)), n_columns_(n_columns), source_(source) {
-    values_.require_size(std::max<std::size_t>(counts_.size(), 1) * n_columns * simd::lanes);
+  StoredLikelihoods(std::vector<std::uint64_t> lanes, std::size_t n_columns, LikelihoodSource* source = nullptr)
+      : lanes_(std::move(lanes)), n_columns_(n_columns), source_(source) {
+    values_.require_size(std::max<std::size_t>(lanes_.size(), 1) * n_columns * simd::lanes);
   }
   float* values(std::size_t b) { return values_.data() + b * n_columns_ * simd::lanes; }
 
-  std::size_t n_blocks() const override { return counts_.size(); }
+  std::size_t n_blocks() const override { return lanes_.size(); }
   std::size_t n_columns() const override { return n_columns_; }
-  std::size_t count(std::size_t b) const override { return counts_[b]; }
+  std::uint64_t lanes(std::size_t b) const override { return lanes_[b]; }
   double work_per_block() const override { return 0.0; }
   double work_to_gather(std::size_t n) const override { return static_cast<double>(n * simd::lanes); }
   void begin(std::size_t) override {}
@@ -73,7 +80,7 @@ class StoredLikelihoods : public LikelihoodSource {
   }
 
  private:
-  std::vector<unsigned char> counts_;
+  std::vector<std::uint64_t> lanes_;
   std::size_t n_columns_;
   LikelihoodSource* source_;
   Buffer<float> values_;
@@ -92,7 +99,7 @@ class ComputedLikelihoods : public LikelihoodSource {
   const Selection& selection() const { return all_.engine.selection(); }
   std::size_t n_blocks() const override { return noise_.blocks().size(); }
   std::size_t n_columns() const override { return selection().size(); }
-  std::size_t count(std::size_t b) const override { return noise_.blocks()[b].count; }
+  std::uint64_t lanes(std::size_t b) const override { return first_lanes(noise_.blocks()[b].count); }
   double work_per_block() const override { return all_.engine.work_per_block(); }
   double work_to_gather(std::size_t n) const override {
     return work_per_block() * static_cast<double>(n) / static_cast<double>(std::max<std::size_t>(n_columns(), 1));
@@ -153,9 +160,9 @@ class ComputedLikelihoods : public LikelihoodSource {
 
   // Keeps them all.
   std::unique_ptr<StoredLikelihoods> store(Executor& executor) {
-    std::vector<unsigned char> counts;
-    for (std::size_t b = 0; b < n_blocks(); ++b) counts.push_back(static_cast<unsigned char>(count(b)));
-    auto stored = std::make_unique<StoredLikelihoods>(std::move(counts), n_columns(), this);
+    std::vector<std::uint64_t> real;
+    for (std::size_t b = 0; b < n_blocks(); ++b) real.push_back(lanes(b));
+    auto stored = std::make_unique<StoredLikelihoods>(std::move(real), n_columns(), this);
     constexpr std::size_t per_task = 16;
     all_.prepare(executor.workers());
     executor.run((n_blocks() + per_task - 1) / per_task, work_per_block() * static_cast<double>(n_blocks()),
@@ -173,7 +180,8 @@ class ComputedLikelihoods : public LikelihoodSource {
   double sum_of_maxima() const {
     double sum = 0.0;
     for (std::size_t b = 0; b < n_blocks(); ++b)
-      for (std::size_t lane = 0; lane < count(b); ++lane) sum += maxima_[b * simd::lanes + lane];
+      for (std::size_t lane = 0; lane < simd::lanes; ++lane)
+        if (lanes(b) >> lane & 1) sum += maxima_[b * simd::lanes + lane];
     return sum;
   }
 
