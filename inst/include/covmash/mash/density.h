@@ -49,12 +49,13 @@ class Density {
   virtual std::vector<double> gradient_at_equal_weights() = 0;
 
   // Sets u = L x: sum log u, and sum_j L_jp / u_j for all p. If asked for, also the effects that the support does not
-  // cover, whose density is tiny and for which none of its columns is fair, and columns that would cover them.
+  // cover, whose density is tiny and for which none of its columns is fair: how many, and columns that would cover them.
   struct Pass {
     double log_density = 0.0;
     std::vector<double> gradient;
     double uncovered = 0.0;
     Columns covering;
+    bool more_uncovered = false;  // some were left for another pass
   };
   virtual Pass all_columns(const std::vector<double>& x, bool look_for_uncovered) = 0;
   // Sets u = L x on the support; returns sum log u.
@@ -299,6 +300,7 @@ class BlockDensity : public Density {
   // An effect is covered if its density is not tiny or a column of the support is fair to it.
   static constexpr double tiny = 1e-4;
   static constexpr float fair = 0.05f;
+  static constexpr std::size_t most_noted = 64;  // uncovered effects of a chunk that are noted
   // Below all products of a weight in use and a float, so that only a zero is raised to it.
   static constexpr double smallest_density = 1e-60;
   static constexpr std::uint64_t full = ~std::uint64_t(0);
@@ -399,10 +401,9 @@ class BlockDensity : public Density {
 
   void note_uncovered(std::size_t i, const float* L, const std::vector<const float*>& columns,
                       std::vector<float>& rows) const {
-    constexpr std::size_t at_most = 64;  // in a chunk; the rest is met again
     const std::size_t n = n_columns();
     const std::uint64_t real = source_.lanes(block_of(i));
-    for (std::size_t lane = 0; lane < simd::lanes && rows.size() < at_most * n; ++lane) {
+    for (std::size_t lane = 0; lane < simd::lanes && rows.size() < most_noted * n; ++lane) {
       if (!(real >> lane & 1) || u_[i * simd::lanes + lane] > tiny) continue;
       float best = 0.0f;
       for (const float* column : columns) best = std::max(best, column[lane]);
@@ -413,7 +414,8 @@ class BlockDensity : public Density {
 
   // Every uncovered effect's best column, unless one that was taken for another is fair to it.
   void cover(const std::vector<std::vector<float>>& uncovered, Pass& pass) const {
-    for (const auto& chunk : uncovered)
+    for (const auto& chunk : uncovered) {
+      if (chunk.size() >= most_noted * n_columns()) pass.more_uncovered = true;
       for (std::size_t at = 0; at < chunk.size(); at += n_columns()) {
         const float* row = chunk.data() + at;
         pass.uncovered += 1.0;
@@ -422,6 +424,7 @@ class BlockDensity : public Density {
         if (best <= fair)
           pass.covering.push_back(static_cast<std::size_t>(std::max_element(row, row + n_columns()) - row));
       }
+    }
   }
 
   // A chunk's part of the model, in panels of 16 blocks.

@@ -3,9 +3,10 @@
 //
 // Restricted Newton with column generation. Newton steps run on a small support S: the quadratic model of the
 // Lagrangian form  -1/N objective + sum x, x >= 0  (its minimum has sum x = 1), solved by block principal pivoting,
-// then a line search on exact values. Between them one pass over all columns gives the gradient g; the local maxima of
-// g along each scale grid join the support. N = J + sum (prior - 1). At the optimum g_p <= N for every p, and for
-// any pi
+// then a line search on exact values. Between them one pass over all columns gives the gradient g; the best local maxima
+// of g along the scale grids join the support, but never more than 64 or than are in use, and none that is nearly
+// proportional to a better one: where every column is a grid of its own, all are local maxima, while the solution keeps
+// a few, and a step costs |S|^3. N = J + sum (prior - 1). At the optimum g_p <= N for every p, and for any pi
 //     f* - f(pi) <= N log( max_p g_p / N ),
 // by concavity, which is the certificate that is returned (Kim, Carbonetto, Stephens & Anitescu 2020,
 // doi:10.1080/10618600.2019.1689985, state the problem and an SQP method).
@@ -32,7 +33,8 @@ namespace covmash {
 
 struct WeightsOptions {
   double tolerance = 1e-8;    // on max_p g_p / N - 1
-  int max_iterations = 1000;  // Newton steps with all effects
+  int max_iterations = 1000;  // Newton steps with all effects; 0 with a start: its certificate
+  std::vector<double> start;  // weights to start from, up to a factor; empty: none
 };
 
 struct WeightsResult {
@@ -66,9 +68,14 @@ class WeightsSolver {
       result.converged = true;
       return result;
     }
-    int level = density_.n_levels() - 1;
-    enter_level(level);
-    start();
+    int level = options_.start.empty() ? density_.n_levels() - 1 : 0;
+    if (options_.start.empty()) {
+      enter_level(level);
+      start();
+    } else {
+      start_from(options_.start);
+      enter_level(level);
+    }
     for (int steps = 0;; steps = settle()) {
       const bool last = level == 0;
       result = solve_level(steps, last ? options_.tolerance : std::max(options_.tolerance, 1e-5),
@@ -87,6 +94,9 @@ class WeightsSolver {
 
  private:
   using Columns = Density::Columns;
+  static constexpr std::size_t most_at_once = 64;      // columns that join, or as many as are in use
+  static constexpr double nearly_proportional = 0.99;  // cosine of two columns, each divided by the density
+  static constexpr std::size_t all_settled = ~std::size_t(0);
 
   // ---- levels ----
 
@@ -116,30 +126,32 @@ class WeightsSolver {
     result.iterations = steps_so_far;
     double previous_excess = std::numeric_limits<double>::infinity();
     int stalled = 0;
-    bool first = true;
+    bool cover_more = true;
     for (;;) {
-      const Density::Pass pass = density_.all_columns(x_, first);
+      const Density::Pass pass = density_.all_columns(x_, cover_more);
       const std::vector<double> g = whole_gradient(pass);
       const double excess = *std::max_element(g.begin(), g.end()) / n_ - 1.0;
       result.kkt_violation = std::max(excess, 0.0);
-      if (excess <= tolerance) {
-        result.converged = true;
-        break;
-      }
-      if (result.iterations >= max_iterations) break;
-      bool grew = std::exchange(first, false) && cover(pass);
+      result.converged = excess <= tolerance;
+      // A flat likelihood is within the tolerance wherever one starts, and yet there is something to gain.
+      const bool untouched = result.iterations == 0 && excess > 1e-4 * tolerance;
+      if ((result.converged && !untouched) || result.iterations >= max_iterations) break;
+      bool grew = cover_more && cover(pass);
+      cover_more = cover_more && pass.more_uncovered;
+      if (cover_more) continue;
       if (std::exchange(just_started_, false)) {
         expectation_steps(3);
         continue;
       }
-      if (extend_support(g, 0.5 * tolerance)) grew = true;
+      const double within = std::min(tolerance, excess);
+      if (extend_support(g, 0.5 * within)) grew = true;
       // No new column and no progress: rounding has been reached.
       stalled = grew || excess < 0.5 * previous_excess ? 0 : stalled + 1;
       if (stalled >= 8) break;
       previous_excess = std::min(excess, previous_excess);
       // Newton converges quadratically: near the optimum one more step costs less than another pass.
       const double e = std::min(previous_excess, 1.0);
-      const double enough = std::max(0.1 * tolerance, std::min(0.05 * e, 10.0 * e * e));
+      const double enough = std::max(0.1 * within, std::min(0.05 * e, 10.0 * e * e));
       for (int step = 0; step < 20 && result.iterations < max_iterations; ++step) {
         ++result.iterations;
         if (newton_step(enough)) continue;
@@ -176,11 +188,11 @@ class WeightsSolver {
 
   // ---- the support ----
 
-  // Columns with a penalty, and in each grid the local maxima of the gradient at equal weights, with equal weights.
+  // Columns with a penalty, and the best local maxima of the gradient at equal weights, with equal weights.
   void start() {
     const std::vector<double> g = density_.gradient_at_equal_weights();
     std::vector<unsigned char> chosen(n_columns_, 0);
-    mark_local_maxima(g, 0.0, chosen);
+    for (std::size_t p : best_local_maxima(g, 0.0, chosen, most_at_once)) chosen[p] = 1;
     for (std::size_t p = 0; p < n_columns_; ++p)
       if (chosen[p] || penalty_[p] > 0.0) support_.push_back(p);
     x_.assign(support_.size(), 1.0 / static_cast<double>(support_.size()));
@@ -188,13 +200,39 @@ class WeightsSolver {
     just_started_ = true;
   }
 
-  void mark_local_maxima(const std::vector<double>& g, double above, std::vector<unsigned char>& chosen) const {
+  void start_from(const std::vector<double>& pi) {
+    require(pi.size() == n_columns_, "the start must have one weight for each mixture component");
+    double sum = 0.0;
+    for (std::size_t p = 0; p < n_columns_; ++p) {
+      require(pi[p] >= 0.0 && std::isfinite(pi[p]), "the weights to start from must be finite and not negative");
+      require(pi[p] > 0.0 || prior_[p] == 1.0, "a component with a penalty must have a positive weight to start from");
+      if (pi[p] == 0.0) continue;
+      support_.push_back(p);
+      x_.push_back(pi[p]);
+      sum += pi[p];
+    }
+    require(sum > 0.0, "the weights to start from must not all be 0");
+    for (double& x : x_) x /= sum;
+  }
+
+  // Columns not in use whose gradient is above a value and above its neighbours' in the grid: the best ones, in order of
+  // columns.
+  Columns best_local_maxima(const std::vector<double>& g, double above, const std::vector<unsigned char>& in_use,
+                            std::size_t at_most) const {
+    Columns found;
     for (const auto& grid : grids_)
       for (std::size_t p = grid.first; p < grid.second; ++p) {
         const bool left = p == grid.first || g[p] >= g[p - 1];
         const bool right = p + 1 == grid.second || g[p] > g[p + 1];
-        if (left && right && g[p] > above) chosen[p] = 1;
+        if (left && right && g[p] > above && !in_use[p]) found.push_back(p);
       }
+    if (found.size() > at_most) {
+      std::sort(found.begin(), found.end(),
+                [&](std::size_t p, std::size_t q) { return g[p] != g[q] ? g[p] > g[q] : p < q; });
+      found.resize(at_most);
+      std::sort(found.begin(), found.end());
+    }
+    return found;
   }
 
   // Every effect must have a fair likelihood on the support, relative to its best column: where it has not, that column
@@ -223,28 +261,36 @@ class WeightsSolver {
     }
   }
 
-  // Columns in use stay, unused ones leave, local maxima of the gradient that beat N join. True if any column is new.
+  // Columns in use stay, unused ones leave, the best local maxima of the gradient that beat N join. True if any column
+  // is new.
   bool extend_support(const std::vector<double>& g, double tolerance) {
-    std::vector<unsigned char> candidate(n_columns_, 0);
-    mark_local_maxima(g, n_ * (1.0 + tolerance), candidate);
     drop_unused();
-    const std::size_t in_use = support_.size();
-    for (std::size_t p : support_) candidate[p] = 0;
-    for (std::size_t p = 0; p < n_columns_; ++p)
-      if (candidate[p]) support_.push_back(p);
+    std::vector<unsigned char> in_use(n_columns_, 0);
+    for (std::size_t p : support_) in_use[p] = 1;
+    settled_ = support_.size();
+    const Columns joining =
+        best_local_maxima(g, n_ * (1.0 + tolerance), in_use, std::max<std::size_t>(most_at_once, settled_));
+    support_.insert(support_.end(), joining.begin(), joining.end());
     x_.resize(support_.size(), 0.0);
     density_.use(support_);
-    return support_.size() > in_use;
+    return !joining.empty();
   }
 
   void drop_unused() {
+    std::vector<std::size_t> used;
+    for (std::size_t s = 0; s < support_.size(); ++s)
+      if (x_[s] > 0.0 || penalty_[support_[s]] > 0.0) used.push_back(s);
+    keep(used);
+  }
+
+  // Of the support, the given positions.
+  void keep(const std::vector<std::size_t>& positions) {
     Columns columns;
     std::vector<double> x;
-    for (std::size_t s = 0; s < support_.size(); ++s)
-      if (x_[s] > 0.0 || penalty_[support_[s]] > 0.0) {
-        columns.push_back(support_[s]);
-        x.push_back(x_[s]);
-      }
+    for (std::size_t s : positions) {
+      columns.push_back(support_[s]);
+      x.push_back(x_[s]);
+    }
     support_ = std::move(columns);
     x_ = std::move(x);
   }
@@ -270,11 +316,35 @@ class WeightsSolver {
     return model;
   }
 
+  // Of the columns that have just joined, those nearly proportional to a better one leave again: they would bring next
+  // to nothing beside it, and make the model singular. The one that stays comes to the optimum; then they may join it.
+  void thin(Model& model) {
+    const arma::mat& H = model.hessian;
+    std::vector<std::size_t> kept(settled_), joined(support_.size() - settled_);
+    std::iota(kept.begin(), kept.end(), std::size_t(0));
+    std::iota(joined.begin(), joined.end(), settled_);
+    std::sort(joined.begin(), joined.end(), [&](std::size_t s, std::size_t t) {
+      return model.slope[s] != model.slope[t] ? model.slope[s] < model.slope[t] : s < t;
+    });
+    for (std::size_t s : joined) {
+      const auto alike = [&](std::size_t t) { return H(s, t) > nearly_proportional * std::sqrt(H(s, s) * H(t, t)); };
+      if (std::none_of(kept.begin() + static_cast<std::ptrdiff_t>(settled_), kept.end(), alike)) kept.push_back(s);
+    }
+    settled_ = all_settled;
+    if (kept.size() == support_.size()) return;
+    std::sort(kept.begin(), kept.end());
+    keep(kept);
+    density_.use(support_);
+    const arma::uvec positions = arma::conv_to<arma::uvec>::from(kept);
+    model = {arma::vec(model.slope.elem(positions)), arma::mat(H.submat(positions, positions))};
+  }
+
   // One Newton step on the support. False if its optimality conditions hold up to `enough`, or if no step improves the
   // objective any more.
   bool newton_step(double enough) {
-    const std::size_t s = support_.size();
     Model model = quadratic_model();
+    if (settled_ < support_.size()) thin(model);
+    const std::size_t s = support_.size();
     const arma::vec& slope = model.slope;
     const arma::vec x(x_);
     double violation = 0.0;
@@ -330,6 +400,7 @@ class WeightsSolver {
   // the support
   Columns support_;
   std::vector<double> x_;
+  std::size_t settled_ = all_settled;  // the columns from here on have just joined
 };
 
 }  // namespace covmash
