@@ -57,7 +57,8 @@ inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const s
   std::vector<std::pair<std::size_t, std::size_t>> grids;
   if (selection.point_mass) grids.emplace_back(0, 1);
   for (const auto& c : selection.covariances) grids.emplace_back(c.slot, c.slot + c.scales.size());
-  result.weights = WeightsSolver(source, slot_penalty, std::move(grids), options.weights, executor).solve();
+  BlockDensity density(source, executor);
+  result.weights = WeightsSolver(density, slot_penalty, std::move(grids), options.weights).solve();
   result.weights.objective += computed.sum_of_maxima();
   std::vector<double> pi(prior.n_components(), 0.0);
   for (std::size_t slot = 0; slot < selection.size(); ++slot) pi[selection.component[slot]] = result.weights.pi[slot];
@@ -72,13 +73,13 @@ inline WeightsResult fit_weights(const arma::mat& likelihoods, const std::vector
   const std::size_t J = likelihoods.n_rows, P = likelihoods.n_cols;
   require(P > 0, "there is no mixture component");
   std::vector<std::uint64_t> real;
-  for (std::size_t from = 0; from < J; from += block_effects)
-    real.push_back(first_lanes(std::min(block_effects, J - from)));
+  for (std::size_t from = 0; from < J; from += simd::lanes)
+    real.push_back(first_lanes(std::min<std::size_t>(simd::lanes, J - from)));
   StoredLikelihoods stored(real, P);
   double maxima = 0.0;
   for (std::size_t b = 0; b < real.size(); ++b) {
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
-      const std::size_t j = b * block_effects + std::min<std::size_t>(lane, n_lanes(real[b]) - 1);
+      const std::size_t j = std::min(b * simd::lanes + lane, J - 1);
       const double maximum = likelihoods.row(j).max();
       if (!(maximum > 0.0) || !std::isfinite(maximum))
         throw input_error("row " + std::to_string(j + 1) + " of the likelihoods has no positive finite value");
@@ -89,7 +90,8 @@ inline WeightsResult fit_weights(const arma::mat& likelihoods, const std::vector
   }
   std::vector<std::pair<std::size_t, std::size_t>> grids;
   for (std::size_t p = 0; p < P; ++p) grids.emplace_back(p, p + 1);
-  WeightsResult result = WeightsSolver(stored, penalty, std::move(grids), options, executor).solve();
+  BlockDensity density(stored, executor);
+  WeightsResult result = WeightsSolver(density, penalty, std::move(grids), options).solve();
   result.objective += maxima;
   return result;
 }

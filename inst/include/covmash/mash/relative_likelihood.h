@@ -15,6 +15,7 @@
 #include "../base/buffer.h"
 #include "../base/error.h"
 #include "../base/executor.h"
+#include "../simd/lanes.h"
 #include "likelihood.h"
 
 namespace covmash {
@@ -24,7 +25,8 @@ class LikelihoodSource {
   virtual ~LikelihoodSource() = default;
   virtual std::size_t n_blocks() const = 0;
   virtual std::size_t n_columns() const = 0;
-  virtual std::uint64_t lanes(std::size_t b) const = 0;  // bit i: lane i holds an effect; the others are padding
+  // Bit i of a block: lane i has an effect. The other lanes are padding, with any finite numbers.
+  virtual std::uint64_t lanes(std::size_t b) const = 0;
   // Operations a block costs beyond reading it.
   virtual double work_per_block() const = 0;
   virtual double work_to_gather(std::size_t n_columns) const = 0;
