@@ -98,12 +98,13 @@ class ExpectationStep {
 
  private:
   static constexpr double half_log_two_pi = 0.91893853320467274178;
-  // A run goes by blocks if it fills one. Per component, in units of R^2 multiply-adds of a register, a pack costs
-  // R / 2 + 1.5 n for W runs of n effects; blocks cost n rounded up to a block for each run, and R (3 + W / 6) for its
-  // factor, inverse and products. They meet at n of about 60 (R = 44) and 35 (R = 5); a pack that is not full shifts
-  // that down, the empty part of a block up.
-  static constexpr std::size_t minimum_block_run = 64;
-  static constexpr std::size_t panel_blocks = 8;  // blocks of effects whose second moments are taken together
+  // Which way a run of n effects goes. In units of R^2 multiply-adds of a register and for each component, W runs in a
+  // pack cost R / 2 + 1.5 n, about twice as much as counted for what the tiles of blocks do better; each of them by
+  // blocks n rounded up to a block, and R (3 + W / 6) for factor, inverse and products. Measured with AVX2 and 6
+  // components, the two meet at n = 45, 60 and 130 for R = 5, 20 and 44. But a pack of few runs is no cheaper than a
+  // full one, so where there are not as many runs of middle length as lanes these go by blocks too.
+  std::size_t certain_blocks() const { return 32 + 2 * R_; }
+  static constexpr std::size_t possible_blocks = 16;
   static constexpr std::size_t minimum_task = 4;  // blocks, or as much work: the sums of a task cost something too
   static constexpr std::size_t maximum_tasks = 64;
   static constexpr double maximum_memory = 268435456.0;  // of the sums of all tasks, where that leaves a few
@@ -133,8 +134,7 @@ class ExpectationStep {
     double constant = 0.0;
   };
 
-  // The sums of a task by component. Of a piece: S of its run, m x m, the upper triangle; else the packed lower
-  // triangles of X and H.
+  // The sums of a task by component, packed lower triangles: S of the run of a piece; X and H of the other tasks.
   struct Partial {
     double loglik = 0.0;
     std::vector<double> mass;
@@ -142,9 +142,9 @@ class ExpectationStep {
   };
 
   struct Workspace {
-    Buffer<double> factor, inverse, square, left, product;             // factors and products
-    Buffer<double> z, loglik, gamma, scaled, run_moments;              // blocks
-    Buffer<double> shat, y, forward, x, weight, rows, x_sums, h_sums;  // packs
+    Buffer<double> factor, inverse, square, left, product;
+    Buffer<double> shat, y, forward, x, scaled, weight, rows, loglik, gamma;
+    Buffer<double> x_sums, h_sums, run_moments;
     std::vector<double> run_mass;
     std::vector<Factor> factors;
     std::vector<std::size_t> active;
@@ -154,18 +154,21 @@ class ExpectationStep {
   // ---- which effects go which way, and in which tasks
 
   void find_runs() {
+    std::vector<BlockRun> runs;
     for (const SharedNoise& g : noise_.shared())
       for (std::size_t from = 0, to; from < g.effects.size(); from = to) {
         for (to = from + 1; to < g.effects.size() && g.factor[to] == g.factor[from];) ++to;
-        BlockRun run;
-        run.effects = g.effects.data() + from;
-        run.count = to - from;
-        run.observed = &g.observed;
-        if (run.count >= minimum_block_run)
-          block_runs_.push_back(run);
-        else
-          short_runs_.push_back(run);
+        runs.push_back({{g.effects.data() + from, to - from}, &g.observed});
       }
+    const auto middle = std::count_if(runs.begin(), runs.end(), [&](const Run& run) {
+      return run.count >= possible_blocks && run.count < certain_blocks();
+    });
+    const std::size_t by_blocks = static_cast<std::size_t>(middle) < W_ ? possible_blocks : certain_blocks();
+    for (const BlockRun& run : runs)
+      if (run.count >= by_blocks)
+        block_runs_.push_back(run);
+      else
+        short_runs_.push_back(run);
     for (const std::size_t& j : noise_.row_specific()) short_runs_.push_back({&j, 1});
     // Runs of one length fill a pack, and those with the same conditions observed make it smaller.
     std::vector<std::uint64_t> key(noise_.n_missing() > 0 ? noise_.effects().n_effects : 0);
@@ -253,7 +256,7 @@ class ExpectationStep {
   std::size_t sums_of_component(const Task& task) const {
     if (task.kind != Task::piece) return scores_ ? 2 * triangle_ : triangle_;
     const std::size_t m = block_runs_[task.run].observed->size();
-    return m * m;
+    return m * (m + 1) / 2;
   }
 
   // ---- factors of long runs
@@ -339,46 +342,38 @@ class ExpectationStep {
 
   // ---- long runs, by blocks
 
-  // Adds to mass (K) and S (K x m x m, the upper triangle).
+  // Adds to mass (K) and to S = sum gamma y y' (K packed lower triangles).
   void sweep_blocks(const BlockRun& run, const Factor* factors, std::size_t begin, std::size_t end, Workspace& ws,
                     double& total, double* mass, double* S) {
-    const std::size_t m = run.observed->size(), lanes = simd::lanes;
-    double *z = ws.z.require_size(m * lanes), *loglik = ws.loglik.require_size(K_ * lanes),
-           *gamma = ws.gamma.require_size(panel_blocks * K_ * lanes),
-           *scaled = ws.scaled.require_size(panel_blocks * m * lanes), weight[simd::lanes];
+    constexpr std::size_t lanes = simd::lanes;
+    const std::size_t m = run.observed->size(), triangle = m * (m + 1) / 2;
+    double *z = ws.y.require_size(m * lanes), *scaled = ws.scaled.require_size(4 * lanes),
+           *loglik = ws.loglik.require_size(K_ * lanes), *gamma = ws.gamma.require_size(K_ * lanes),
+           *sums = ws.x_sums.require_size(K_ * triangle * W_), weight[lanes];
+    std::fill_n(sums, K_ * triangle * W_, 0.0);
     std::vector<double> offset(K_);
     for (std::size_t k = 0; k < K_; ++k) offset[k] = log_weights_[k] + factors[k].constant;
-    for (std::size_t from = begin; from < end; from += panel_blocks) {
-      const std::size_t n_blocks = std::min(panel_blocks, end - from), depth = n_blocks * lanes;
-      for (std::size_t i = 0; i < n_blocks; ++i) {
-        const double* y = columns_.data() + run.first + (from + i) * m * lanes;
-        for (std::size_t k = 0; k < K_; ++k) {
-          std::copy_n(y, m * lanes, z);
-          kernels_.solve_lower(m, factors[k].lower.data(), z);
-          double* square = loglik + k * lanes;
-          std::fill(square, square + lanes, 0.0);
-          kernels_.add_squares(m, z, square);
-          for (std::size_t lane = 0; lane < lanes; ++lane) square[lane] *= -0.5;
-        }
-        const std::size_t count = std::min(lanes, run.count - (from + i) * lanes);
-        for (std::size_t lane = 0; lane < lanes; ++lane) weight[lane] = lane < count ? 1.0 : 0.0;
-        double* g = gamma + i * K_ * lanes;
-        total += responsibilities(loglik, offset.data(), weight, lanes, g);
-        for (std::size_t k = 0; k < K_; ++k)
-          for (std::size_t lane = 0; lane < count; ++lane) mass[k] += g[k * lanes + lane];
-        executor_.checkpoint();
-      }
-      // sum gamma y y' = Y'Y with rows sqrt(gamma) y
+    for (std::size_t b = begin; b < end; ++b) {
+      executor_.checkpoint();
+      const double* y = columns_.data() + run.first + b * m * lanes;
       for (std::size_t k = 0; k < K_; ++k) {
-        for (std::size_t i = 0; i < n_blocks; ++i) {
-          const double* g = gamma + (i * K_ + k) * lanes;
-          for (std::size_t lane = 0; lane < lanes; ++lane) weight[lane] = std::sqrt(g[lane]);
-          kernels_.scale_effects(m, columns_.data() + run.first + (from + i) * m * lanes, weight, depth,
-                                 scaled + i * lanes);
-        }
-        kernels_.gram_wide(depth, m, scaled, S + k * m * m);
+        std::copy_n(y, m * lanes, z);
+        kernels_.solve_lower(m, factors[k].lower.data(), z);
+        double* square = loglik + k * lanes;
+        std::fill(square, square + lanes, 0.0);
+        kernels_.add_squares(m, z, square);
+        for (std::size_t lane = 0; lane < lanes; ++lane) square[lane] *= -0.5;
+      }
+      const std::size_t count = std::min(lanes, run.count - b * lanes);
+      for (std::size_t lane = 0; lane < lanes; ++lane) weight[lane] = lane < count ? 1.0 : 0.0;
+      total += responsibilities(loglik, offset.data(), weight, lanes, gamma);
+      for (std::size_t k = 0; k < K_; ++k) {
+        const double* g = gamma + k * lanes;
+        for (std::size_t lane = 0; lane < count; ++lane) mass[k] += g[lane];
+        kernels_.add_weighted_squares(m, lanes / W_, every_.data(), g, y, lanes, W_, scaled, sums + k * triangle * W_);
       }
     }
+    for (std::size_t k = 0; k < K_; ++k) kernels_.add_lanes(triangle, sums + k * triangle * W_, S + k * triangle);
   }
 
   // Adds the packed lower triangles of A^-1 S A^-1 to X and of mass A^-1 to H; or S to X.
@@ -390,7 +385,7 @@ class ExpectationStep {
            *product = ws.product.require_size(m * width);
     std::fill_n(square, m * width, 0.0);
     for (std::size_t r = 0; r < m; ++r)
-      for (std::size_t c = r; c < m; ++c) square[r * width + c] = square[c * width + r] = S[r * m + c];
+      for (std::size_t c = 0; c <= r; ++c) square[r * width + c] = square[c * width + r] = *S++;
     if (scores_) {
       SerialExecutor serial;
       multiply_into(m, m, row_major(f.inverse.data(), width), square, width, width, left, width, serial);
@@ -408,17 +403,17 @@ class ExpectationStep {
 
   // A run that is in one task.
   void sweep_run(const BlockRun& run, const std::vector<arma::mat>& U, Workspace& ws, Partial& sum) {
-    const std::size_t m = run.observed->size();
+    const std::size_t triangle = run.observed->size() * (run.observed->size() + 1) / 2;
     ws.factors.resize(K_);
     for (std::size_t k = 0; k < K_; k += W_) factorise(run, U, k, ws, ws.factors.data());
     ws.run_mass.assign(K_, 0.0);
-    double* S = ws.run_moments.require_size(K_ * m * m);
-    std::fill_n(S, K_ * m * m, 0.0);
+    double* S = ws.run_moments.require_size(K_ * triangle);
+    std::fill_n(S, K_ * triangle, 0.0);
     sweep_blocks(run, ws.factors.data(), 0, run.n_blocks(), ws, sum.loglik, ws.run_mass.data(), S);
     for (std::size_t k = 0; k < K_; ++k) {
       double* X = sum.moments.data() + k * (scores_ ? 2 : 1) * triangle_;
       sum.mass[k] += ws.run_mass[k];
-      finish_run(run, ws.factors[k], ws.run_mass[k], S + k * m * m, ws, X, X + triangle_);
+      finish_run(run, ws.factors[k], ws.run_mass[k], S + k * triangle, ws, X, X + triangle_);
     }
   }
 
@@ -432,14 +427,10 @@ class ExpectationStep {
       executor_.checkpoint();
       sweep_pack(pack, U, ws, sum);
     }
-    const auto add_lanes = [&](const double* lanes, double* out) {
-      for (std::size_t i = 0; i < triangle_; ++i)
-        for (std::size_t lane = 0; lane < W_; ++lane) out[i] += lanes[i * W_ + lane];
-    };
     for (std::size_t k = 0; k < K_; ++k) {
       double* X = sum.moments.data() + k * (scores_ ? 2 : 1) * triangle_;
-      add_lanes(ws.x_sums.data() + k * triangle_ * W_, X);
-      if (scores_) add_lanes(ws.h_sums.data() + k * triangle_ * W_, X + triangle_);
+      kernels_.add_lanes(triangle_, ws.x_sums.data() + k * triangle_ * W_, X);
+      if (scores_) kernels_.add_lanes(triangle_, ws.h_sums.data() + k * triangle_ * W_, X + triangle_);
     }
   }
 
@@ -502,7 +493,7 @@ class ExpectationStep {
                                      std::min(rows_in_block, n - b * rows_in_block) * W_, gamma + b * K_ * simd::lanes);
 
     double *N = ws.inverse.require_size(m * (m + 5) / 2 * W_), *x = ws.x.require_size(n * m * W_),
-           *scaled = ws.scaled.require_size(n * m * W_), *g = squares, mass[simd::lanes];
+           *scaled = ws.scaled.require_size(4 * n * W_), *g = squares, mass[simd::lanes];
     for (std::size_t k = 0; k < K_; ++k) {
       std::fill(mass, mass + W_, 0.0);
       for (std::size_t i = 0; i < n; ++i) {
@@ -513,12 +504,12 @@ class ExpectationStep {
       for (std::size_t lane = 0; lane < W_; ++lane) sum.mass[k] += mass[lane];
       double *X = ws.x_sums.data() + k * triangle_ * W_, *H = ws.h_sums.data() + k * triangle_ * W_;
       if (!scores_) {
-        kernels_.pack_add_squares(m, n, ws.active.data(), g, y, scaled, X);
+        kernels_.add_weighted_squares(m, n, ws.active.data(), g, y, W_, m * W_, scaled, X);
         continue;
       }
       kernels_.pack_inverse(m, shat, L + k * packed, N);
       kernels_.pack_backward(m, n, N, z + k * n * m * W_, x);
-      kernels_.pack_add_squares(m, n, ws.active.data(), g, x, scaled, X);
+      kernels_.add_weighted_squares(m, n, ws.active.data(), g, x, W_, m * W_, scaled, X);
       kernels_.pack_add_inverse(m, ws.active.data(), N, mass, H);
     }
   }
@@ -539,13 +530,13 @@ class ExpectationStep {
     }
     for (std::size_t s = 0, i = 0; s < split_runs_.size(); ++s) {  // their pieces come first, run by run
       const BlockRun& run = block_runs_[split_runs_[s]];
-      const std::size_t area = run.observed->size() * run.observed->size();
-      double mass = 0.0, *S = ws.run_moments.require_size(area);
-      std::fill_n(S, area, 0.0);
+      const std::size_t triangle = run.observed->size() * (run.observed->size() + 1) / 2;
+      double mass = 0.0, *S = ws.run_moments.require_size(triangle);
+      std::fill_n(S, triangle, 0.0);
       for (; i < tasks_.size() && tasks_[i].kind == Task::piece && tasks_[i].run == split_runs_[s]; ++i) {
         mass += partials_[i].mass[k];
-        const double* from = partials_[i].moments.data() + k * area;
-        for (std::size_t a = 0; a < area; ++a) S[a] += from[a];
+        const double* from = partials_[i].moments.data() + k * triangle;
+        for (std::size_t a = 0; a < triangle; ++a) S[a] += from[a];
       }
       finish_run(run, split_factors_[s * K_ + k], mass, S, ws, X, X + triangle_);
     }

@@ -85,9 +85,9 @@ struct DiagonalPart {
   KERNEL(pack_backward, (std::size_t m, std::size_t n, const double* N, const double* Z, double* X))                  \
   KERNEL(pack_add_inverse, (std::size_t m, const std::size_t* active, const double* N, const double* mass,            \
          double* D))                                                                                                  \
-  KERNEL(pack_add_squares, (std::size_t m, std::size_t n, const std::size_t* active, const double* gamma, const       \
-         double* X, double* scaled, double* D))                                                                       \
-  KERNEL(scale_effects, (std::size_t rows, const double* X, const double* weight, std::size_t stride, double* Y))     \
+  KERNEL(add_weighted_squares, (std::size_t m, std::size_t n, const std::size_t* active, const double* gamma, const   \
+         double* X, std::size_t row, std::size_t step, double* scaled, double* D))                                    \
+  KERNEL(add_lanes, (std::size_t n, const double* x, double* y))                                                      \
   KERNEL(panel_product, (std::size_t rows, std::size_t inner, const double* A, std::size_t a_row, std::size_t         \
          a_inner, const double* X, std::size_t ldx, std::size_t width, double* Y, std::size_t ldy, bool               \
          accumulate))                                                                                                 \
