@@ -103,10 +103,17 @@ struct DiagonalPart {
          depth, double* Y, double* sums))                                                                             \
   KERNEL(gram_float, (std::size_t depth, std::size_t n, const float* Y, double* H))                                   \
   KERNEL(gram_wide, (std::size_t depth, std::size_t n, const double* Y, double* H))                                   \
-  KERNEL(rowwise_inverse, (std::size_t R, const double* C, const double* U, const double* shat, const double*         \
-         observed, const double* y, double* work, double* inverse, double* x, double* loglik))                        \
-  KERNEL(rowwise_moment, (std::size_t R, const double* observed, const double* inverse, const double* x, const        \
-         double* gamma, double* D))                                                                                   \
+  KERNEL(pack_noisy_covariance, (std::size_t m, const std::size_t* active, std::size_t R, const double* C, const      \
+         double* U, const double* shat, double* A))                                                                   \
+  KERNEL(pack_cholesky, (std::size_t m, double* A, double* log_det))                                                  \
+  KERNEL(pack_forward, (std::size_t m, std::size_t n, const double* L, double* Z, double* squares))                   \
+  KERNEL(pack_inverse, (std::size_t m, const double* shat, const double* L, double* N))                               \
+  KERNEL(pack_backward, (std::size_t m, std::size_t n, const double* N, const double* Z, double* X))                  \
+  KERNEL(pack_add_inverse, (std::size_t m, const std::size_t* active, const double* N, const double* mass,            \
+         double* D))                                                                                                  \
+  KERNEL(add_weighted_squares, (std::size_t m, std::size_t n, const std::size_t* active, const double* gamma, const   \
+         double* X, std::size_t row, std::size_t step, double* scaled, double* D))                                    \
+  KERNEL(add_lanes, (std::size_t n, const double* x, double* y))                                                      \
   KERNEL(panel_product, (std::size_t rows, std::size_t inner, const double* A, std::size_t a_row, std::size_t         \
          a_inner, const double* X, std::size_t ldx, std::size_t width, double* Y, std::size_t ldy, bool               \
          accumulate))                                                                                                 \

@@ -80,6 +80,22 @@ TEST(Deconvolution, OneStepIsTheTextbookStep) {
     }
 }
 
+// One odd row or one missing entry must not send the others another way that ends elsewhere.
+TEST(Deconvolution, OneOddEffectChangesNothingElse) {
+  auto p = reference::problem(56, 400, 4, reference::Noise::common, false);
+  const DeconvolutionResult common = run(p, 5);
+  auto missing = p, odd = p;
+  missing.bhat(17, 2) = std::numeric_limits<double>::quiet_NaN();
+  odd.shat(17, 2) = 1.0 + 1e-7;
+  EXPECT_NEAR(run(odd, 5).mean_loglik, common.mean_loglik, 1e-8);
+  for (const auto& q : {missing, odd}) {
+    const Step expected = textbook(q, starts(q), {0.1, 0.2, 0.3, 0.4});
+    const DeconvolutionResult actual = run(q, 1);
+    EXPECT_NEAR(actual.mean_loglik, expected.loglik, 1e-12);
+    for (std::size_t k = 0; k < 4; ++k) EXPECT_LT(arma::abs(actual.covariances[k] - expected.U[k]).max(), 1e-11);
+  }
+}
+
 TEST(Deconvolution, LikelihoodNeverFallsAndRankStays) {
   const auto p = reference::problem(51, 200, 4, reference::Noise::by_effect, true);
   double before = -INFINITY;
@@ -92,8 +108,8 @@ TEST(Deconvolution, LikelihoodNeverFallsAndRankStays) {
 }
 
 TEST(Deconvolution, SameBitsForAnyThreads) {
-  for (auto kind : {reference::Noise::common, reference::Noise::by_effect}) {
-    const auto p = reference::problem(52, 5000, 3, kind, false);
+  for (auto kind : {reference::Noise::common, reference::Noise::proportional, reference::Noise::by_effect}) {
+    const auto p = reference::problem(52, 5000, 3, kind, kind == reference::Noise::proportional);
     const DeconvolutionResult one = run(p, 3, 1);
     for (std::size_t threads : {2, 3, 7}) {
       const DeconvolutionResult many = run(p, 3, threads);
@@ -117,6 +133,40 @@ TEST(Deconvolution, FixedPartsStayAndTheRidgeFillsTheRank) {
   EXPECT_EQ(r.weights, (std::vector<double>{0.5, 0.5}));
   EXPECT_TRUE(arma::approx_equal(r.covariances[0], p.covariances[0], "absdiff", 0.0));
   EXPECT_GT(arma::eig_sym(r.covariances[1]).min(), 0.0);
+}
+
+TEST(Deconvolution, NoStepsReturnTheStart) {
+  const auto p = reference::problem(57, 30, 3, reference::Noise::common, false);
+  const DeconvolutionResult r = run(p, 0);
+  EXPECT_EQ(r.iterations, 0.0);
+  EXPECT_FALSE(r.converged);
+  EXPECT_TRUE(arma::approx_equal(r.covariances[0], starts(p)[0], "absdiff", 0.0));
+}
+
+TEST(Deconvolution, StartsAreChecked) {
+  const auto p = reference::problem(58, 30, 3, reference::Noise::common, false);
+  const NoiseModel noise(effects(p), p.C);
+  SerialExecutor executor;
+  const arma::mat U = arma::eye(3, 3);
+  EXPECT_THROW(extreme_deconvolution(noise, {}, {}, {}, executor), input_error);
+  EXPECT_THROW(extreme_deconvolution(noise, {U}, {0.5, 0.5}, {}, executor), input_error);
+  EXPECT_THROW(extreme_deconvolution(noise, {arma::eye(2, 2)}, {1.0}, {}, executor), input_error);
+  EXPECT_THROW(truncated_deconvolution(arma::mat(3, 0), {U}, {1.0}, {}, executor), input_error);
+}
+
+TEST(Truncated, SameBitsForAnyThreads) {
+  std::mt19937 g(59);
+  const arma::mat Z = 2.0 * reference::draw(g, 5, 5000);
+  TruncatedOptions options;
+  options.max_iterations = 5;
+  options.tolerance = 0.0;
+  std::vector<TruncatedResult> results;
+  for (std::size_t threads : {1, 2, 3, 7}) {
+    ThreadExecutor executor(threads);
+    results.push_back(truncated_deconvolution(Z, {arma::eye(5, 5), arma::ones(5, 5)}, {0.5, 0.5}, options, executor));
+    EXPECT_EQ(results[0].loglik, results.back().loglik);
+    EXPECT_TRUE(arma::approx_equal(results[0].covariances[1], results.back().covariances[1], "absdiff", 0.0));
+  }
 }
 
 TEST(Truncated, OneComponentIsTheTruncatedMoment) {
