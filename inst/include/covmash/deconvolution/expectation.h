@@ -158,7 +158,7 @@ class ExpectationStep {
     for (const SharedNoise& g : noise_.shared())
       for (std::size_t from = 0, to; from < g.effects.size(); from = to) {
         for (to = from + 1; to < g.effects.size() && g.factor[to] == g.factor[from];) ++to;
-        runs.push_back({{g.effects.data() + from, to - from}, &g.observed});
+        runs.push_back({{g.effects.begin() + from, to - from}, &g.observed()});
       }
     const auto middle = std::count_if(runs.begin(), runs.end(), [&](const Run& run) {
       return run.count >= possible_blocks && run.count < certain_blocks();
