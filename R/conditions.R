@@ -54,40 +54,78 @@ step_message <- function(verbose, ...) {
   invisible(NULL)
 }
 
-# Run a call into the compiled core. Its errors know rows and components by
-# number only; the names are added here.
-run_core <- function(expr, rows = NULL, components = NULL) {
+# Called by the core (src/bridge.h) to raise its errors: kind is "input" (the arguments
+# cannot be used) or "numeric" (a computation broke down on arguments that looked
+# right), `what` and `index` the thing that the error is about.
+stop_core <- function(kind, message, what = NULL, index = NULL) {
+  stop(structure(
+    list(message = message, call = NULL, what = what, index = index),
+    class = c(core_error_class(kind), "error", "condition")
+  ))
+}
+
+core_error_class <- function(kind) {
+  c(if (nzchar(kind)) paste0("covmash_error_", kind), "covmash_error_core", "covmash_error")
+}
+
+# Run a call into the compiled core. Its errors know rows and components by number
+# only; the names are added here.
+run_core <- function(expr, effects = NULL, components = NULL, matrices = NULL) {
   on.exit(close_progress())
+  labels <- list(
+    effect = effects, component = components, `covariance matrix` = matrices
+  )
   tryCatch(expr, error = function(cnd) {
+    if (inherits(cnd, "covmash_error_core")) {
+      rlang::abort(
+        name_subject(cnd, labels),
+        class = setdiff(class(cnd), c("error", "condition")), call = user_frame()
+      )
+    }
     if (inherits(cnd, "covmash_error")) {
       stop(cnd)
     }
-    message <- conditionMessage(cnd)
-    message <- add_names_to_numbers(message, "effect", rows)
-    message <- add_names_to_numbers(message, "component", components)
     rlang::abort(
-      message,
-      class = c("covmash_error_core", "covmash_error"),
+      conditionMessage(cnd), class = core_error_class(exception_kind(cnd)),
       call = user_frame()
     )
   })
 }
 
+# The kind of an exception that came through without stop_core().
+exception_kind <- function(cnd) {
+  known <- c(`covmash::input_error` = "input", `covmash::numeric_error` = "numeric")
+  kind <- known[intersect(class(cnd), names(known))]
+  if (length(kind) == 1L) kind[[1]] else ""
+}
+
 # "effect 12" becomes "effect 12 (gene_7)".
-add_names_to_numbers <- function(message, word, labels) {
-  if (is.null(labels)) {
+name_subject <- function(cnd, labels) {
+  message <- conditionMessage(cnd)
+  if (is.null(cnd$what)) {
+    return(add_names_to_numbers(message, labels))
+  }
+  name <- labels[[cnd$what]][cnd$index]
+  if (is.null(name) || is.na(name)) {
     return(message)
   }
-  hit <- regexpr(paste0("\\b", word, " [0-9]+"), message)
-  if (hit < 0) {
-    return(message)
+  subject <- paste(cnd$what, format_count(cnd$index))
+  sub(subject, paste0(subject, " (", name, ")"), message, fixed = TRUE)
+}
+
+# The same for a message that has numbers but does not say so.
+add_names_to_numbers <- function(message, labels) {
+  for (what in names(labels)) {
+    hit <- regexpr(paste0("\\b", what, " [0-9]+"), message)
+    if (hit > 0 && !is.null(labels[[what]])) {
+      found <- regmatches(message, hit)
+      name <- labels[[what]][as.integer(sub(".* ", "", found))]
+      if (!is.na(name)) {
+        message <- sub(found, paste0(found, " (", name, ")"), message, fixed = TRUE)
+      }
+    }
   }
-  found <- regmatches(message, hit)
-  index <- as.integer(sub(".* ", "", found))
-  if (is.na(index) || index < 1L || index > length(labels)) {
-    return(message)
-  }
-  sub(found, paste0(found, " (", labels[index], ")"), message, fixed = TRUE)
+  message
 }
 
 # How a row or column is called in a message: its number and, if it has one, its

@@ -436,7 +436,7 @@ describe_alpha <- function(alpha) {
 # Missing entries and noise groups, counted by the core.
 noise_summary <- function(data, noise = NULL) {
   if (is.null(noise)) {
-    noise <- run_core(cpp_noise_groups(data$Bhat, data$Shat))
+    noise <- run_core(cpp_noise_groups(data))
   }
   noise$n_effects <- nrow(data$Bhat)
   noise$n_conditions <- ncol(data$Bhat)

@@ -410,7 +410,8 @@ estimate_ml <- function(sample, K, options) {
 
 estimate_missing <- function(sample, K, method, options) {
   out <- run_core(cpp_fit_factors_missing(
-    sample$x, K, options$lower, method == "ppca", max(options$tol, 1e-8),
+    sample$x, K, options$lower, method == "ppca",
+    max(options$tol, cpp_defaults("missing_factor")$tol),
     options$max_iter, options$n_threads
   ))
   list(

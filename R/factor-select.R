@@ -76,7 +76,8 @@ select_n_factors <- function(x, max_factors = NULL,
   max_factors <- check_max_factors(max_factors, method, sample)
   if ("heldout" %in% criteria) check_folds(n_folds, sample)
   options <- list(
-    lower = lower, start = numeric(), tol = 1e-7, max_iter = 1000,
+    lower = lower, start = numeric(), tol = 1e-7,
+    max_iter = cpp_defaults("factor_fit")$max_iter,
     n_threads = resolve_threads(n_threads)
   )
 

@@ -6,7 +6,7 @@
 # effect the data can hide, 2 sqrt(max(Bhat^2 - Shat^2)), in steps of `mult`
 # (Stephens 2017). Observed entries only.
 autoselect_grid <- function(data, mult = sqrt(2)) {
-  range <- cpp_effect_range(data$Bhat, data$Shat)
+  range <- run_core(cpp_effect_range(data))
   if (range$smallest_shat == Inf) {
     abort_input(
       "There is no observed estimate to choose a grid from; give `grid`.",

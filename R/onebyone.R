@@ -66,26 +66,21 @@
 #' length(get_significant_results(mash_1by1(data, prior = "flat")))
 mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
   check_number(alpha, "alpha", what = "one finite number")
-  data <- onebyone_data(data)
-  scaled <- rescale_by_alpha(data, alpha)
+  data <- rescale_by_alpha(onebyone_data(data), alpha)
   settings <- onebyone_settings(list(...), prior)
   n_threads <- resolve_threads(n_threads)
-  if (identical(settings$prior, "flat")) {
-    fits <- lapply(seq_len(ncol(data$Bhat)), function(r) {
-      flat_posterior(scaled$Bhat[, r], scaled$Shat[, r])
-    })
-  } else {
-    # Without names: each column would get its own copy of them.
-    Bhat <- unname(scaled$Bhat)
-    Shat <- unname(scaled$Shat)
-    fits <- lapply(seq_len(ncol(Bhat)), function(r) {
+  bare <- without_effect_names(data)
+  fits <- lapply(seq_len(ncol(data$Bhat)), function(r) {
+    if (identical(settings$prior, "flat")) {
+      list(result = flat_posterior(bare[, r]), loglik = NA_real_)
+    } else {
       ash_one_condition(
-        Bhat[, r, drop = FALSE], Shat[, r, drop = FALSE],
-        settings, n_threads, condition_labels(data$Bhat)[r], rownames(data$Bhat)
+        bare[, r], settings, n_threads, condition_labels(data$Bhat)[r],
+        rownames(data$Bhat)
       )
-    })
-  }
-  new_mash_1by1(fits, data, scaled$scale, settings$prior)
+    }
+  })
+  new_mash_1by1(fits, data, settings$prior)
 }
 
 # Data objects carry checked matrices; other lists are checked as mash_set_data()
@@ -106,18 +101,25 @@ onebyone_data <- function(data) {
   mash_set_data(data$Bhat, data$Shat)
 }
 
-# alpha of the function on top of alpha of the data; `scale` leads back to the
-# scale of the original effects.
+# alpha of the function on top of alpha of the data: divided by Shat_alpha twice.
 rescale_by_alpha <- function(data, alpha) {
   if (alpha == 0) {
-    return(list(Bhat = data$Bhat, Shat = data$Shat, scale = data$Shat_alpha))
+    return(data)
   }
   divisor <- data$Shat^alpha
-  list(
-    Bhat = data$Bhat / divisor,
-    Shat = data$Shat^(1 - alpha),
-    scale = data$Shat_alpha * divisor
-  )
+  data$Bhat <- data$Bhat / divisor
+  data$Shat <- data$Shat^(1 - alpha)
+  data$Shat_alpha <- data$Shat_alpha * divisor
+  data$alpha <- data$alpha + alpha - data$alpha * alpha
+  data
+}
+
+# Each condition would get its own copy of them.
+without_effect_names <- function(data) {
+  for (part in c("Bhat", "Shat", "Shat_alpha")) {
+    rownames(data[[part]]) <- NULL
+  }
+  data
 }
 
 onebyone_settings <- function(dots, prior) {
@@ -130,7 +132,7 @@ onebyone_settings <- function(dots, prior) {
   )
   settings <- list(
     gridmult = sqrt(2), mixsd = NULL, nullweight = 10, pointmass = TRUE,
-    pi_thresh = 1e-10
+    pi_thresh = cpp_defaults("posterior")$pi_thresh
   )
   settings[names(dots)] <- dots
   check_gridmult(settings$gridmult)
@@ -162,38 +164,27 @@ onebyone_settings <- function(dots, prior) {
   settings
 }
 
+onebyone_parts <- c("PosteriorMean", "PosteriorSD", "lfsr", "lfdr", "NegativeProb")
+
 # Posterior under a flat prior: the data themselves.
-flat_posterior <- function(bhat, shat) {
-  missing <- is.na(bhat)
-  z <- bhat / shat
+flat_posterior <- function(data) {
+  missing <- is.na(data$Bhat)
+  sd <- data$Shat * sqrt(data$V[1, 1])
+  z <- data$Bhat / sd
   z[missing] <- 0
-  sd <- shat
+  sd <- sd * data$Shat_alpha
   sd[missing] <- Inf
   list(
-    PosteriorMean = bhat, PosteriorSD = sd, lfsr = pnorm(-abs(z)),
-    lfdr = numeric(length(z)), NegativeProb = pnorm(-z), loglik = 0
+    PosteriorMean = data$Bhat * data$Shat_alpha, PosteriorSD = sd,
+    lfsr = pnorm(-abs(z)), lfdr = numeric(length(z)), NegativeProb = pnorm(-z)
   )
 }
 
-# ash with normal components: the one-condition case of the core, with U = 1.
-ash_one_condition <- function(Bhat, Shat, settings, n_threads, label,
-                              row_labels) {
-  if (all(is.na(Bhat))) {
-    warn_covmash(
-      paste0(
-        "Condition '", label, "' has no observed estimate; its results are NA."
-      ),
-      class = "covmash_warning_all_missing"
-    )
-    none <- rep(NA_real_, nrow(Bhat))
-    return(list(
-      PosteriorMean = none, PosteriorSD = none, lfsr = none, lfdr = none,
-      NegativeProb = none, loglik = 0, convergence = list(
-        condition = label, iterations = 0L, converged = NA, kkt_violation = NA_real_
-      )
-    ))
+# ash with normal components: mash of data with one condition, with U = 1.
+ash_one_condition <- function(data, settings, n_threads, label, effects) {
+  if (all(is.na(data$Bhat))) {
+    return(ash_without_data(n_effects(data), label))
   }
-  data <- list(Bhat = Bhat, Shat = Shat, V = matrix(1))
   grid <- settings$mixsd
   if (is.null(grid)) {
     grid <- autoselect_grid(data, settings$gridmult)
@@ -211,65 +202,52 @@ ash_one_condition <- function(Bhat, Shat, settings, n_threads, label,
   prior <- set_prior(
     n_components(model), prior, settings$nullweight, model$usepointmass
   )
-  fit <- fit_weights(
-    data, model, prior, "newton", list(), n_threads, row_labels
-  )
+  fit <- fit_weights(data, model, prior, "newton", list(), n_threads, effects)
   warn_not_converged(fit, paste0("The prior of condition '", label, "'"))
-  posterior <- run_core(
-    cpp_posterior(
-      Bhat, Shat, data$V, model$Ulist, model$grid, model$usepointmass, fit$pi,
-      settings$pi_thresh, 2L, TRUE, FALSE, n_threads, resolve_block_rows()
-    ),
-    row_labels, component_names(model)
+  posterior <- posterior_of(
+    data, model, fit$pi, settings$pi_thresh, 2, n_threads, keep_weights = FALSE,
+    effects = effects
   )
-  parts <- c("PosteriorMean", "PosteriorSD", "lfsr", "lfdr", "NegativeProb")
-  c(
-    posterior[parts],
-    list(
-      loglik = sum(posterior$vloglik),
-      convergence = list(
-        condition = label, iterations = fit$iterations,
-        converged = fit$converged, kkt_violation = fit$kkt_violation
-      )
+  list(
+    result = posterior$result, loglik = posterior$loglik,
+    convergence = list(
+      condition = label, iterations = fit$iterations, converged = fit$converged,
+      kkt_violation = fit$kkt_violation
     )
   )
 }
 
-# Bind the conditions and go back to the scale of the effects.
-new_mash_1by1 <- function(fits, data, scale, prior) {
+ash_without_data <- function(n, label) {
+  warn_covmash(
+    paste0("Condition '", label, "' has no observed estimate; its results are NA."),
+    class = "covmash_warning_all_missing"
+  )
+  none <- rep(list(rep(NA_real_, n)), length(onebyone_parts))
+  list(
+    result = stats::setNames(none, onebyone_parts), loglik = 0,
+    convergence = list(
+      condition = label, iterations = 0L, converged = NA, kkt_violation = NA_real_
+    )
+  )
+}
+
+# Bind the conditions.
+new_mash_1by1 <- function(fits, data, prior) {
   bind <- function(part) {
-    values <- unlist(lapply(fits, `[[`, part), use.names = FALSE)
+    values <- unlist(lapply(fits, function(fit) fit$result[[part]]), use.names = FALSE)
     dim(values) <- dim(data$Bhat)
     dimnames(values) <- dimnames(data$Bhat)
     values
   }
-  parts <- c("PosteriorMean", "PosteriorSD", "lfsr", "lfdr", "NegativeProb")
-  result <- stats::setNames(lapply(parts, bind), parts)
   missing <- which(is.na(data$Bhat))
-  flat <- identical(prior, "flat")
-  scaled <- !all(scale == 1, na.rm = TRUE) || anyNA(scale)
-  if (scaled) {
-    result$PosteriorMean <- result$PosteriorMean * unname(scale)
-    result$PosteriorSD <- result$PosteriorSD * unname(scale)
-    if (flat) {
-      result$PosteriorSD[missing] <- Inf
-    }
-  }
-  loglik <- sum(vapply(fits, `[[`, numeric(1), "loglik"))
-  if (flat) {
-    # Improper prior: the log-likelihood of an estimate is not defined.
-    loglik <- NA_real_
-  } else if (scaled) {
-    observed <- !is.na(data$Bhat)
-    loglik <- loglik - sum(log(scale[observed]))
-  }
   structure(
     list(
-      result = result,
-      loglik = loglik,
+      result = sapply(onebyone_parts, bind, simplify = FALSE),
+      # NA under the flat prior, which is improper.
+      loglik = sum(vapply(fits, `[[`, numeric(1), "loglik")),
       prior = prior,
       missing = if (length(missing) > 0L) missing,
-      convergence = if (!flat) {
+      convergence = if (!identical(prior, "flat")) {
         do.call(rbind, lapply(fits, function(fit) {
           as.data.frame(fit$convergence, stringsAsFactors = FALSE)
         }))

@@ -4,7 +4,8 @@
 # Everything cpp_posterior() computes, with names and on the original scale.
 # `level` as outputlevel; responsibilities only if there are not too many.
 posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
-                         keep_weights = NULL, lfdr = TRUE) {
+                         keep_weights = NULL, lfdr = TRUE,
+                         effects = rownames(data$Bhat)) {
   if (is.null(keep_weights)) {
     size <- as.numeric(nrow(data$Bhat)) * sum(pi > pi_thresh)
     keep_weights <- size <= max_kept_weights
@@ -18,63 +19,51 @@ posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
       class = "covmash_error_argument"
     )
   }
-  raw <- run_core(
-    cpp_posterior(
-      data$Bhat, data$Shat, data$V, unname_matrices(model$Ulist), model$grid,
-      model$usepointmass, pi, pi_thresh, as.integer(level), lfdr,
-      keep_weights, n_threads, resolve_block_rows()
-    ),
-    rownames(data$Bhat), component_names(model)
+  model$pi <- pi
+  settings <- list(
+    pi_thresh = pi_thresh, summaries = level >= 2, lfdr = lfdr,
+    posterior_weights = keep_weights, n_threads = n_threads,
+    block_rows = resolve_block_rows()
   )
-  jacobian <- log_jacobian(data)
-  vloglik <- matrix(as.vector(raw$vloglik) - jacobian)
+  raw <- run_core(
+    cpp_posterior(data, model, settings), effects, component_names(model),
+    names(model$Ulist)
+  )
+  if (data$alpha != 0) {
+    raw <- on_scale_of_estimates(raw, data)
+  }
   list(
-    result = if (level >= 2) posterior_matrices(raw, data) else list(),
-    loglik = sum(vloglik),
-    vloglik = vloglik,
-    null_loglik = null_loglik(raw, jacobian, data),
-    alt_loglik = if (!is.null(raw$alt_loglik)) {
-      matrix(as.vector(raw$alt_loglik) - jacobian)
-    },
+    result = if (level >= 2) raw[intersect(posterior_parts, names(raw))] else list(),
+    loglik = sum(raw$vloglik),
+    vloglik = raw$vloglik,
+    null_loglik = raw$null_loglik,
+    alt_loglik = raw$alt_loglik,
     posterior_weights = name_weights(raw, model),
     noise = raw$noise
   )
 }
 
-# log of the factor between the densities of Bhat and of Bhat / Shat^alpha, for
-# each row: the observed conditions count.
-log_jacobian <- function(data) {
-  if (data$alpha == 0) {
-    return(0)
+posterior_parts <- c("PosteriorMean", "PosteriorSD", "lfdr", "NegativeProb", "lfsr")
+
+# From Bhat / Shat^alpha to Bhat; densities change by the Jacobian, of which the observed
+# conditions count. The core has put the names on: to set them here would copy the
+# matrices.
+on_scale_of_estimates <- function(raw, data) {
+  scale <- unname(data$Shat_alpha)
+  for (part in intersect(c("PosteriorMean", "PosteriorSD"), names(raw))) {
+    raw[[part]] <- raw[[part]] * scale
   }
-  logs <- log(data$Shat_alpha)
+  logs <- log(scale)
   logs[is.na(data$Bhat)] <- 0
-  unname(rowSums(logs))
-}
-
-# mashr names this vector only when alpha is not 0; scripts rely on neither, but
-# the two packages give the same object.
-null_loglik <- function(raw, jacobian, data) {
-  if (is.null(raw$null_loglik)) {
-    return(NULL)
+  for (part in intersect(c("vloglik", "null_loglik", "alt_loglik"), names(raw))) {
+    raw[[part]] <- raw[[part]] - rowSums(logs)
   }
-  values <- as.vector(raw$null_loglik) - jacobian
-  if (data$alpha != 0) {
-    names(values) <- rownames(data$Bhat)
+  # mashr names this vector only when alpha is not 0; scripts rely on neither, but the
+  # two packages give the same object.
+  if (!is.null(raw$null_loglik)) {
+    names(raw$null_loglik) <- rownames(data$Bhat)
   }
-  values
-}
-
-# The core has put the names on; to set them here would copy the matrices.
-posterior_matrices <- function(raw, data) {
-  parts <- c("PosteriorMean", "PosteriorSD", "lfdr", "NegativeProb", "lfsr")
-  result <- Filter(Negate(is.null), raw[parts])
-  if (data$alpha != 0) {
-    scale <- unname(data$Shat_alpha)
-    result$PosteriorMean <- result$PosteriorMean * scale
-    result$PosteriorSD <- result$PosteriorSD * scale
-  }
-  result
+  raw
 }
 
 name_weights <- function(raw, model) {

@@ -73,7 +73,7 @@ thread_count <- function(x, name) {
 }
 
 resolve_block_rows <- function() {
-  rows <- getOption("covmash.block_rows", 1024L)
+  rows <- getOption("covmash.block_rows", cpp_defaults("posterior")$block_rows)
   if (!checkmate::test_count(rows, positive = TRUE)) {
     abort_input(
       paste0(
@@ -88,7 +88,7 @@ resolve_block_rows <- function() {
 
 # In bytes.
 resolve_memory <- function() {
-  megabytes <- getOption("covmash.memory", 1000)
+  megabytes <- getOption("covmash.memory", cpp_defaults("fit")$memory / 1e6)
   if (!checkmate::test_number(megabytes, lower = 0)) {
     abort_input(
       paste0(

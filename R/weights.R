@@ -75,27 +75,25 @@ newton_control <- function(control) {
   control <- take_dots(
     control, c("max_iter", "tol"), "`control` of optmethod = \"newton\""
   )
-  settings <- list(max_iter = 1000L, tol = 1e-8)
+  settings <- cpp_defaults("weights")
   settings[names(control)] <- control
   check_whole(settings$max_iter, "control$max_iter", 1)
   check_number(settings$tol, "control$tol", 0, what = "a number of at least 0")
-  list(
-    max_iter = as.integer(settings$max_iter), tol = as.double(settings$tol)
-  )
+  settings
 }
 
 # Fit the weights. `model` has Ulist, grid and usepointmass. Returns the list of
 # cpp_fit(), whichever solver ran.
 fit_weights <- function(data, model, prior, optmethod, control, n_threads,
-                        row_labels = rownames(data$Bhat)) {
+                        effects = rownames(data$Bhat)) {
   if (optmethod == "newton") {
-    control <- newton_control(control)
+    settings <- c(
+      newton_control(control),
+      list(prior = prior, memory = resolve_memory(), n_threads = n_threads)
+    )
     return(run_core(
-      cpp_fit(
-        data$Bhat, data$Shat, data$V, model$Ulist, model$grid,
-        model$usepointmass, prior, control, n_threads, resolve_memory()
-      ),
-      row_labels, component_names(model)
+      cpp_fit(data, model, settings), effects, component_names(model),
+      names(model$Ulist)
     ))
   }
   fit_weights_mixsqp(data, model, prior, optmethod, control, n_threads)
@@ -112,12 +110,10 @@ fit_weights_mixsqp <- function(data, model, prior, optmethod, control,
     )
   }
   start <- proc.time()[["elapsed"]]
+  settings <- list(n_threads = n_threads, block_rows = resolve_block_rows())
   loglik <- run_core(
-    cpp_loglik_matrix(
-      data$Bhat, data$Shat, data$V, model$Ulist, model$grid,
-      model$usepointmass, n_threads, resolve_block_rows()
-    ),
-    rownames(data$Bhat), component_names(model)
+    cpp_loglik_matrix(data, model, settings), rownames(data$Bhat),
+    component_names(model), names(model$Ulist)
   )
   if (anyNA(data$Bhat)) {
     loglik <- loglik[rowSums(!is.na(data$Bhat)) > 0, , drop = FALSE]

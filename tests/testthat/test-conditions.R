@@ -25,3 +25,32 @@ test_that("users can catch every input error of the package by one class", {
   caught <- tryCatch(mash_set_data("a"), covmash_error = function(e) "caught")
   expect_identical(caught, "caught")
 })
+
+test_that("errors of the core keep their kind, and name what they are about", {
+  sim <- small_data(J = 6, R = 2)
+  g <- list(Ulist = list(U = diag(2)), grid = 1, usepointmass = TRUE, pi = c(0.5, 0.5))
+  cnd <- rlang::catch_cnd(run_core(cpp_fit(sim$data, g, list(prior = 1, n_threads = 1))))
+  expect_true(all(c("covmash_error_input", "covmash_error_core", "covmash_error") %in% class(cnd)))
+  expect_match(conditionMessage(cnd), "one value for each mixture component")
+
+  big <- matrix(c(1, 2, 1e200, -1), 2, dimnames = list(c("a.b", "b"), NULL))
+  broken <- quote(mash(mash_set_data(big, 1), list(U = diag(2)), grid = 1, verbose = FALSE))
+  cnd <- rlang::catch_cnd(eval(broken))
+  expect_true(all(c("covmash_error_numeric", "covmash_error_core", "covmash_error") %in% class(cnd)))
+  expect_match(conditionMessage(cnd), "effect 1 (a.b) is not finite", fixed = TRUE)
+  expect_identical(as.character(cnd$call[[1]]), "mash")
+
+  # A handler for the class of before still hears it.
+  expect_identical(tryCatch(eval(broken), covmash_error_core = function(cnd) "heard"), "heard")
+  # What is no error of the core's own is an error of the core without a kind.
+  expect_error(run_core(stop("out of luck")), "out of luck", class = "covmash_error_core")
+})
+
+test_that("the subject of an error is named by what it is, not by what the text looks like", {
+  fail <- function(...) run_core(stop_core("numeric", ...), effects = c("x", "y"), matrices = c("one", "two"))
+  expect_error(fail("effect 1 beside covariance matrix 2 fails", "covariance matrix", 2),
+    "effect 1 beside covariance matrix 2 (two) fails", fixed = TRUE, class = "covmash_error_numeric")
+  expect_error(fail("effect 3 fails", "effect", 3), "^effect 3 fails$")
+  expect_error(fail("component 2 fails", "component", 2), "^component 2 fails$")
+  expect_error(fail("nothing in particular fails"), "^nothing in particular fails$")
+})
