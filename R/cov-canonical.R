@@ -133,29 +133,3 @@ canonical_methods <- list(
   equal_effects = list(fn = cov_equal_effects),
   simple_het = list(fn = cov_simple_het)
 )
-
-# ---- scaling and expanding lists --------------------------------------------
-
-# Divide by the largest variance, so that the grid means the same for all.
-normalize_cov <- function(U) {
-  largest <- max(diag(U))
-  if (largest > 0) U / largest else U
-}
-
-is_zero_covariance <- function(U) all(diag(U) == 0)
-
-normalize_Ulist <- function(Ulist) lapply(Ulist, normalize_cov)
-
-# Every matrix at every grid point, grid-major, with component names.
-expand_cov <- function(Ulist, grid, usepointmass = TRUE) {
-  model <- list(Ulist = Ulist, grid = grid, usepointmass = usepointmass)
-  scaled <- scale_cov(Ulist, grid)
-  if (usepointmass) {
-    scaled <- c(list(matrix(0, nrow(Ulist[[1]]), ncol(Ulist[[1]]))), scaled)
-  }
-  stats::setNames(scaled, component_names(model))
-}
-
-scale_cov <- function(Ulist, grid) {
-  do.call(c, lapply(grid, function(w) lapply(Ulist, function(U) w^2 * U)))
-}

@@ -139,23 +139,6 @@ bovy_settings <- function(dots, K) {
   settings
 }
 
-# TRUE or FALSE, one for all or one for each; NULL is FALSE.
-check_flags <- function(x, K, name) {
-  if (is.null(x)) {
-    x <- FALSE
-  }
-  if (!is.logical(x) || anyNA(x) || !length(x) %in% c(1L, K)) {
-    abort_input(
-      paste0(
-        "`", name, "` must be TRUE or FALSE, or one of them for each of the ",
-        plural(K, "matrix", "matrices"), ", not ", describe(x), "."
-      ),
-      class = "covmash_error_argument"
-    )
-  }
-  rep_len(x, K)
-}
-
 # ---- truncated eigenvalues --------------------------------------------------
 
 teem_wrapper <- function(data, Ulist, dots, n_threads) {

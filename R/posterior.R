@@ -77,23 +77,6 @@ name_weights <- function(raw, model) {
   weights
 }
 
-# The model with its weights, from a fit or a fitted_g. A bare fitted_g does not
-# know its alpha, so the user is reminded of it.
-model_for_data <- function(g, data) {
-  check_data(data)
-  model <- model_from_g(g, data)
-  if (is.null(g$fitted_g)) {
-    inform_covmash(
-      paste0(
-        "`g` is a fitted_g, which does not record alpha; it is taken to belong ",
-        "to alpha = ", format(data$alpha), ", that of `data`."
-      ),
-      class = "covmash_message_alpha"
-    )
-  }
-  model
-}
-
 #' Posterior of new data under a given prior
 #'
 #' Posterior means, standard deviations and sign probabilities of data under a
@@ -239,52 +222,4 @@ get_posterior_weights <- function(fit, data = NULL, pi_thresh = 1e-10,
     data, model, model$pi, pi_thresh, 1, resolve_threads(n_threads),
     keep_weights = TRUE
   )$posterior_weights
-}
-
-#' Methods for fits
-#'
-#' @param object,x A fit of [mash()].
-#' @param newdata A data object made by [mash_set_data()]; if left out, the
-#'   results of the fit itself are returned.
-#' @param ... For `predict`: further arguments of
-#'   [mash_compute_posterior_matrices()]. Otherwise not used.
-#' @return `predict`: a list of J x R matrices as
-#'   [mash_compute_posterior_matrices()] returns it. `logLik`: the log-likelihood,
-#'   with the number of positive weights less one as `df`. `nobs`: the number of
-#'   effects with at least one observed estimate. `format`: one line of text.
-#'   `print`: `x`, invisibly. `summary`: a list of class `"summary.mash_fit"`.
-#' @name mash_fit-methods
-#' @examples
-#' set.seed(1)
-#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 1)
-#' data <- mash_set_data(sim$Bhat, sim$Shat)
-#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
-#' logLik(fit)
-#' nobs(fit)
-#' str(predict(fit, data[1:3, ], n_threads = 1))
-#' summary(fit)
-NULL
-
-#' @rdname mash_fit-methods
-#' @export
-predict.mash_fit <- function(object, newdata, ...) {
-  if (missing(newdata) || is.null(newdata)) {
-    return(object$result)
-  }
-  mash_compute_posterior_matrices(object, newdata, ...)
-}
-
-#' @rdname mash_fit-methods
-#' @export
-logLik.mash_fit <- function(object, ...) {
-  structure(
-    object$loglik,
-    df = sum(object$fitted_g$pi > 0) - 1L, nobs = nobs(object), class = "logLik"
-  )
-}
-
-#' @rdname mash_fit-methods
-#' @export
-nobs.mash_fit <- function(object, ...) {
-  as.integer(nrow(object$vloglik) - object$noise$n_all_missing)
 }

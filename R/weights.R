@@ -3,46 +3,6 @@
 
 optmethods <- c("newton", "mixSQP", "mixIP", "mixEM", "cxxMixSquarem")
 
-# The penalty as pseudo-counts: prior_p - 1 is the weight of log(pi_p). The
-# null component comes first, if there is one; without it nothing is penalised.
-set_prior <- function(n_components, prior, nullweight, usepointmass,
-                      name = "prior") {
-  if (is.numeric(prior)) {
-    return(check_prior_vector(prior, n_components, name))
-  }
-  prior <- check_choice(prior, c("nullbiased", "uniform"), name)
-  check_number(nullweight, "nullweight", 1, what = "a number of at least 1")
-  values <- rep(1, n_components)
-  if (prior == "nullbiased" && usepointmass) {
-    values[1] <- nullweight
-  }
-  values
-}
-
-check_prior_vector <- function(prior, n_components, name) {
-  if (length(prior) != n_components) {
-    abort_input(
-      paste0(
-        "A numeric `", name, "` must have one value for each of the ",
-        plural(n_components, "mixture component"), ", but it has length ",
-        length(prior), "."
-      ),
-      class = "covmash_error_prior"
-    )
-  }
-  if (!all(is.finite(prior)) || any(prior < 1)) {
-    at <- which(!is.finite(prior) | prior < 1)[1]
-    abort_input(
-      paste0(
-        "A numeric `", name, "` must hold finite values of at least 1, but its ",
-        "element ", at, " is ", format(prior[at]), "."
-      ),
-      class = "covmash_error_prior"
-    )
-  }
-  as.double(prior)
-}
-
 # The solver that will run. Solvers we do not have, or whose package is absent,
 # are replaced by our own: the problem is convex, so the optimum is the same.
 choose_optmethod <- function(optmethod) {
@@ -171,6 +131,15 @@ weights_certificate <- function(L, pi, prior) {
   )
 }
 
+# What fit_weights() returns, for weights that are not estimated.
+fixed_weights <- function(pi) {
+  list(
+    pi = pi, objective = NA_real_, kkt_violation = NA_real_,
+    gap_bound = NA_real_, iterations = 0L, converged = NA,
+    seconds_likelihood = 0, seconds_weights = 0
+  )
+}
+
 warn_not_converged <- function(fit, what = "The mixture weights") {
   if (isTRUE(fit$converged)) {
     return(invisible(NULL))
@@ -184,18 +153,4 @@ warn_not_converged <- function(fit, what = "The mixture weights") {
     ),
     class = "covmash_warning_convergence"
   )
-}
-
-# Component names, null first, then grid-major.
-component_names <- function(model) {
-  L <- length(model$grid)
-  labels <- paste0(
-    rep(names(model$Ulist), times = L), ".",
-    rep(seq_len(L), each = length(model$Ulist))
-  )
-  if (model$usepointmass) c("null", labels) else labels
-}
-
-n_components <- function(model) {
-  length(model$Ulist) * length(model$grid) + isTRUE(model$usepointmass)
 }

@@ -256,3 +256,116 @@ new_mash_1by1 <- function(fits, data, prior) {
     class = "mash_1by1"
   )
 }
+
+# ---- methods -----------------------------------------------------------------
+
+#' Look at a condition-by-condition result
+#'
+#' @param object,x A result of [mash_1by1()].
+#' @param ... Not used.
+#' @return `print`: `x`, invisibly. `format`: one line of text. `summary`: a list of
+#'   class `"summary.mash_1by1"` with the number of significant effects by
+#'   condition and the convergence of each prior.
+#' @name mash_1by1-methods
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 1)
+#' m <- mash_1by1(mash_set_data(sim$Bhat, sim$Shat), n_threads = 1)
+#' m
+#' summary(m)
+NULL
+
+#' @rdname mash_1by1-methods
+#' @export
+format.mash_1by1 <- function(x, ...) {
+  paste0(
+    "<mash_1by1> ", plural(nrow(get_lfsr(x)), "effect"), " x ",
+    plural(ncol(get_lfsr(x)), "condition")
+  )
+}
+
+#' @rdname mash_1by1-methods
+#' @export
+print.mash_1by1 <- function(x, ...) {
+  cat(format(x), "\n", sep = "")
+  cat("  prior:      ", describe_prior(x$prior), "\n", sep = "")
+  if (!is.na(x$loglik)) {
+    cat("  log-lik.:   ", format_loglik(x$loglik), "\n", sep = "")
+  }
+  if (length(x$missing) > 0L) {
+    cat("  missing:    ", plural(length(x$missing), "estimate"), "\n", sep = "")
+  }
+  if (!is.null(x$convergence)) {
+    bad <- sum(!x$convergence$converged, na.rm = TRUE)
+    cat(
+      "  weights:    ",
+      if (bad == 0) {
+        "converged in every condition"
+      } else {
+        paste0("NOT converged in ", plural(bad, "condition"))
+      },
+      ", largest KKT violation ",
+      format(max_or_na(x$convergence$kkt_violation), digits = 2), "\n",
+      sep = ""
+    )
+  }
+  print_significant(x)
+  invisible(x)
+}
+
+max_or_na <- function(x) {
+  x <- x[!is.na(x)]
+  if (length(x) == 0L) NA_real_ else max(x)
+}
+
+describe_prior <- function(prior) {
+  if (is.numeric(prior)) {
+    return("ash, normal mixture, penalty given")
+  }
+  switch(prior,
+    flat = "flat (no shrinkage)",
+    uniform = "ash, normal mixture, uniform penalty",
+    "ash, normal mixture, penalty in favour of zero"
+  )
+}
+
+#' @rdname mash_1by1-methods
+#' @export
+summary.mash_1by1 <- function(object, ...) {
+  observed <- significance(object, 0.05, NULL, get_lfsr, FALSE)
+  conditions <- data.frame(
+    condition = condition_labels(observed),
+    observed = colSums(!is.na(observed)),
+    significant = colSums(observed < 0.05, na.rm = TRUE),
+    row.names = NULL
+  )
+  if (!is.null(object$convergence)) {
+    conditions$iterations <- object$convergence$iterations
+    conditions$converged <- object$convergence$converged
+  }
+  structure(
+    list(
+      title = format(object), prior = object$prior, loglik = object$loglik,
+      conditions = conditions,
+      n_significant = sum(get_n_significant_conditions(object) > 0)
+    ),
+    class = "summary.mash_1by1"
+  )
+}
+
+#' @export
+print.summary.mash_1by1 <- function(x, n = 20, ...) {
+  cat(x$title, "\n", sep = "")
+  cat("  prior:      ", describe_prior(x$prior), "\n", sep = "")
+  if (!is.na(x$loglik)) {
+    cat("  log-lik.:   ", format_loglik(x$loglik), "\n", sep = "")
+  }
+  cat(
+    "Effects with lfsr < 0.05: ", format_count(x$n_significant),
+    " in at least one condition; by condition:\n",
+    sep = ""
+  )
+  print(first_rows(x$conditions, n), row.names = FALSE)
+  print_more(nrow(x$conditions) - n)
+  invisible(x)
+}
