@@ -54,3 +54,8 @@ test_that("the subject of an error is named by what it is, not by what the text 
   expect_error(fail("component 2 fails", "component", 2), "^component 2 fails$")
   expect_error(fail("nothing in particular fails"), "^nothing in particular fails$")
 })
+
+test_that("an error names the function the user called", {
+  error <- tryCatch(mash_set_data("a"), error = identity)
+  expect_match(deparse(error$call)[1], "mash_set_data")
+})
