@@ -8,11 +8,8 @@ as_data_matrix <- function(x, name) {
     if (any(not_number)) {
       at <- which(not_number)[1]
       abort_input(
-        paste0(
-          "`", name, "` must be numeric, but its ",
-          label_index("column", at, names(x)), " is of class ",
-          class(x[[at]])[1], "; leave that column out or convert it."
-        ),
+        "`{name}` must be numeric, but its {label_index('column', at, names(x))} is of class ",
+        "{class(x[[at]])[1]}; leave that column out or convert it.",
         class = "covmash_error_type"
       )
     }
@@ -22,19 +19,13 @@ as_data_matrix <- function(x, name) {
   }
   if (!is.matrix(x) || !is_number_like(x)) {
     abort_input(
-      paste0(
-        "`", name, "` must be a numeric matrix with effects in rows and ",
-        "conditions in columns, not ", describe(x), "."
-      ),
+      "`{name}` must be a numeric matrix with effects in rows and conditions in columns, not {describe(x)}.",
       class = "covmash_error_type"
     )
   }
   if (nrow(x) < 1L || ncol(x) < 1L) {
     abort_input(
-      paste0(
-        "`", name, "` must have at least one row and one column, but it is ",
-        nrow(x), " x ", ncol(x), "."
-      ),
+      "`{name}` must have at least one row and one column, but it is {nrow(x)} x {ncol(x)}.",
       class = "covmash_error_dimensions"
     )
   }
@@ -72,12 +63,8 @@ check_same_names <- function(ours, theirs, name, what, reference = "`Bhat`") {
     return(invisible(NULL))
   }
   abort_input(
-    paste0(
-      "The ", what, " names of `", name, "` differ from those of ", reference,
-      ": ", what, " ", format_count(at), " is '", theirs[at], "' in `", name,
-      "` but '", ours[at], "' in ", reference,
-      "; put both in the same order."
-    ),
+    "The {what} names of `{name}` differ from those of {reference}: {what} {format_count(at)} is ",
+    "'{theirs[at]}' in `{name}` but '{ours[at]}' in {reference}; put both in the same order.",
     class = "covmash_error_names"
   )
 }

@@ -31,7 +31,7 @@ first_few <- function(x, n) x[seq_len(min(n, length(x)))]
 check_flag <- function(x, name) {
   if (!checkmate::test_flag(x)) {
     abort_input(
-      paste0("`", name, "` must be TRUE or FALSE, not ", describe(x), "."),
+      "`{name}` must be TRUE or FALSE, not {describe(x)}.",
       class = "covmash_error_argument"
     )
   }
@@ -45,10 +45,8 @@ check_flags <- function(x, K, name) {
   }
   if (!is.logical(x) || anyNA(x) || !length(x) %in% c(1L, K)) {
     abort_input(
-      paste0(
-        "`", name, "` must be TRUE or FALSE, or one of them for each of the ",
-        plural(K, "matrix", "matrices"), ", not ", describe(x), "."
-      ),
+      "`{name}` must be TRUE or FALSE, or one of them for each of the {plural(K, 'matrix', 'matrices')}, ",
+      "not {describe(x)}.",
       class = "covmash_error_argument"
     )
   }
@@ -61,10 +59,7 @@ check_number <- function(x, name, lower = -Inf, upper = Inf, what = "a number",
     return(invisible(x))
   }
   if (!checkmate::test_number(x, lower = lower, upper = upper, finite = TRUE)) {
-    abort_input(
-      paste0("`", name, "` must be ", what, ", not ", describe(x), "."),
-      class = "covmash_error_argument"
-    )
+    abort_input("`{name}` must be {what}, not {describe(x)}.", class = "covmash_error_argument")
   }
   invisible(x)
 }
@@ -74,10 +69,7 @@ check_whole <- function(x, name, lower = 0) {
     x == round(x)
   if (!ok) {
     abort_input(
-      paste0(
-        "`", name, "` must be a whole number of at least ", lower, ", not ",
-        describe(x), "."
-      ),
+      "`{name}` must be a whole number of at least {lower}, not {describe(x)}.",
       class = "covmash_error_argument"
     )
   }
@@ -92,13 +84,8 @@ check_choice <- function(x, choices, name) {
   }
   at <- if (checkmate::test_string(x)) pmatch(x, choices) else NA_integer_
   if (is.na(at)) {
-    abort_input(
-      paste0(
-        "`", name, "` must be one of ",
-        paste0("'", choices, "'", collapse = ", "), ", not ", describe(x), "."
-      ),
-      class = "covmash_error_argument"
-    )
+    known <- paste0("'", choices, "'", collapse = ", ")
+    abort_input("`{name}` must be one of {known}, not {describe(x)}.", class = "covmash_error_argument")
   }
   choices[at]
 }
@@ -115,11 +102,9 @@ take_dots <- function(dots, known, where) {
   unknown <- !(labels %in% known)
   if (any(unknown)) {
     shown <- ifelse(nzchar(labels[unknown]), labels[unknown], "(unnamed)")
+    what <- if (sum(unknown) == 1) "argument" else "arguments"
     warn_covmash(
-      paste0(
-        where, " does not use ", if (sum(unknown) == 1) "the argument " else
-          "the arguments ", quote_some(shown, 6L), "; ignored."
-      ),
+      "{where} does not use the {what} {quote_some(shown, 6L)}; ignored.",
       class = "covmash_warning_ignored"
     )
   }

@@ -14,41 +14,51 @@ user_frame <- function() {
   NULL
 }
 
-# Stop because of what the user gave. `message` is pasted together as it is: one
-# sentence that names the argument, what is wrong and what to do.
-abort_input <- function(message, class = NULL, call = user_frame()) {
+# The text of a condition: its parts put together, then each {expression} replaced by its
+# value in `env`. An expression has no braces of its own; NULL is nothing. Values are not
+# looked into: braces in a user's names are text.
+interpolate <- function(..., env) {
+  text <- paste0(...)
+  at <- gregexpr("\\{[^{}]*\\}", text)
+  code <- regmatches(text, at)[[1]]
+  values <- vapply(code, function(expression) {
+    value <- eval(str2lang(substr(expression, 2L, nchar(expression) - 1L)), env)
+    paste(value, collapse = ", ")
+  }, "")
+  regmatches(text, at) <- list(values)
+  text
+}
+
+# Stop because of what the user gave: one sentence that names the argument, what is wrong
+# and what to do, with {expressions} in place (interpolate()).
+abort_input <- function(..., class = NULL, call = user_frame(), env = parent.frame()) {
   rlang::abort(
-    message = message,
-    class = c(class, "covmash_error_input", "covmash_error"),
-    call = call
+    interpolate(..., env = env),
+    class = c(class, "covmash_error_input", "covmash_error"), call = call
   )
 }
 
 # Stop because of something that mashr has and this version does not.
 abort_unsupported <- function(what, call = user_frame()) {
   rlang::abort(
-    message = paste0(
-      what, " is not supported by this version of covmash; it comes with a ",
-      "later one."
-    ),
-    class = c("covmash_error_unsupported", "covmash_error"),
-    call = call
+    paste(what, "is not supported by this version of covmash; it comes with a later one."),
+    class = c("covmash_error_unsupported", "covmash_error"), call = call
   )
 }
 
-warn_covmash <- function(message, class = NULL) {
-  rlang::warn(message = message, class = c(class, "covmash_warning"))
+warn_covmash <- function(..., class = NULL, env = parent.frame()) {
+  rlang::warn(interpolate(..., env = env), class = c(class, "covmash_warning"))
 }
 
-inform_covmash <- function(message, class = NULL) {
-  rlang::inform(message = message, class = c(class, "covmash_message"))
+inform_covmash <- function(..., class = NULL, env = parent.frame()) {
+  rlang::inform(interpolate(..., env = env), class = c(class, "covmash_message"))
 }
 
 # One line for a step of a long computation. Through message(), so that it goes
 # to stderr and suppressMessages() silences it.
-step_message <- function(verbose, ...) {
+step_message <- function(verbose, ..., env = parent.frame()) {
   if (verbose) {
-    text <- paste0(...)
+    text <- interpolate(..., env = env)
     cli::cli_inform("{text}", class = c("covmash_message_step", "covmash_message"))
   }
   invisible(NULL)

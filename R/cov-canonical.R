@@ -42,10 +42,7 @@ cov_canonical <- function(data,
   if (!is.character(cov_methods) && !is.list(cov_methods) ||
         length(cov_methods) == 0L) {
     abort_input(
-      paste0(
-        "`cov_methods` must be names of patterns or a list, not ",
-        describe(cov_methods), "."
-      ),
+      "`cov_methods` must be names of patterns or a list, not {describe(cov_methods)}.",
       class = "covmash_error_argument"
     )
   }
@@ -72,7 +69,7 @@ covariances_by_method <- function(data, method, name) {
   fn <- if (is.character(method$fn)) get(method$fn, mode = "function") else method$fn
   if (!is.function(fn)) {
     abort_input(
-      paste0("The element '", name, "' of `cov_methods` has no function `fn`."),
+      "The element '{name}' of `cov_methods` has no function `fn`.",
       class = "covmash_error_argument"
     )
   }
@@ -115,7 +112,7 @@ cov_simple_het <- function(data, corr = c(0.25, 0.5, 0.75)) {
   if (!is.numeric(corr) || length(corr) == 0L || anyNA(corr) ||
         any(abs(corr) > 1)) {
     abort_input(
-      paste0("`corr` must hold correlations from -1 to 1, not ", describe(corr), "."),
+      "`corr` must hold correlations from -1 to 1, not {describe(corr)}.",
       class = "covmash_error_argument"
     )
   }

@@ -156,9 +156,8 @@ teem_wrapper <- function(data, Ulist, dots, n_threads) {
     rownames(data$Bhat), names(Ulist), names(Ulist)
   )
   step_message(
-    settings$verbose, "TEEM: ", plural(fit$iterations, "iteration"),
-    ", log-likelihood of the whitened rows ",
-    format(fit$objective[length(fit$objective)], nsmall = 2)
+    settings$verbose, "TEEM: {plural(fit$iterations, 'iteration')}, log-likelihood of the ",
+    "whitened rows {format(fit$objective[fit$iterations], nsmall = 2)}"
   )
   if (!isTRUE(fit$converged)) {
     warn_deconvolution(fit$iterations, "maxiter")
@@ -177,11 +176,8 @@ teem_noise <- function(Shat, V) {
   } else {
     scale <- sqrt(colMeans(Shat^2))
     warn_covmash(
-      paste0(
-        "algorithm = \"teem\" needs the same standard errors in every row; ",
-        "z-scores are used and the result is scaled by the root mean square ",
-        "standard error of each condition."
-      ),
+      "algorithm = \"teem\" needs the same standard errors in every row; z-scores are used and the result ",
+      "is scaled by the root mean square standard error of each condition.",
       class = "covmash_warning_teem"
     )
   }
@@ -222,10 +218,8 @@ teem_settings <- function(dots, K) {
   if (!is.numeric(w) || length(w) != K || !all(is.finite(w)) || any(w < 0) ||
         sum(w) <= 0) {
     abort_input(
-      paste0(
-        "`w_init` must hold one non-negative weight for each of the ",
-        plural(K, "matrix", "matrices"), ", not ", describe(w), "."
-      ),
+      "`w_init` must hold one non-negative weight for each of the {plural(K, 'matrix', 'matrices')}, not ",
+      "{describe(w)}.",
       class = "covmash_error_argument"
     )
   }
@@ -242,12 +236,12 @@ rows_with <- function(data, keep, what, why_not) {
     return(data)
   }
   warn_covmash(
-    paste0(plural(sum(!keep), "row"), " left out: ", why_not, "."),
+    "{plural(sum(!keep), 'row')} left out: {why_not}.",
     class = "covmash_warning_missing"
   )
   if (!any(keep)) {
     abort_input(
-      paste0("None of the chosen rows of `data` has ", what, "; choose others."),
+      "None of the chosen rows of `data` has {what}; choose others.",
       class = "covmash_error_missing"
     )
   }
@@ -256,11 +250,8 @@ rows_with <- function(data, keep, what, why_not) {
 
 warn_deconvolution <- function(iterations, argument) {
   warn_covmash(
-    paste0(
-      "The deconvolution did not converge in ", plural(iterations, "iteration"),
-      "; its matrices are usable, and a larger `", argument,
-      "` may improve them."
-    ),
+    "The deconvolution did not converge in {plural(iterations, 'iteration')}; its matrices are usable, and ",
+    "a larger `{argument}` may improve them.",
     class = "covmash_warning_convergence"
   )
 }

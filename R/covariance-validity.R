@@ -201,10 +201,8 @@ nearest_with_diagonal <- function(x, labels, tol, max_iter) {
   if (any(variances < 0)) {
     at <- which(variances < 0)[1]
     abort_input(
-      paste0(
-        "`x` has a negative variance, ", format(variances[at]), ", for ",
-        label_index("gene", at, labels), ", which `keep_diag = TRUE` cannot keep."
-      ),
+      "`x` has a negative variance, {format(variances[at])}, for {label_index('gene', at, labels)}, which ",
+      "`keep_diag = TRUE` cannot keep.",
       class = "covmash_error_variance"
     )
   }
@@ -226,10 +224,8 @@ nearest_with_diagonal <- function(x, labels, tol, max_iter) {
   }
   if (!converged) {
     warn_covmash(
-      paste0(
-        "The nearest matrix with this diagonal was not reached in ",
-        plural(max_iter, "projection"), "; raise `max_iter`."
-      ),
+      "The nearest matrix with this diagonal was not reached in {plural(max_iter, 'projection')}; raise ",
+      "`max_iter`.",
       class = "covmash_warning_convergence"
     )
   }

@@ -55,10 +55,8 @@ dimnames.mash_data <- function(x) dimnames(x$Bhat)
   }
   if (anyDuplicated(columns)) {
     abort_input(
-      paste0(
-        "Column ", columns[anyDuplicated(columns)],
-        " is selected twice, which would make `V` singular; select it once."
-      ),
+      "Column {columns[anyDuplicated(columns)]} is selected twice, which would make `V` singular; select it ",
+      "once.",
       class = "covmash_error_index"
     )
   }

@@ -109,7 +109,7 @@ refuse_pval_and_df <- function(pval, df) {
   }
   if (!is.numeric(df) || anyNA(df)) {
     abort_input(
-      paste0("`df` must be numeric (Inf for normal errors), not ", describe(df), "."),
+      "`df` must be numeric (Inf for normal errors), not {describe(df)}.",
       class = "covmash_error_argument"
     )
   }
@@ -127,15 +127,15 @@ check_bhat <- function(Bhat) {
   bad <- which(is.nan(Bhat) | is.infinite(Bhat))
   if (length(bad) > 0L) {
     abort_input(
-      paste0(
-        "`Bhat` must be finite or NA, but its entry in ",
-        label_entry(Bhat, bad[1]), " is ", Bhat[bad[1]],
-        if (length(bad) > 1L) paste0(" (", format_count(length(bad)), " such entries)"),
-        "; use NA for a missing estimate."
-      ),
+      "`Bhat` must be finite or NA, but its entry in {label_entry(Bhat, bad[1])} is {Bhat[bad[1]]}",
+      "{such_entries(bad)}; use NA for a missing estimate.",
       class = "covmash_error_bhat"
     )
   }
+}
+
+such_entries <- function(at) {
+  if (length(at) > 1L) paste0(" (", format_count(length(at)), " such entries)")
 }
 
 # Shat as a matrix of the shape of Bhat, with its names.
@@ -148,23 +148,17 @@ conform_shat <- function(Shat, Bhat) {
   }
   if (is.null(dim(Shat)) && is.numeric(Shat) && ncol(Bhat) > 1L) {
     abort_input(
-      paste0(
-        "`Shat` must be one number or a matrix of the shape of `Bhat` (",
-        nrow(Bhat), " x ", ncol(Bhat), "), not a vector of length ",
-        length(Shat), "; write matrix(Shat, nrow(Bhat), ncol(Bhat), byrow = TRUE) ",
-        "for one standard error for each condition."
-      ),
+      "`Shat` must be one number or a matrix of the shape of `Bhat` ({nrow(Bhat)} x {ncol(Bhat)}), not a ",
+      "vector of length {length(Shat)}; write matrix(Shat, nrow(Bhat), ncol(Bhat), byrow = TRUE) for one ",
+      "standard error for each condition.",
       class = "covmash_error_dimensions"
     )
   }
   Shat <- as_data_matrix(Shat, "Shat")
   if (!identical(dim(Shat), dim(Bhat))) {
     abort_input(
-      paste0(
-        "`Bhat` and `Shat` must have the same dimensions, but `Bhat` is ",
-        nrow(Bhat), " x ", ncol(Bhat), " and `Shat` is ", nrow(Shat), " x ",
-        ncol(Shat), "."
-      ),
+      "`Bhat` and `Shat` must have the same dimensions, but `Bhat` is {nrow(Bhat)} x {ncol(Bhat)} and ",
+      "`Shat` is {nrow(Shat)} x {ncol(Shat)}.",
       class = "covmash_error_dimensions"
     )
   }
@@ -182,11 +176,7 @@ check_shat <- function(Shat, Bhat, tol, both_reset, shat_reset) {
   }
   fail <- function(at, problem, advice) {
     abort_input(
-      paste0(
-        "`Shat` ", problem, " in ", label_entry(Shat, at[1]),
-        if (length(at) > 1L) paste0(" (", format_count(length(at)), " such entries)"),
-        "; ", advice
-      ),
+      "`Shat` {problem} in {label_entry(Shat, at[1])}{such_entries(at)}; {advice}",
       class = "covmash_error_shat"
     )
   }
@@ -241,17 +231,12 @@ check_noise_correlation <- function(V, R, conditions = NULL) {
     V <- matrix(V)
   }
   if (!is.matrix(V) || !is.numeric(V)) {
-    abort_input(
-      paste0("`V` must be a numeric matrix, not ", describe(V), "."),
-      class = "covmash_error_V"
-    )
+    abort_input("`V` must be a numeric matrix, not {describe(V)}.", class = "covmash_error_V")
   }
   if (nrow(V) != R || ncol(V) != R) {
     abort_input(
-      paste0(
-        "`V` must have one row and one column for each of the ",
-        plural(R, "condition"), ", but it is ", nrow(V), " x ", ncol(V), "."
-      ),
+      "`V` must have one row and one column for each of the {plural(R, 'condition')}, but it is {nrow(V)} x ",
+      "{ncol(V)}.",
       class = "covmash_error_V"
     )
   }
@@ -259,11 +244,8 @@ check_noise_correlation <- function(V, R, conditions = NULL) {
   V <- plain_matrix(V)
   if (!all(is.finite(V))) {
     abort_input(
-      paste0(
-        "`V` must be finite, but its entry in ",
-        label_entry(V, which(!is.finite(V))[1]), " is ",
-        V[!is.finite(V)][1], "."
-      ),
+      "`V` must be finite, but its entry in {label_entry(V, which(!is.finite(V))[1])} is ",
+      "{V[!is.finite(V)][1]}.",
       class = "covmash_error_V"
     )
   }
@@ -278,11 +260,9 @@ check_noise_correlation <- function(V, R, conditions = NULL) {
   V <- symmetrise(V)
   if (!is_positive_definite(V)) {
     abort_input(
-      paste0(
-        "`V` must be positive definite, but its smallest eigenvalue is ",
-        format(min_eigenvalue(V), digits = 3),
-        "; remove duplicated conditions or shrink V towards the identity."
-      ),
+      "`V` must be positive definite, but its smallest eigenvalue is ",
+      "{format(min_eigenvalue(V), digits = 3)}; remove duplicated conditions or shrink V towards the ",
+      "identity.",
       class = "covmash_error_V"
     )
   }
@@ -295,10 +275,7 @@ warn_duplicated_names <- function(Bhat) {
     at <- anyDuplicated(labels)
     if (at > 0L) {
       warn_covmash(
-        paste0(
-          "The ", side, " name '", labels[at], "' of `Bhat` occurs more than ",
-          "once; choosing by name takes the first."
-        ),
+        "The {side} name '{labels[at]}' of `Bhat` occurs more than once; choosing by name takes the first.",
         class = "covmash_warning_names"
       )
     }
@@ -311,13 +288,11 @@ warn_all_missing <- function(Bhat) {
   }
   empty <- which(rowSums(!is.na(Bhat)) == 0)
   if (length(empty) > 0L) {
+    them <- if (length(empty) == 1) "it" else "them"
     warn_covmash(
-      paste0(
-        plural(length(empty), "row has", "rows have"), " no observed estimate (the ",
-        "first is ", label_index("row", empty[1], rownames(Bhat)),
-        "); nothing is learned from ", if (length(empty) == 1) "it" else "them",
-        " and the posterior is the prior."
-      ),
+      "{plural(length(empty), 'row has', 'rows have')} no observed estimate (the first is ",
+      "{label_index('row', empty[1], rownames(Bhat))}); nothing is learned from {them} and the ",
+      "posterior is the prior.",
       class = "covmash_warning_all_missing"
     )
   }
@@ -360,10 +335,7 @@ check_data <- function(data, name = "data") {
     "make it with mash_set_data()"
   }
   abort_input(
-    paste0(
-      "`", name, "` must be a data object of covmash, not ", describe(data),
-      "; ", advice, "."
-    ),
+    "`{name}` must be a data object of covmash, not {describe(data)}; {advice}.",
     class = "covmash_error_data"
   )
 }

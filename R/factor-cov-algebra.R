@@ -30,7 +30,7 @@ product_operand <- function(y, n, side) {
   }
   if (!is.numeric(y) && !is.logical(y)) {
     abort_input(
-      paste0("A covariance matrix cannot be multiplied by ", describe(y), "."),
+      "A covariance matrix cannot be multiplied by {describe(y)}.",
       class = "covmash_error_type"
     )
   }
@@ -42,11 +42,8 @@ product_operand <- function(y, n, side) {
   size <- if (side == "rows") nrow(y) else ncol(y)
   if (size != n) {
     abort_input(
-      paste0(
-        "The other factor of the product with a ", n, " x ", n, " matrix must have ",
-        plural(n, if (side == "rows") "row" else "column"), ", but it is ", nrow(y),
-        " x ", ncol(y), "."
-      ),
+      "The other factor of the product with a {n} x {n} matrix must have ",
+      "{plural(n, if (side == 'rows') 'row' else 'column')}, but it is {nrow(y)} x {ncol(y)}.",
       class = "covmash_error_dimensions"
     )
   }

@@ -81,10 +81,7 @@ is_factor_cov <- function(x) inherits(x, "factor_cov")
 check_factor_cov <- function(x, name = "Sigma") {
   if (!is_factor_cov(x)) {
     abort_input(
-      paste0(
-        "`", name, "` must be a `factor_cov`, as factor_covariance() makes it, ",
-        "not ", describe(x), "."
-      ),
+      "`{name}` must be a `factor_cov`, as factor_covariance() makes it, not {describe(x)}.",
       class = "covmash_error_type"
     )
   }
@@ -100,10 +97,7 @@ factor_loadings <- function(B) {
   }
   if (!is.matrix(B) || !(is.numeric(B) || is.logical(B) && length(B) == 0L)) {
     abort_input(
-      paste0(
-        "`B` must be a numeric matrix with genes in rows and factors in columns, ",
-        "not ", describe(B), "."
-      ),
+      "`B` must be a numeric matrix with genes in rows and factors in columns, not {describe(B)}.",
       class = "covmash_error_type"
     )
   }
@@ -123,10 +117,7 @@ check_finite_matrix <- function(x, name) {
   if (!all(is.finite(x))) {
     at <- which(!is.finite(x))[1]
     abort_input(
-      paste0(
-        "`", name, "` must be finite, but its entry in ", label_entry(x, at),
-        " is ", x[at], "."
-      ),
+      "`{name}` must be finite, but its entry in {label_entry(x, at)} is {x[at]}.",
       class = "covmash_error_not_finite"
     )
   }
@@ -138,19 +129,13 @@ noise_variances <- function(D, N) {
   }
   if (!is.numeric(D) || !is.null(dim(D)) && length(dim(D)) > 1L) {
     abort_input(
-      paste0(
-        "`D` must be a vector of noise variances, one for each gene, not ",
-        describe(D), "."
-      ),
+      "`D` must be a vector of noise variances, one for each gene, not {describe(D)}.",
       class = "covmash_error_type"
     )
   }
   if (length(D) != N) {
     abort_input(
-      paste0(
-        "`D` must have one noise variance for each of the ", plural(N, "row"),
-        " of `B`, but it has ", length(D), "."
-      ),
+      "`D` must have one noise variance for each of the {plural(N, 'row')} of `B`, but it has {length(D)}.",
       class = "covmash_error_dimensions"
     )
   }
@@ -159,20 +144,15 @@ noise_variances <- function(D, N) {
   if (!all(is.finite(D))) {
     at <- which(!is.finite(D))[1]
     abort_input(
-      paste0(
-        "`D` must be finite, but its ", label_index("element", at, labels), " is ",
-        D[[at]], "."
-      ),
+      "`D` must be finite, but its {label_index('element', at, labels)} is {D[[at]]}.",
       class = "covmash_error_not_finite"
     )
   }
   if (any(D < 0)) {
     at <- which(D < 0)[1]
     abort_input(
-      paste0(
-        "`D` must hold variances of at least 0, but its ",
-        label_index("element", at, labels), " is ", format(D[[at]]), "."
-      ),
+      "`D` must hold variances of at least 0, but its {label_index('element', at, labels)} is ",
+      "{format(D[[at]])}.",
       class = "covmash_error_variance"
     )
   }
@@ -189,10 +169,8 @@ diagonal_of <- function(D) {
   if (any(is.na(off) | off != 0)) {
     at <- which(is.na(off) | off != 0)[1]
     abort_input(
-      paste0(
-        "`D` must be a vector or a diagonal matrix, but its entry in ",
-        label_entry(D, at), " is ", format(off[at]), "."
-      ),
+      "`D` must be a vector or a diagonal matrix, but its entry in {label_entry(D, at)} is ",
+      "{format(off[at])}.",
       class = "covmash_error_type"
     )
   }
@@ -211,19 +189,14 @@ factor_covariances <- function(F, K) {
   }
   if (!is.matrix(F) || !(is.numeric(F) || length(F) == 0L)) {
     abort_input(
-      paste0(
-        "`F` must be the covariance matrix of the factors, or NULL for the ",
-        "identity, not ", describe(F), "."
-      ),
+      "`F` must be the covariance matrix of the factors, or NULL for the identity, not {describe(F)}.",
       class = "covmash_error_type"
     )
   }
   if (nrow(F) != K || ncol(F) != K) {
     abort_input(
-      paste0(
-        "`F` must have one row and one column for each of the ",
-        plural(K, "column"), " of `B`, but it is ", nrow(F), " x ", ncol(F), "."
-      ),
+      "`F` must have one row and one column for each of the {plural(K, 'column')} of `B`, but it is ",
+      "{nrow(F)} x {ncol(F)}.",
       class = "covmash_error_dimensions"
     )
   }
@@ -236,11 +209,8 @@ factor_covariances <- function(F, K) {
   if (!is_symmetric(F)) {
     at <- which.max(abs(F - t(F)))
     abort_input(
-      paste0(
-        "`F` must be symmetric, but its entry in ", label_entry(F, at),
-        " differs from the mirrored one by ", format(max(abs(F - t(F))), digits = 3),
-        "; (F + t(F)) / 2 is, if the difference is rounding."
-      ),
+      "`F` must be symmetric, but its entry in {label_entry(F, at)} differs from the mirrored one by ",
+      "{format(max(abs(F - t(F))), digits = 3)}; (F + t(F)) / 2 is, if the difference is rounding.",
       class = "covmash_error_not_psd"
     )
   }
@@ -249,10 +219,8 @@ factor_covariances <- function(F, K) {
   values <- eigen(F, symmetric = TRUE, only.values = TRUE)$values
   if (min(values) < -1e-10 * max(abs(values))) {
     abort_input(
-      paste0(
-        "`F` must be positive semi-definite, but its smallest eigenvalue is ",
-        format(min(values), digits = 3), "; nearest_covariance(F) is."
-      ),
+      "`F` must be positive semi-definite, but its smallest eigenvalue is ",
+      "{format(min(values), digits = 3)}; nearest_covariance(F) is.",
       class = "covmash_error_not_psd"
     )
   }
@@ -266,11 +234,8 @@ common_names <- function(ours, theirs, what, our_part, their_part) {
   if (!is.null(ours) && !is.null(theirs) && !identical(ours, theirs)) {
     at <- which(ours != theirs)[1]
     abort_input(
-      paste0(
-        "The names of ", our_part, " and ", their_part, " clash: ", what, " ", at,
-        " is '", ours[at], "' in ", our_part, " but '", theirs[at], "' in ",
-        their_part, "; put both in the same order, or name only one."
-      ),
+      "The names of {our_part} and {their_part} clash: {what} {at} is '{ours[at]}' in {our_part} but ",
+      "'{theirs[at]}' in {their_part}; put both in the same order, or name only one.",
       class = "covmash_error_names"
     )
   }
@@ -278,10 +243,7 @@ common_names <- function(ours, theirs, what, our_part, their_part) {
   if (anyDuplicated(labels)) {
     twice <- labels[duplicated(labels)][1]
     warn_covmash(
-      paste0(
-        "Two ", what, "s are called '", twice, "'; chosen by name, the first is ",
-        "meant."
-      ),
+      "Two {what}s are called '{twice}'; chosen by name, the first is meant.",
       class = "covmash_warning_names"
     )
   }
@@ -541,10 +503,8 @@ Ops.factor_cov <- function(e1, e2) {
   known <- .Generic == "*" || .Generic == "/" && is_factor_cov(e1)
   if (missing(e2) || !known || !checkmate::test_number(scale, lower = 0, finite = TRUE)) {
     abort_input(
-      paste0(
-        "A `factor_cov` can be multiplied or divided by one number of at least 0; ",
-        "for `", .Generic, "` with other things use as.matrix()."
-      ),
+      "A `factor_cov` can be multiplied or divided by one number of at least 0; for `{.Generic}` with other ",
+      "things use as.matrix().",
       class = "covmash_error_type"
     )
   }

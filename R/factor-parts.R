@@ -20,15 +20,13 @@
 marginal <- function(Sigma, genes) {
   check_factor_cov(Sigma)
   at <- gene_positions(Sigma, genes, "genes")
-  if (length(at) == 0L || anyDuplicated(at)) {
+  if (length(at) == 0L) {
+    abort_input("`genes` must choose at least one gene.", class = "covmash_error_index")
+  }
+  if (anyDuplicated(at)) {
+    twice <- label_index("gene", at[anyDuplicated(at)], gene_names(Sigma))
     abort_input(
-      paste0(
-        "`genes` must choose at least one gene, each once",
-        if (anyDuplicated(at)) paste0(
-          "; ", label_index("gene", at[anyDuplicated(at)], gene_names(Sigma)),
-          " is chosen twice"
-        ), "."
-      ),
+      "`genes` must choose each gene once; {twice} is chosen twice.",
       class = "covmash_error_index"
     )
   }
@@ -97,11 +95,8 @@ positive_variances <- function(variances, labels) {
   if (any(variances <= 0)) {
     at <- which(variances <= 0)[1]
     abort_input(
-      paste0(
-        "`Sigma` has variance ", format(variances[[at]]), " for ",
-        label_index("gene", at, labels), ", whose correlations are not defined; ",
-        "leave it out."
-      ),
+      "`Sigma` has variance {format(variances[[at]])} for {label_index('gene', at, labels)}, whose ",
+      "correlations are not defined; leave it out.",
       class = "covmash_error_variance"
     )
   }
@@ -167,10 +162,7 @@ eigenvalues <- function(x, n = NULL) {
 check_n_eigenvalues <- function(n, N) {
   if (!is.null(n) && (!checkmate::test_count(n, positive = TRUE) || n > N)) {
     abort_input(
-      paste0(
-        "`n` must be a whole number from 1 to ", format_count(N), ", the number of ",
-        "genes, not ", describe(n), "."
-      ),
+      "`n` must be a whole number from 1 to {format_count(N)}, the number of genes, not {describe(n)}.",
       class = "covmash_error_argument"
     )
   }

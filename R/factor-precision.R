@@ -68,10 +68,8 @@ plain_precision <- function(Sigma) {
   R <- tryCatch(chol(unname(Sigma)), error = function(cnd) NULL)
   if (is.null(R)) {
     abort_input(
-      paste0(
-        "`Sigma` is singular, or not positive definite: its smallest eigenvalue is ",
-        format(min_eigenvalue(Sigma), digits = 3), "."
-      ),
+      "`Sigma` is singular, or not positive definite: its smallest eigenvalue is ",
+      "{format(min_eigenvalue(Sigma), digits = 3)}.",
       class = "covmash_error_singular"
     )
   }
@@ -87,16 +85,13 @@ check_plain_covariance <- function(x, name) {
   }
   if (!is.matrix(x) || !is.numeric(x)) {
     abort_input(
-      paste0(
-        "`", name, "` must be a `factor_cov` or a numeric matrix, not ",
-        describe(x), "."
-      ),
+      "`{name}` must be a `factor_cov` or a numeric matrix, not {describe(x)}.",
       class = "covmash_error_type"
     )
   }
   if (nrow(x) != ncol(x) || nrow(x) < 1L) {
     abort_input(
-      paste0("`", name, "` must be square, but it is ", nrow(x), " x ", ncol(x), "."),
+      "`{name}` must be square, but it is {nrow(x)} x {ncol(x)}.",
       class = "covmash_error_dimensions"
     )
   }
@@ -116,20 +111,16 @@ factor_core <- function(Sigma, core, ..., name = "Sigma") {
 }
 
 abort_singular <- function(Sigma, genes, name) {
-  labels <- vapply(
+  shown <- vapply(
     first_few(genes, 3L), function(i) label_index("gene", i, gene_names(Sigma)), ""
   )
-  more <- length(genes) - length(labels)
-  one <- length(genes) == 1L
+  more <- length(genes) - length(shown)
+  more <- if (more > 0) paste(" and", plural(more, "more gene"))
+  # "gene 2 has ... and is", "gene 1, gene 2 have ... and are"
+  word <- if (length(genes) == 1L) c("has", "is", "it") else c("have", "are", "them")
   abort_input(
-    paste0(
-      "`", name, "` is singular: ", paste(labels, collapse = ", "),
-      if (more > 0) paste0(" and ", plural(more, "more gene")),
-      if (one) " has" else " have", " no noise (D = 0) and ", if (one) "is" else "are",
-      " determined by the other genes without noise; give ",
-      if (one) "it" else "them", " a noise variance or leave ",
-      if (one) "it" else "them", " out."
-    ),
+    "`{name}` is singular: {shown}{more} {word[1]} no noise (D = 0) and {word[2]} determined by ",
+    "the other genes without noise; give {word[3]} a noise variance or leave {word[3]} out.",
     class = "covmash_error_singular"
   )
 }
@@ -155,7 +146,7 @@ right_hand_side <- function(b, n) {
   }
   if (!is.numeric(b)) {
     abort_input(
-      paste0("`b` must be a numeric vector or matrix, not ", describe(b), "."),
+      "`b` must be a numeric vector or matrix, not {describe(b)}.",
       class = "covmash_error_type"
     )
   }
@@ -164,10 +155,7 @@ right_hand_side <- function(b, n) {
   }
   if (nrow(b) != n) {
     abort_input(
-      paste0(
-        "`b` must have ", plural(n, "row"), ", one for each gene, but it has ",
-        format_count(nrow(b)), "."
-      ),
+      "`b` must have {plural(n, 'row')}, one for each gene, but it has {format_count(nrow(b))}.",
       class = "covmash_error_dimensions"
     )
   }
@@ -204,7 +192,7 @@ dense_cholesky <- function(x, name) {
   R <- tryCatch(chol(as.matrix(x)), error = function(cnd) NULL)
   if (is.null(R)) {
     abort_input(
-      paste0("`", name, "` is singular to working precision; it has no Cholesky factor."),
+      "`{name}` is singular to working precision; it has no Cholesky factor.",
       class = "covmash_error_singular"
     )
   }

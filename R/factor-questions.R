@@ -54,12 +54,10 @@ conditional <- function(Sigma, given, mean = 0) {
 given_positions <- function(Sigma, given) {
   if (!is.numeric(given) || length(given) < 1L || !all(is.finite(given)) ||
         is.null(names(given))) {
+    nameless <- is.numeric(given) && is.null(names(given))
+    what <- if (nameless) "a vector without names" else describe(given)
     abort_input(
-      paste0(
-        "`given` must hold finite numbers named by gene, as c(TP53 = 2), not ",
-        if (is.numeric(given) && is.null(names(given))) "a vector without names" else
-          describe(given), "."
-      ),
+      "`given` must hold finite numbers named by gene, as c(TP53 = 2), not {what}.",
       class = "covmash_error_argument"
     )
   }
@@ -70,10 +68,7 @@ given_positions <- function(Sigma, given) {
   at <- gene_positions(Sigma, genes, "given")
   if (anyDuplicated(at) || length(at) != length(given)) {
     abort_input(
-      paste0(
-        "`given` has gene '", names(given)[anyDuplicated(at)], "' twice; give each ",
-        "once."
-      ),
+      "`given` has gene '{names(given)[anyDuplicated(at)]}' twice; give each once.",
       class = "covmash_error_index"
     )
   }
@@ -91,10 +86,7 @@ gene_means <- function(mean, Sigma) {
   N <- length(Sigma$D)
   if (!is.numeric(mean) || !length(mean) %in% c(1L, N) || !all(is.finite(mean))) {
     abort_input(
-      paste0(
-        "`mean` must be one finite number or one for each of the ",
-        plural(N, "gene"), ", not ", describe(mean), "."
-      ),
+      "`mean` must be one finite number or one for each of the {plural(N, 'gene')}, not {describe(mean)}.",
       class = "covmash_error_argument"
     )
   }
@@ -168,10 +160,7 @@ one_gene <- function(Sigma, gene, name = "gene") {
 one_position <- function(gene, N, labels, name = "gene") {
   at <- resolve_index(gene, N, labels, name, "gene")
   if (length(at) != 1L) {
-    abort_input(
-      paste0("`", name, "` must choose one gene, not ", length(at), "."),
-      class = "covmash_error_index"
-    )
+    abort_input("`{name}` must choose one gene, not {length(at)}.", class = "covmash_error_index")
   }
   at
 }
@@ -193,11 +182,8 @@ partial_correlation_network <- function(Sigma, threshold = 0.1, max_edges = 1e6,
   )
   if (!found$complete) {
     abort_input(
-      paste0(
-        "More than ", format_count(max_edges), " pairs of genes have a partial ",
-        "correlation of at least ", format(threshold),
-        "; raise `threshold` or `max_edges`."
-      ),
+      "More than {format_count(max_edges)} pairs of genes have a partial correlation of at least ",
+      "{format(threshold)}; raise `threshold` or `max_edges`.",
       class = "covmash_error_too_many_edges"
     )
   }
@@ -287,19 +273,13 @@ sample_matrix <- function(x, Sigma) {
   }
   if (!is.matrix(x) || !is_number_like(x)) {
     abort_input(
-      paste0(
-        "`x` must be a numeric matrix with samples in rows and genes in columns, ",
-        "not ", describe(x), "."
-      ),
+      "`x` must be a numeric matrix with samples in rows and genes in columns, not {describe(x)}.",
       class = "covmash_error_type"
     )
   }
   if (ncol(x) != N) {
     abort_input(
-      paste0(
-        "`x` must have one column for each of the ", plural(N, "gene"),
-        " of `Sigma`, but it has ", ncol(x), "."
-      ),
+      "`x` must have one column for each of the {plural(N, 'gene')} of `Sigma`, but it has {ncol(x)}.",
       class = "covmash_error_dimensions"
     )
   }
@@ -307,10 +287,7 @@ sample_matrix <- function(x, Sigma) {
   if (any(is.infinite(x))) {
     at <- which(is.infinite(x))[1]
     abort_input(
-      paste0(
-        "`x` must be finite or missing, but its entry in ", label_entry(x, at), " is ",
-        x[at], "."
-      ),
+      "`x` must be finite or missing, but its entry in {label_entry(x, at)} is {x[at]}.",
       class = "covmash_error_not_finite"
     )
   }
@@ -371,12 +348,12 @@ whole_loadings <- function(Sigma) {
 #' update(precision(Sigma), add = c(1, 1, 0, 0, 0))
 update.factor_cov <- function(object, add, name = NULL, ...) {
   N <- length(object$D)
-  if (missing(add) || !is.numeric(add) || length(add) != N || !all(is.finite(add))) {
+  if (missing(add)) {
+    abort_input("`add` is missing; give the loadings of the new pathway.", class = "covmash_error_dimensions")
+  }
+  if (!is.numeric(add) || length(add) != N || !all(is.finite(add))) {
     abort_input(
-      paste0(
-        "`add` must hold one finite loading for each of the ", plural(N, "gene"),
-        if (!missing(add)) paste0(", not ", describe(add)), "."
-      ),
+      "`add` must hold one finite loading for each of the {plural(N, 'gene')}, not {describe(add)}.",
       class = "covmash_error_dimensions"
     )
   }

@@ -4,12 +4,10 @@
 resolve_index <- function(index, n, labels, name, what) {
   if (is.logical(index)) {
     if (length(index) != n || anyNA(index)) {
+      unknown <- if (anyNA(index)) " and contains NA"
       abort_input(
-        paste0(
-          "A logical `", name, "` must have one TRUE or FALSE for each of the ",
-          plural(n, what), ", but it has length ", length(index),
-          if (anyNA(index)) " and contains NA", "."
-        ),
+        "A logical `{name}` must have one TRUE or FALSE for each of the {plural(n, what)}, but it has ",
+        "length {length(index)}{unknown}.",
         class = "covmash_error_index"
       )
     }
@@ -18,12 +16,10 @@ resolve_index <- function(index, n, labels, name, what) {
   if (is.character(index)) {
     at <- match(index, labels)
     if (anyNA(at)) {
+      nameless <- if (is.null(labels)) paste0(" (the ", what, "s have no names)")
       abort_input(
-        paste0(
-          "`", name, "` names ", quote_some(unique(index[is.na(at)])),
-          ", but there is no ", what, " of that name",
-          if (is.null(labels)) paste0(" (the ", what, "s have no names)"), "."
-        ),
+        "`{name}` names {quote_some(unique(index[is.na(at)]))}, but there is no {what} of that name",
+        "{nameless}.",
         class = "covmash_error_index"
       )
     }
@@ -32,16 +28,14 @@ resolve_index <- function(index, n, labels, name, what) {
   if (!is.numeric(index) || anyNA(index) || any(abs(index) > n) ||
         any(index != round(index))) {
     abort_input(
-      paste0(
-        "`", name, "` must hold ", what, " numbers from 1 to ", format_count(n),
-        ", names, or TRUE and FALSE", bad_index(index, n), "."
-      ),
+      "`{name}` must hold {what} numbers from 1 to {format_count(n)}, names, or TRUE and ",
+      "FALSE{bad_index(index, n)}.",
       class = "covmash_error_index"
     )
   }
   if (any(index < 0) && any(index > 0)) {
     abort_input(
-      paste0("`", name, "` mixes positive and negative numbers; use one kind."),
+      "`{name}` mixes positive and negative numbers; use one kind.",
       class = "covmash_error_index"
     )
   }
@@ -73,10 +67,7 @@ resolve_subset <- function(subset, data, name = "subset") {
   }
   rows <- resolve_index(subset, J, rownames(data$Bhat), name, "row")
   if (length(rows) == 0L) {
-    abort_input(
-      paste0("`", name, "` selects no row; choose at least one."),
-      class = "covmash_error_index"
-    )
+    abort_input("`{name}` selects no row; choose at least one.", class = "covmash_error_index")
   }
   rows
 }

@@ -91,10 +91,7 @@ onebyone_data <- function(data) {
   }
   if (!is.list(data) || is.null(data$Bhat) || is.null(data$Shat)) {
     abort_input(
-      paste0(
-        "`data` must be made by mash_set_data() or be a list with `Bhat` and ",
-        "`Shat`, not ", describe(data), "."
-      ),
+      "`data` must be made by mash_set_data() or be a list with `Bhat` and `Shat`, not {describe(data)}.",
       class = "covmash_error_data"
     )
   }
@@ -153,10 +150,7 @@ onebyone_settings <- function(dots, prior) {
     prior <- check_choice(prior, c("ash", "flat", "nullbiased", "uniform"), "prior")
   } else if (!is.numeric(prior)) {
     abort_input(
-      paste0(
-        "`prior` must be 'ash', 'flat', 'nullbiased', 'uniform' or a numeric ",
-        "vector, not ", describe(prior), "."
-      ),
+      "`prior` must be 'ash', 'flat', 'nullbiased', 'uniform' or a numeric vector, not {describe(prior)}.",
       class = "covmash_error_prior"
     )
   }
@@ -219,7 +213,7 @@ ash_one_condition <- function(data, settings, n_threads, label, effects) {
 
 ash_without_data <- function(n, label) {
   warn_covmash(
-    paste0("Condition '", label, "' has no observed estimate; its results are NA."),
+    "Condition '{label}' has no observed estimate; its results are NA.",
     class = "covmash_warning_all_missing"
   )
   none <- rep(list(rep(NA_real_, n)), length(onebyone_parts))

@@ -34,10 +34,7 @@ new_mash_fit <- function(data, model, weights, posterior, objective, timing) {
 
 check_fit <- function(m, name = "m") {
   if (!inherits(m, "mash_fit")) {
-    abort_input(
-      paste0("`", name, "` must be a fit of mash(), not ", describe(m), "."),
-      class = "covmash_error_fit"
-    )
+    abort_input("`{name}` must be a fit of mash(), not {describe(m)}.", class = "covmash_error_fit")
   }
   invisible(m)
 }

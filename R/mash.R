@@ -178,15 +178,14 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
       n_components(model), prior, nullweight, model$usepointmass
     )
     step_message(
-      verbose, "Fitting ", plural(n_components(model), "mixture component"),
-      " to ", plural(nrow(data$Bhat), "effect"), " x ",
-      plural(ncol(data$Bhat), "condition"), "."
+      verbose, "Fitting {plural(n_components(model), 'mixture component')} to ",
+      "{plural(n_effects(data), 'effect')} x {plural(n_conditions(data), 'condition')}."
     )
     weights <- fit_weights(data, model, penalty, optmethod, control, n_threads)
     warn_not_converged(weights)
     step_message(
-      verbose, "Likelihood: ", seconds(weights$seconds_likelihood),
-      ", weights: ", seconds(weights$seconds_weights), "."
+      verbose, "Likelihood: {seconds(weights$seconds_likelihood)}, ",
+      "weights: {seconds(weights$seconds_weights)}."
     )
   }
 
@@ -196,7 +195,7 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
     lfdr = output_lfdr
   )
   posterior_seconds <- elapsed() - before
-  step_message(verbose, "Posterior: ", seconds(posterior_seconds), ".")
+  step_message(verbose, "Posterior: {seconds(posterior_seconds)}.")
 
   objective <- if (fixg) {
     NA_real_
@@ -226,7 +225,7 @@ refuse_mash_options <- function(A, posterior_samples, outputlevel) {
   }
   if (!checkmate::test_number(outputlevel) || !outputlevel %in% 1:4) {
     abort_input(
-      paste0("`outputlevel` must be 1 or 2, not ", describe(outputlevel), "."),
+      "`outputlevel` must be 1 or 2, not {describe(outputlevel)}.",
       class = "covmash_error_argument"
     )
   }
@@ -238,19 +237,14 @@ refuse_mash_options <- function(A, posterior_samples, outputlevel) {
 refuse_with_g <- function(given, fixg, prior_given, optmethod_given) {
   if (any(given)) {
     abort_input(
-      paste0(
-        "`", names(given)[given][1], "` cannot be given together with `g`, ",
-        "which contains it; give one of them."
-      ),
+      "`{names(given)[given][1]}` cannot be given together with `g`, which contains it; give one of them.",
       class = "covmash_error_g"
     )
   }
   if (fixg && (prior_given || optmethod_given)) {
+    name <- if (prior_given) "prior" else "optmethod"
     abort_input(
-      paste0(
-        "`", if (prior_given) "prior" else "optmethod", "` has no use with ",
-        "`fixg = TRUE`, which keeps the weights of `g`; leave it out."
-      ),
+      "`{name}` has no use with `fixg = TRUE`, which keeps the weights of `g`; leave it out.",
       class = "covmash_error_g"
     )
   }

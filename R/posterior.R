@@ -12,10 +12,7 @@ posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
   }
   if (!any(pi > pi_thresh)) {
     abort_input(
-      paste0(
-        "No mixture weight is above `pi_thresh` = ", format(pi_thresh),
-        "; lower it."
-      ),
+      "No mixture weight is above `pi_thresh` = {format(pi_thresh)}; lower it.",
       class = "covmash_error_argument"
     )
   }

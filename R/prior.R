@@ -32,10 +32,8 @@ model_from_g <- function(g, data, usepointmass = NULL, need_pi = TRUE) {
   }
   if (!is.list(g) || is.null(g$Ulist) || is.null(g$grid)) {
     abort_input(
-      paste0(
-        "`g` must be a fit of mash() or its `fitted_g` (a list with pi, Ulist, ",
-        "grid, usepointmass), not ", describe(g), "."
-      ),
+      "`g` must be a fit of mash() or its `fitted_g` (a list with pi, Ulist, grid, usepointmass), not ",
+      "{describe(g)}.",
       class = "covmash_error_g"
     )
   }
@@ -61,10 +59,7 @@ point_mass_of_g <- function(g, usepointmass) {
     point <- g$usepointmass
     if (!is.null(usepointmass) && !identical(usepointmass, point)) {
       abort_input(
-        paste0(
-          "`usepointmass` cannot differ from that of `g`, which is ",
-          describe(point), "; leave it out."
-        ),
+        "`usepointmass` cannot differ from that of `g`, which is {describe(point)}; leave it out.",
         class = "covmash_error_g"
       )
     }
@@ -76,10 +71,8 @@ point_mass_of_g <- function(g, usepointmass) {
 check_alpha <- function(fit, data) {
   if (!is.null(fit$alpha) && !isTRUE(all.equal(fit$alpha, data$alpha))) {
     abort_input(
-      paste0(
-        "The fit was made with alpha = ", format(fit$alpha), " but `data` have ",
-        "alpha = ", format(data$alpha), "; make the data with the same alpha."
-      ),
+      "The fit was made with alpha = {format(fit$alpha)} but `data` have alpha = {format(data$alpha)}; make ",
+      "the data with the same alpha.",
       class = "covmash_error_alpha"
     )
   }
@@ -90,12 +83,10 @@ check_pi <- function(pi, model) {
   ok <- is.numeric(pi) && length(pi) == P && all(is.finite(pi)) &&
     all(pi >= 0) && abs(sum(pi) - 1) < 1e-6
   if (!ok) {
+    first <- if (model$usepointmass) "null first, then "
     abort_input(
-      paste0(
-        "`g$pi` must hold ", plural(P, "non-negative weight"), " that sum to 1 (",
-        if (model$usepointmass) "null first, then ", "grid-major), not ",
-        describe(pi), "."
-      ),
+      "`g$pi` must hold {plural(P, 'non-negative weight')} that sum to 1 ({first}grid-major), not ",
+      "{describe(pi)}.",
       class = "covmash_error_g"
     )
   }
@@ -109,10 +100,8 @@ model_for_data <- function(g, data) {
   model <- model_from_g(g, data)
   if (is.null(g$fitted_g)) {
     inform_covmash(
-      paste0(
-        "`g` is a fitted_g, which does not record alpha; it is taken to belong ",
-        "to alpha = ", format(data$alpha), ", that of `data`."
-      ),
+      "`g` is a fitted_g, which does not record alpha; it is taken to belong to alpha = ",
+      "{format(data$alpha)}, that of `data`.",
       class = "covmash_message_alpha"
     )
   }
@@ -154,21 +143,16 @@ set_prior <- function(n_components, prior, nullweight, usepointmass,
 check_prior_vector <- function(prior, n_components, name) {
   if (length(prior) != n_components) {
     abort_input(
-      paste0(
-        "A numeric `", name, "` must have one value for each of the ",
-        plural(n_components, "mixture component"), ", but it has length ",
-        length(prior), "."
-      ),
+      "A numeric `{name}` must have one value for each of the {plural(n_components, 'mixture component')}, ",
+      "but it has length {length(prior)}.",
       class = "covmash_error_prior"
     )
   }
   if (!all(is.finite(prior)) || any(prior < 1)) {
     at <- which(!is.finite(prior) | prior < 1)[1]
     abort_input(
-      paste0(
-        "A numeric `", name, "` must hold finite values of at least 1, but its ",
-        "element ", at, " is ", format(prior[at]), "."
-      ),
+      "A numeric `{name}` must hold finite values of at least 1, but its element {at} is ",
+      "{format(prior[at])}.",
       class = "covmash_error_prior"
     )
   }
@@ -184,19 +168,13 @@ check_ulist <- function(Ulist, R, conditions = NULL, name = "Ulist") {
   }
   if (!is.list(Ulist) || is.data.frame(Ulist)) {
     abort_input(
-      paste0(
-        "`", name, "` must be a list of covariance matrices, not ",
-        describe(Ulist), "."
-      ),
+      "`{name}` must be a list of covariance matrices, not {describe(Ulist)}.",
       class = "covmash_error_ulist"
     )
   }
   if (length(Ulist) == 0L) {
     abort_input(
-      paste0(
-        "`", name, "` is empty; give at least one covariance matrix, e.g. those ",
-        "of cov_canonical()."
-      ),
+      "`{name}` is empty; give at least one covariance matrix, e.g. those of cov_canonical().",
       class = "covmash_error_ulist"
     )
   }
@@ -223,10 +201,8 @@ name_ulist <- function(Ulist, name = "Ulist") {
   labels[unnamed] <- paste0("U", seq_along(Ulist))[unnamed]
   if (anyDuplicated(labels)) {
     warn_covmash(
-      paste0(
-        "`", name, "` has two matrices called '", labels[duplicated(labels)][1],
-        "'; numbers are added to tell them apart."
-      ),
+      "`{name}` has two matrices called '{labels[duplicated(labels)][1]}'; numbers are added to tell them ",
+      "apart.",
       class = "covmash_warning_names"
     )
     labels <- make.unique(labels)
@@ -246,16 +222,13 @@ check_prior_covariance <- function(U, label, R, conditions = NULL) {
   factored <- is_factor_cov(U)
   if (!factored && (!is.matrix(U) || !is.numeric(U))) {
     abort_input(
-      paste0(label, " must be a numeric matrix, not ", describe(U), "."),
+      "{label} must be a numeric matrix, not {describe(U)}.",
       class = "covmash_error_ulist"
     )
   }
   if (nrow(U) != R || ncol(U) != R) {
     abort_input(
-      paste0(
-        label, " is ", nrow(U), " x ", ncol(U), ", but the data have ",
-        plural(R, "condition"), "."
-      ),
+      "{label} is {nrow(U)} x {ncol(U)}, but the data have {plural(R, 'condition')}.",
       class = "covmash_error_ulist"
     )
   }
@@ -267,12 +240,9 @@ check_prior_covariance <- function(U, label, R, conditions = NULL) {
   if (!is.null(conditions) && setequal(colnames(U), conditions) &&
         !identical(colnames(U), conditions)) {
     abort_input(
-      paste0(
-        label, " has the conditions of the data in another order (column ",
-        which(colnames(U) != conditions)[1], " is '",
-        colnames(U)[colnames(U) != conditions][1], "'); reorder its rows and ",
-        "columns."
-      ),
+      "{label} has the conditions of the data in another order (column ",
+      "{which(colnames(U) != conditions)[1]} is '{colnames(U)[colnames(U) != conditions][1]}'); reorder its ",
+      "rows and columns.",
       class = "covmash_error_names"
     )
   }
@@ -282,10 +252,8 @@ check_prior_covariance <- function(U, label, R, conditions = NULL) {
 check_finite_prior <- function(U, label) {
   if (!all(is.finite(U))) {
     abort_input(
-      paste0(
-        label, " must be finite, but its entry in ",
-        label_entry(U, which(!is.finite(U))[1]), " is ", U[!is.finite(U)][1], "."
-      ),
+      "{label} must be finite, but its entry in {label_entry(U, which(!is.finite(U))[1])} is ",
+      "{U[!is.finite(U)][1]}.",
       class = "covmash_error_ulist"
     )
   }
@@ -295,21 +263,16 @@ check_prior_values <- function(U, label) {
   if (!is_symmetric(U)) {
     at <- which.max(abs(U - t(U)))
     abort_input(
-      paste0(
-        label, " is not symmetric: its entry in ", label_entry(U, at),
-        " differs from the mirrored one by ",
-        format(max(abs(U - t(U))), digits = 3), "."
-      ),
+      "{label} is not symmetric: its entry in {label_entry(U, at)} differs from the mirrored one by ",
+      "{format(max(abs(U - t(U))), digits = 3)}.",
       class = "covmash_error_ulist"
     )
   }
   U <- symmetrise(U)
   if (!issemidef(U, 1e-8 * max(1, abs(U)))) {
     abort_input(
-      paste0(
-        label, " is not positive semi-definite: its smallest eigenvalue is ",
-        format(min_eigenvalue(U), digits = 3), "."
-      ),
+      "{label} is not positive semi-definite: its smallest eigenvalue is ",
+      "{format(min_eigenvalue(U), digits = 3)}.",
       class = "covmash_error_ulist"
     )
   }

@@ -9,7 +9,7 @@ choose_optmethod <- function(optmethod) {
   optmethod <- check_choice(optmethod, optmethods, "optmethod")
   replaced <- function(why) {
     warn_covmash(
-      paste0("optmethod = \"", optmethod, "\" ", why, "; \"newton\" is used."),
+      "optmethod = \"{optmethod}\" {why}; \"newton\" is used.",
       class = "covmash_warning_optmethod"
     )
     "newton"
@@ -28,7 +28,7 @@ choose_optmethod <- function(optmethod) {
 newton_control <- function(control) {
   if (!is.list(control)) {
     abort_input(
-      paste0("`control` must be a list, not ", describe(control), "."),
+      "`control` must be a list, not {describe(control)}.",
       class = "covmash_error_argument"
     )
   }
@@ -65,7 +65,7 @@ fit_weights_mixsqp <- function(data, model, prior, optmethod, control,
                                n_threads) {
   if (!is.list(control)) {
     abort_input(
-      paste0("`control` must be a list, not ", describe(control), "."),
+      "`control` must be a list, not {describe(control)}.",
       class = "covmash_error_argument"
     )
   }
@@ -145,12 +145,9 @@ warn_not_converged <- function(fit, what = "The mixture weights") {
     return(invisible(NULL))
   }
   warn_covmash(
-    paste0(
-      what, " did not converge in ", plural(fit$iterations, "iteration"),
-      ": the objective is at most ", format(fit$gap_bound, digits = 3),
-      " below its maximum (see `convergence`); raise the number of iterations ",
-      "in `control`."
-    ),
+    "{what} did not converge in {plural(fit$iterations, 'iteration')}: the objective is at most ",
+    "{format(fit$gap_bound, digits = 3)} below its maximum (see `convergence`); raise the number of ",
+    "iterations in `control`.",
     class = "covmash_warning_convergence"
   )
 }

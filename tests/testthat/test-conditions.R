@@ -7,8 +7,39 @@ test_that("abort_input() signals one classed error with the message it was given
   expect_s3_class(expect_error(abort_input("no class")), "covmash_error_input")
 })
 
-test_that("braces and percent signs in a message are text, not code", {
-  expect_error(abort_input("column '{stop()}' of 5%d"), "column '{stop()}' of 5%d", fixed = TRUE)
+test_that("expressions in a message are replaced by their values, which are text and not code", {
+  fail <- function(name, n) abort_input("column '{name}' of {n + 1}%d", " has {NULL}{c('a', 'b')}")
+  expect_error(fail("{stop()}", 4), "column '{stop()}' of 5%d has a, b", fixed = TRUE, class = "covmash_error_input")
+  long <- strrep("a long name ", 40)
+  error <- tryCatch(fail(long, 1), error = identity)
+  expect_identical(conditionMessage(error), paste0("column '", long, "' of 2%d has a, b"))
+  expect_warning(warn_covmash("{long}"), long, fixed = TRUE)
+  expect_message(inform_covmash("{long}"), long, fixed = TRUE, class = "covmash_message")
+})
+
+test_that("no text has an expression that is cut by a brace of its own, or that does not parse", {
+  calls <- c("abort_input", "warn_covmash", "inform_covmash", "step_message")
+  texts_in <- function(e) {
+    if (!is.call(e)) {
+      return(NULL)
+    }
+    parts <- as.list(e)
+    of_call <- if (is.name(e[[1]]) && as.character(e[[1]]) %in% calls) {
+      paste(unlist(Filter(is.character, parts[names(parts) != "class"])), collapse = "")
+    }
+    c(of_call, unlist(lapply(Filter(is.call, parts), texts_in)))
+  }
+  home <- asNamespace("covmash")
+  texts <- unlist(lapply(ls(home), function(name) {
+    if (is.function(home[[name]])) texts_in(body(home[[name]]))
+  }))
+  expect_gt(length(texts), 100)
+  for (text in texts) {
+    expect_identical(lengths(gregexpr("{", text, fixed = TRUE)), lengths(gregexpr("}", text, fixed = TRUE)), info = text)
+    for (code in regmatches(text, gregexpr("\\{[^{}]*\\}", text))[[1]]) {
+      expect_no_error(str2lang(substr(code, 2, nchar(code) - 1)))
+    }
+  }
 })
 
 test_that("warn_covmash() signals a classed warning and goes on", {
