@@ -89,7 +89,7 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
     zero_Shat_reset, "zero_Shat_reset", 0, what = "a number of at least 0"
   )
 
-  Bhat <- as_data_matrix(Bhat, "Bhat")
+  Bhat <- data_matrix(Bhat, "`Bhat`")
   check_bhat(Bhat)
   Shat <- conform_shat(Shat, Bhat)
   V <- check_noise_correlation(V, ncol(Bhat), colnames(Bhat))
@@ -116,6 +116,13 @@ refuse_pval_and_df <- function(pval, df) {
   if (!all(df == Inf)) {
     abort_unsupported("A finite `df` (t-distributed errors)")
   }
+}
+
+data_matrix <- function(x, label) {
+  matrix_input(
+    x, label, "a numeric matrix with effects in rows and conditions in columns",
+    least = c(1L, 1L), values = "any"
+  )
 }
 
 # NaN and infinite estimates. The sum is finite unless something is not, so the
@@ -154,7 +161,7 @@ conform_shat <- function(Shat, Bhat) {
       class = "covmash_error_dimensions"
     )
   }
-  Shat <- as_data_matrix(Shat, "Shat")
+  Shat <- data_matrix(Shat, "`Shat`")
   if (!identical(dim(Shat), dim(Bhat))) {
     abort_input(
       "`Bhat` and `Shat` must have the same dimensions, but `Bhat` is {nrow(Bhat)} x {ncol(Bhat)} and ",
@@ -218,54 +225,19 @@ check_shat <- function(Shat, Bhat, tol, both_reset, shat_reset) {
   Shat
 }
 
-# The error correlation (or covariance) V: numeric, R x R, symmetric, positive
-# definite.
+# The error correlation (or covariance) V: R x R, positive definite.
 check_noise_correlation <- function(V, R, conditions = NULL) {
-  if (is.data.frame(V) || is_factor_cov(V)) {
-    V <- as.matrix(V)
-  }
   if (length(dim(V)) == 3L) {
     abort_unsupported("An array `V` (one error correlation for each effect)")
   }
-  if (R == 1L && is.null(dim(V)) && length(V) == 1L && is.numeric(V)) {
-    V <- matrix(V)
-  }
-  if (!is.matrix(V) || !is.numeric(V)) {
-    abort_input("`V` must be a numeric matrix, not {describe(V)}.", class = "covmash_error_V")
-  }
-  if (nrow(V) != R || ncol(V) != R) {
-    abort_input(
-      "`V` must have one row and one column for each of the {plural(R, 'condition')}, but it is {nrow(V)} x ",
-      "{ncol(V)}.",
-      class = "covmash_error_V"
-    )
-  }
-  storage.mode(V) <- "double"
-  V <- plain_matrix(V)
-  if (!all(is.finite(V))) {
-    abort_input(
-      "`V` must be finite, but its entry in {label_entry(V, which(!is.finite(V))[1])} is ",
-      "{V[!is.finite(V)][1]}.",
-      class = "covmash_error_V"
-    )
-  }
+  V <- covariance_input(
+    V, "`V`", "positive", n = R,
+    size = paste("have one row and one column for each of the", plural(R, "condition")),
+    vector = "column", class = "covmash_error_V",
+    advice = "; remove duplicated conditions or shrink V towards the identity"
+  )
   check_same_names(conditions, colnames(V), "V", "column")
   check_same_names(conditions, rownames(V), "V", "row")
-  if (!is_symmetric(V)) {
-    abort_input(
-      "`V` must be symmetric; (V + t(V)) / 2 is, if the difference is rounding.",
-      class = "covmash_error_V"
-    )
-  }
-  V <- symmetrise(V)
-  if (!is_positive_definite(V)) {
-    abort_input(
-      "`V` must be positive definite, but its smallest eigenvalue is ",
-      "{format(min_eigenvalue(V), digits = 3)}; remove duplicated conditions or shrink V towards the ",
-      "identity.",
-      class = "covmash_error_V"
-    )
-  }
   V
 }
 

@@ -89,38 +89,9 @@ check_factor_cov <- function(x, name = "Sigma") {
 }
 
 factor_loadings <- function(B) {
-  if (is.data.frame(B)) {
-    B <- as.matrix(B)
-  }
-  if (is.null(dim(B)) && is.numeric(B)) {
-    B <- matrix(B, ncol = 1L, dimnames = if (!is.null(names(B))) list(names(B), NULL))
-  }
-  if (!is.matrix(B) || !(is.numeric(B) || is.logical(B) && length(B) == 0L)) {
-    abort_input(
-      "`B` must be a numeric matrix with genes in rows and factors in columns, not {describe(B)}.",
-      class = "covmash_error_type"
-    )
-  }
-  if (nrow(B) < 1L) {
-    abort_input(
-      "`B` must have at least one row, one for each gene.",
-      class = "covmash_error_dimensions"
-    )
-  }
-  storage.mode(B) <- "double"
-  B <- plain_matrix(B)
-  check_finite_matrix(B, "B")
-  B
-}
-
-check_finite_matrix <- function(x, name) {
-  if (!all(is.finite(x))) {
-    at <- which(!is.finite(x))[1]
-    abort_input(
-      "`{name}` must be finite, but its entry in {label_entry(x, at)} is {x[at]}.",
-      class = "covmash_error_not_finite"
-    )
-  }
+  matrix_input(
+    B, "`B`", "a numeric matrix with genes in rows and factors in columns", least = c(1L, 0L)
+  )
 }
 
 noise_variances <- function(D, N) {
@@ -181,49 +152,16 @@ factor_covariances <- function(F, K) {
   if (is.null(F)) {
     return(NULL)
   }
-  if (is.data.frame(F)) {
-    F <- as.matrix(F)
-  }
-  if (is.null(dim(F)) && is.numeric(F) && length(F) == 1L && K == 1L) {
-    F <- matrix(F)
-  }
-  if (!is.matrix(F) || !(is.numeric(F) || length(F) == 0L)) {
-    abort_input(
-      "`F` must be the covariance matrix of the factors, or NULL for the identity, not {describe(F)}.",
-      class = "covmash_error_type"
-    )
-  }
-  if (nrow(F) != K || ncol(F) != K) {
-    abort_input(
-      "`F` must have one row and one column for each of the {plural(K, 'column')} of `B`, but it is ",
-      "{nrow(F)} x {ncol(F)}.",
-      class = "covmash_error_dimensions"
-    )
-  }
-  storage.mode(F) <- "double"
-  F <- plain_matrix(F)
-  check_finite_matrix(F, "F")
+  F <- covariance_input(
+    F, "`F`", "semi", "the covariance matrix of the factors, or NULL for the identity", K,
+    paste("have one row and one column for each of the", plural(K, "column"), "of `B`"),
+    vector = "column", invalid = "covmash_error_not_psd",
+    advice = "; nearest_covariance(F) is one"
+  )
   if (K == 0L) {
     return(NULL)
   }
-  if (!is_symmetric(F)) {
-    at <- which.max(abs(F - t(F)))
-    abort_input(
-      "`F` must be symmetric, but its entry in {label_entry(F, at)} differs from the mirrored one by ",
-      "{format(max(abs(F - t(F))), digits = 3)}; (F + t(F)) / 2 is, if the difference is rounding.",
-      class = "covmash_error_not_psd"
-    )
-  }
   labels <- if (is.null(colnames(F))) rownames(F) else colnames(F)
-  F <- symmetrise(unname(F))
-  values <- eigen(F, symmetric = TRUE, only.values = TRUE)$values
-  if (min(values) < -1e-10 * max(abs(values))) {
-    abort_input(
-      "`F` must be positive semi-definite, but its smallest eigenvalue is ",
-      "{format(min(values), digits = 3)}; nearest_covariance(F) is.",
-      class = "covmash_error_not_psd"
-    )
-  }
   dimnames(F) <- if (!is.null(labels)) list(labels, labels)
   F
 }

@@ -183,42 +183,12 @@ factor_sample <- function(x, n_samples = NULL) {
   )
 }
 
-sample_values <- function(x) {
-  if (is.data.frame(x)) {
-    bad <- !vapply(x, is_number_like, logical(1))
-    if (any(bad)) {
-      at <- which(bad)[1]
-      abort_input(
-        "`x` must be numeric, but its {label_index('column', at, names(x))} is of class ",
-        "{class(x[[at]])[1]}; leave that column out or convert it.",
-        class = "covmash_error_type"
-      )
-    }
-    x <- as.matrix(x)
-  }
-  if (!is.matrix(x) || !is_number_like(x)) {
-    abort_input(
-      "`x` must be a numeric matrix with samples in rows and genes in columns, or a covariance matrix, not ",
-      "{describe(x)}.",
-      class = "covmash_error_type"
-    )
-  }
-  if (nrow(x) < 1L || ncol(x) < 1L) {
-    abort_input(
-      "`x` must have rows and columns, but it is {nrow(x)} x {ncol(x)}.",
-      class = "covmash_error_dimensions"
-    )
-  }
-  storage.mode(x) <- "double"
-  if (anyNA(x)) x[is.nan(x)] <- NA
-  if (!is.finite(sum(x)) && any(is.infinite(x))) {
-    at <- which(is.infinite(x))[1]
-    abort_input(
-      "`x` must be finite or NA, but its entry in {label_entry(x, at)} is {x[at]}.",
-      class = "covmash_error_not_finite"
-    )
-  }
-  plain_matrix(x)
+sample_values <- function(x, label = "`x`") {
+  matrix_input(
+    x, label,
+    "a numeric matrix with samples in rows and genes in columns, or a covariance matrix",
+    least = c(1L, 1L), vector = "no", values = "missing"
+  )
 }
 
 check_genes_vary <- function(x) {
@@ -250,24 +220,9 @@ and_others <- function(n) {
 
 covariance_sample <- function(S, n_samples) {
   check_whole(n_samples, "n_samples", 2)
-  if (nrow(S) != ncol(S)) {
-    abort_input(
-      "With `n_samples`, `x` must be a covariance matrix with as many rows as columns, but it is {nrow(S)} ",
-      "x {ncol(S)}; leave `n_samples` out for data.",
-      class = "covmash_error_dimensions"
-    )
-  }
-  if (anyNA(S)) {
-    abort_input(
-      "A covariance matrix `x` must be complete, but its entry in {label_entry(S, which(is.na(S))[1])} is ",
-      "NA.",
-      class = "covmash_error_not_finite"
-    )
-  }
-  if (!is_symmetric(S)) {
-    abort_input("The covariance matrix `x` must be symmetric.", class = "covmash_error_covariance")
-  }
-  S <- symmetrise(S)
+  label <- "The covariance matrix `x`"
+  size <- "be square (leave `n_samples` out for data)"
+  S <- covariance_input(S, label, "no", size = size)
   variance <- S[cbind(seq_len(nrow(S)), seq_len(nrow(S)))]
   if (any(variance <= 0)) {
     at <- which(variance <= 0)[1]
@@ -277,14 +232,7 @@ covariance_sample <- function(S, n_samples) {
       class = "covmash_error_constant"
     )
   }
-  R <- S / sqrt(outer(variance, variance))
-  if (!issemidef(R, 1e-8 * nrow(R))) {
-    abort_input(
-      "The covariance matrix `x` is not positive semi-definite: the smallest eigenvalue of its correlation ",
-      "matrix is {format(min_eigenvalue(R), digits = 3)}; see nearest_covariance().",
-      class = "covmash_error_covariance"
-    )
-  }
+  S <- covariance_input(S, label, advice = "; see nearest_covariance()")
   genes <- if (is.null(colnames(S))) rownames(S) else colnames(S)
   list(
     x = S, n = as.numeric(n_samples), n_genes = ncol(S), genes = genes,

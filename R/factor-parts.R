@@ -74,7 +74,7 @@ noise_covariance <- function(Sigma) {
 #' as.matrix(correlation(Sigma))
 correlation <- function(Sigma, gene = NULL) {
   if (!is_factor_cov(Sigma)) {
-    Sigma <- check_plain_covariance(Sigma, "Sigma")
+    Sigma <- covariance_input(Sigma, "`Sigma`", "no")
     positive_variances(base::diag(Sigma), rownames(Sigma))
     rho <- stats::cov2cor(Sigma)
     return(if (is.null(gene)) rho else rho[one_position(gene, nrow(rho), rownames(rho)), ])
@@ -137,7 +137,7 @@ eigenvalues <- function(x, n = NULL) {
     return(first_eigenvalues(values, n, dim(x)[1]))
   }
   if (!is_factor_cov(x)) {
-    x <- check_plain_covariance(x, "x")
+    x <- covariance_input(x, "`x`", "no")
     values <- eigen(x, symmetric = TRUE, only.values = TRUE)$values
     return(first_eigenvalues(values, n, nrow(x)))
   }

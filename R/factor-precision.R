@@ -64,39 +64,11 @@ new_factor_precision <- function(W, D_inverse, diagonal, s, covariance) {
 }
 
 plain_precision <- function(Sigma) {
-  Sigma <- check_plain_covariance(Sigma, "Sigma")
-  R <- tryCatch(chol(unname(Sigma)), error = function(cnd) NULL)
-  if (is.null(R)) {
-    abort_input(
-      "`Sigma` is singular, or not positive definite: its smallest eigenvalue is ",
-      "{format(min_eigenvalue(Sigma), digits = 3)}.",
-      class = "covmash_error_singular"
-    )
-  }
-  P <- chol2inv(R)
+  Sigma <- covariance_input(Sigma, "`Sigma`", "positive", invalid = "covmash_error_singular")
+  scale <- unit_scale(Sigma)
+  P <- chol2inv(chol(unit_variances(unname(Sigma)))) / scale / rep(scale, each = nrow(Sigma))
   dimnames(P) <- dimnames(Sigma)
   P
-}
-
-# A symmetric numeric matrix of finite numbers.
-check_plain_covariance <- function(x, name) {
-  if (is.data.frame(x)) {
-    x <- as.matrix(x)
-  }
-  if (!is.matrix(x) || !is.numeric(x)) {
-    abort_input(
-      "`{name}` must be a `factor_cov` or a numeric matrix, not {describe(x)}.",
-      class = "covmash_error_type"
-    )
-  }
-  if (nrow(x) != ncol(x) || nrow(x) < 1L) {
-    abort_input(
-      "`{name}` must be square, but it is {nrow(x)} x {ncol(x)}.",
-      class = "covmash_error_dimensions"
-    )
-  }
-  check_finite_matrix(x, name)
-  x
 }
 
 # Calls the core with the parts of Sigma; a singular one is an error that names the
@@ -141,27 +113,10 @@ solve.factor_cov <- function(a, b, ...) {
 }
 
 right_hand_side <- function(b, n) {
-  if (isS4(b) || is.data.frame(b)) {
-    b <- as.matrix(b)
-  }
-  if (!is.numeric(b)) {
-    abort_input(
-      "`b` must be a numeric vector or matrix, not {describe(b)}.",
-      class = "covmash_error_type"
-    )
-  }
-  if (is.null(dim(b))) {
-    b <- matrix(b, ncol = 1L)
-  }
-  if (nrow(b) != n) {
-    abort_input(
-      "`b` must have {plural(n, 'row')}, one for each gene, but it has {format_count(nrow(b))}.",
-      class = "covmash_error_dimensions"
-    )
-  }
-  check_finite_matrix(b, "b")
-  storage.mode(b) <- "double"
-  b
+  matrix_input(
+    b, "`b`", "a numeric vector or matrix", n,
+    size = paste0("have ", plural(n, "row"), ", one for each gene")
+  )
 }
 
 drop_column <- function(x) stats::setNames(x[, 1], rownames(x))

@@ -265,33 +265,12 @@ log_density_missing <- function(x, Sigma, n_threads) {
 
 sample_matrix <- function(x, Sigma) {
   N <- length(Sigma$D)
-  if (is.data.frame(x)) {
-    x <- as.matrix(x)
-  }
-  if (is.null(dim(x)) && is.numeric(x)) {
-    x <- matrix(x, nrow = 1L, dimnames = if (!is.null(names(x))) list(NULL, names(x)))
-  }
-  if (!is.matrix(x) || !is_number_like(x)) {
-    abort_input(
-      "`x` must be a numeric matrix with samples in rows and genes in columns, not {describe(x)}.",
-      class = "covmash_error_type"
-    )
-  }
-  if (ncol(x) != N) {
-    abort_input(
-      "`x` must have one column for each of the {plural(N, 'gene')} of `Sigma`, but it has {ncol(x)}.",
-      class = "covmash_error_dimensions"
-    )
-  }
+  x <- matrix_input(
+    x, "`x`", "a numeric matrix with samples in rows and genes in columns", n_columns = N,
+    size = paste("have one column for each of the", plural(N, "gene"), "of `Sigma`"),
+    vector = "row", values = "missing"
+  )
   check_same_names(gene_names(Sigma), colnames(x), "x", "column", "`Sigma`")
-  if (any(is.infinite(x))) {
-    at <- which(is.infinite(x))[1]
-    abort_input(
-      "`x` must be finite or missing, but its entry in {label_entry(x, at)} is {x[at]}.",
-      class = "covmash_error_not_finite"
-    )
-  }
-  storage.mode(x) <- "double"
   x
 }
 

@@ -39,7 +39,7 @@ factor_scores <- function(fit, newdata, method = c("regression", "bartlett")) {
       class = "covmash_error_argument"
     )
   }
-  x <- genes_of_fit(sample_values(newdata), fit)
+  x <- genes_of_fit(sample_values(newdata, "`newdata`"), fit)
   K <- fit$n_factors
   scores <- matrix(
     NA_real_, nrow(x), K,

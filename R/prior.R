@@ -163,7 +163,7 @@ check_prior_vector <- function(prior, n_components, name) {
 
 # The list of covariance matrices: plain, named, each checked.
 check_ulist <- function(Ulist, R, conditions = NULL, name = "Ulist") {
-  if (is.matrix(Ulist) || is_factor_cov(Ulist)) {
+  if (is.matrix(Ulist) || inherits(Ulist, c("factor_cov", "Matrix"))) {
     Ulist <- list(Ulist)
   }
   if (!is.list(Ulist) || is.data.frame(Ulist)) {
@@ -179,16 +179,17 @@ check_ulist <- function(Ulist, R, conditions = NULL, name = "Ulist") {
     )
   }
   Ulist <- name_ulist(Ulist, name)
+  size <- paste("have one row and one column for each of the", plural(R, "condition"))
   for (k in seq_along(Ulist)) {
-    Ulist[[k]] <- check_prior_covariance(
-      Ulist[[k]], ulist_label(Ulist, k, name), R, conditions
+    label <- paste0("Matrix ", k, " ('", names(Ulist)[k], "') of `", name, "`")
+    # A factored covariance stays factored.
+    Ulist[[k]] <- covariance_input(
+      Ulist[[k]], label, "semi", "a numeric matrix", R, size, vector = "column",
+      factored = TRUE, class = "covmash_error_ulist"
     )
+    check_order_of_conditions(Ulist[[k]], label, conditions)
   }
   Ulist
-}
-
-ulist_label <- function(Ulist, k, name) {
-  paste0("Matrix ", k, " ('", names(Ulist)[k], "') of `", name, "`")
 }
 
 # Matrices without a name are called U1, U2, ... after their place.
@@ -211,72 +212,16 @@ name_ulist <- function(Ulist, name = "Ulist") {
   as.list(Ulist)
 }
 
-check_prior_covariance <- function(U, label, R, conditions = NULL) {
-  if (is.data.frame(U)) {
-    U <- as.matrix(U)
-  }
-  if (R == 1L && is.null(dim(U)) && is.numeric(U) && length(U) == 1L) {
-    U <- matrix(U)
-  }
-  # A factored covariance is one by construction; it stays factored.
-  factored <- is_factor_cov(U)
-  if (!factored && (!is.matrix(U) || !is.numeric(U))) {
+check_order_of_conditions <- function(U, label, conditions) {
+  labels <- colnames(U)
+  if (!is.null(conditions) && setequal(labels, conditions) && !identical(labels, conditions)) {
+    at <- which(labels != conditions)[1]
     abort_input(
-      "{label} must be a numeric matrix, not {describe(U)}.",
-      class = "covmash_error_ulist"
-    )
-  }
-  if (nrow(U) != R || ncol(U) != R) {
-    abort_input(
-      "{label} is {nrow(U)} x {ncol(U)}, but the data have {plural(R, 'condition')}.",
-      class = "covmash_error_ulist"
-    )
-  }
-  if (!factored) {
-    storage.mode(U) <- "double"
-    U <- plain_matrix(U)
-    check_finite_prior(U, label)
-  }
-  if (!is.null(conditions) && setequal(colnames(U), conditions) &&
-        !identical(colnames(U), conditions)) {
-    abort_input(
-      "{label} has the conditions of the data in another order (column ",
-      "{which(colnames(U) != conditions)[1]} is '{colnames(U)[colnames(U) != conditions][1]}'); reorder its ",
-      "rows and columns.",
+      "{label} has the conditions of the data in another order (column {at} is '{labels[at]}'); ",
+      "reorder its rows and columns.",
       class = "covmash_error_names"
     )
   }
-  if (factored) U else check_prior_values(U, label)
-}
-
-check_finite_prior <- function(U, label) {
-  if (!all(is.finite(U))) {
-    abort_input(
-      "{label} must be finite, but its entry in {label_entry(U, which(!is.finite(U))[1])} is ",
-      "{U[!is.finite(U)][1]}.",
-      class = "covmash_error_ulist"
-    )
-  }
-}
-
-check_prior_values <- function(U, label) {
-  if (!is_symmetric(U)) {
-    at <- which.max(abs(U - t(U)))
-    abort_input(
-      "{label} is not symmetric: its entry in {label_entry(U, at)} differs from the mirrored one by ",
-      "{format(max(abs(U - t(U))), digits = 3)}.",
-      class = "covmash_error_ulist"
-    )
-  }
-  U <- symmetrise(U)
-  if (!issemidef(U, 1e-8 * max(1, abs(U)))) {
-    abort_input(
-      "{label} is not positive semi-definite: its smallest eigenvalue is ",
-      "{format(min_eigenvalue(U), digits = 3)}.",
-      class = "covmash_error_ulist"
-    )
-  }
-  U
 }
 
 # Divide by the largest variance, so that the grid means the same for all.

@@ -8,7 +8,7 @@ test_that("each covariance matrix is checked and named in the message", {
   asymmetric[1, 2] <- 0.5
   expect_input_error(fit(list(good = good, slanted = asymmetric)), "slanted.*symmetric")
   expect_input_error(fit(list(good = good, sunk = diag(c(1, 1, -0.1)))), "sunk.*positive semi-definite")
-  expect_input_error(fit(list(good = good, small = diag(2))), "small.*2 x 2.*3 conditions")
+  expect_input_error(fit(list(good = good, small = diag(2))), "small.*3 conditions.*2 x 2")
   expect_input_error(fit(list(good = good, letters = matrix("a", 3, 3))), "letters.*numeric")
   expect_input_error(fit(list(good = good, hole = diag(c(1, NA, 1)))), "hole.*finite")
   expect_input_error(fit(list(good = good, wide = matrix(1, 3, 2))), "wide")
