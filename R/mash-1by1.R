@@ -34,7 +34,8 @@
 #'
 #' @details In condition \eqn{r}, \eqn{\hat b_j \sim N(b_j, s_j^2)} and
 #'   \eqn{b_j \sim \pi_0 \delta_0 + \sum_l \pi_l N(0, \omega_l^2)}; the weights
-#'   maximise \eqn{\log L(\pi) + (nullweight - 1) \log \pi_0} (Stephens 2017).
+#'   maximise \eqn{\log L(\pi) + (nullweight - 1) \log \pi_0} (Stephens 2017). Where the
+#'   `V` of the data is a covariance matrix, \eqn{s_j^2} is \eqn{Shat_j^2 V_{rr}}.
 #'   Under `"flat"` the posterior is \eqn{N(\hat b_j, s_j^2)}, so that
 #'   `lfsr = pnorm(-|z|)`, `NegativeProb = pnorm(-z)` and `lfdr = 0`.
 #'

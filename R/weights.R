@@ -1,5 +1,5 @@
-# The mixture weights: the penalty, the choice of solver, and what a fit reports
-# about how good the solution is.
+# The mixture weights: the choice of solver, and what a fit reports about how good the
+# solution is.
 
 optmethods <- c("newton", "mixSQP", "mixIP", "mixEM", "cxxMixSquarem")
 
