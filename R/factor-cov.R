@@ -357,7 +357,11 @@ describe_factors <- function(x) {
     "correlated (F full)"
   }
   labels <- colnames(x$B)
-  if (is.null(labels)) kind else paste0(paste(first_few(labels, 4L), collapse = ", "), if (length(labels) > 4L) ", ...", "; ", kind)
+  if (is.null(labels)) {
+    return(kind)
+  }
+  shown <- paste(first_few(labels, 4L), collapse = ", ")
+  paste0(shown, if (length(labels) > 4L) ", ...", "; ", kind)
 }
 
 #' @rdname factor_cov-methods
