@@ -308,19 +308,3 @@ all.equal.factor_precision <- function(target, current, ...) {
   }
   all.equal(target$covariance, current$covariance, ...)
 }
-
-#' @rdname update.factor_cov
-#' @export
-update.factor_precision <- function(object, add, name = NULL, ...) {
-  covariance <- update(object$covariance, add = add, name = name)
-  if (is.null(object$W)) {
-    return(precision(covariance))
-  }
-  u <- covariance$B[, ncol(covariance$B)]
-  v <- drop(precision_times(object, matrix(u)))
-  w <- v / sqrt(1 + sum(u * v))
-  new_factor_precision(
-    cbind(object$W, unname(w)), object$D_inverse, object$diagonal - w^2, NULL,
-    covariance
-  )
-}
