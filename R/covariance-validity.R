@@ -16,13 +16,13 @@
 #'   `tolerance`, `smallest_variance` and `n_genes`. `is_covariance()`: `TRUE` or
 #'   `FALSE`.
 #' @details The first two questions are asked of the matrix scaled to unit variances,
-#'   \eqn{x_{ij} / \sqrt{x_{ii} x_{jj}}}, so that units do not matter (a variance that is
-#'   not positive is scaled as the largest one). Symmetric: no entry differs from the
+#'   \eqn{x_{ij} / \sqrt{x_{ii} x_{jj}}}, so that units do not matter (a variance that
+#'   is not positive is scaled as the largest one). Symmetric: no entry differs from the
 #'   mirrored one by more than 1e-8. Positive semi-definite: no eigenvalue is below minus
-#'   the tolerance, 1e-8 times the number of variables. The same definition holds wherever covmash is given a
-#'   covariance matrix. `eigenvalues` are those of the matrix as it is; for one that is not
-#'   symmetric, of its lower triangle mirrored, as of `eigen(symmetric = TRUE)` and numpy's
-#'   `eigvalsh`, and the print says so.
+#'   the tolerance, 1e-8 times the number of variables. The same definition holds
+#'   wherever covmash is given a covariance matrix. `eigenvalues` are those of the matrix
+#'   as it is; for one that is not symmetric, of its lower triangle mirrored, as of
+#'   `eigen(symmetric = TRUE)` and numpy's `eigvalsh`, and the print says so.
 #'
 #'   A `factor_cov` is symmetric and positive semi-definite by construction. A variance
 #'   of 0 fails the third question, although such a matrix is a covariance matrix in
