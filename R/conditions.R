@@ -14,80 +14,128 @@ user_frame <- function() {
   NULL
 }
 
-# Stop because of what the user gave. `message` is pasted together as it is: one
-# sentence that names the argument, what is wrong and what to do.
-abort_input <- function(message, class = NULL, call = user_frame()) {
+# The text of a condition: its parts put together, then each {expression} replaced by its
+# value in `env`. An expression has no braces of its own; NULL is nothing. Values are not
+# looked into: braces in a user's names are text.
+interpolate <- function(..., env) {
+  text <- paste0(...)
+  at <- gregexpr("\\{[^{}]*\\}", text)
+  code <- regmatches(text, at)[[1]]
+  values <- vapply(code, function(expression) {
+    value <- eval(str2lang(substr(expression, 2L, nchar(expression) - 1L)), env)
+    paste(value, collapse = ", ")
+  }, "")
+  regmatches(text, at) <- list(values)
+  text
+}
+
+# Stop because of what the user gave: one sentence that names the argument, what is wrong
+# and what to do, with {expressions} in place (interpolate()).
+abort_input <- function(..., class = NULL, call = user_frame(), env = parent.frame()) {
   rlang::abort(
-    message = message,
-    class = c(class, "covmash_error_input", "covmash_error"),
-    call = call
+    interpolate(..., env = env),
+    class = c(class, "covmash_error_input", "covmash_error"), call = call
   )
 }
 
 # Stop because of something that mashr has and this version does not.
 abort_unsupported <- function(what, call = user_frame()) {
   rlang::abort(
-    message = paste0(
-      what, " is not supported by this version of covmash; it comes with a ",
-      "later one."
-    ),
-    class = c("covmash_error_unsupported", "covmash_error"),
-    call = call
+    paste(what, "is not supported by this version of covmash; it comes with a later one."),
+    class = c("covmash_error_unsupported", "covmash_error"), call = call
   )
 }
 
-warn_covmash <- function(message, class = NULL) {
-  rlang::warn(message = message, class = c(class, "covmash_warning"))
+warn_covmash <- function(..., class = NULL, env = parent.frame()) {
+  rlang::warn(interpolate(..., env = env), class = c(class, "covmash_warning"))
 }
 
-inform_covmash <- function(message, class = NULL) {
-  rlang::inform(message = message, class = c(class, "covmash_message"))
+inform_covmash <- function(..., class = NULL, env = parent.frame()) {
+  rlang::inform(interpolate(..., env = env), class = c(class, "covmash_message"))
 }
 
 # One line for a step of a long computation. Through message(), so that it goes
 # to stderr and suppressMessages() silences it.
-step_message <- function(verbose, ...) {
+step_message <- function(verbose, ..., env = parent.frame()) {
   if (verbose) {
-    text <- paste0(...)
+    text <- interpolate(..., env = env)
     cli::cli_inform("{text}", class = c("covmash_message_step", "covmash_message"))
   }
   invisible(NULL)
 }
 
-# Run a call into the compiled core. Its errors know rows and components by
-# number only; the names are added here.
-run_core <- function(expr, rows = NULL, components = NULL) {
+# Called by the core (src/bridge.h) to raise its errors: kind is "input" (the arguments
+# cannot be used) or "numeric" (a computation broke down on arguments that looked
+# right), `what` and `index` the thing that the error is about.
+stop_core <- function(kind, message, what = NULL, index = NULL) {
+  stop(structure(
+    list(message = message, call = NULL, what = what, index = index),
+    class = c(core_error_class(kind), "error", "condition")
+  ))
+}
+
+core_error_class <- function(kind) {
+  c(if (nzchar(kind)) paste0("covmash_error_", kind), "covmash_error_core", "covmash_error")
+}
+
+# Run a call into the compiled core. Its errors know rows and components by number
+# only; the names are added here.
+run_core <- function(expr, effects = NULL, components = NULL, matrices = NULL) {
   on.exit(close_progress())
+  labels <- list(
+    effect = effects, component = components, `covariance matrix` = matrices
+  )
   tryCatch(expr, error = function(cnd) {
+    if (inherits(cnd, "covmash_error_core")) {
+      rlang::abort(
+        name_subject(cnd, labels),
+        class = setdiff(class(cnd), c("error", "condition")), call = user_frame()
+      )
+    }
     if (inherits(cnd, "covmash_error")) {
       stop(cnd)
     }
-    message <- conditionMessage(cnd)
-    message <- add_names_to_numbers(message, "effect", rows)
-    message <- add_names_to_numbers(message, "component", components)
     rlang::abort(
-      message,
-      class = c("covmash_error_core", "covmash_error"),
+      conditionMessage(cnd), class = core_error_class(exception_kind(cnd)),
       call = user_frame()
     )
   })
 }
 
+# The kind of an exception that came through without stop_core().
+exception_kind <- function(cnd) {
+  known <- c(`covmash::input_error` = "input", `covmash::numeric_error` = "numeric")
+  kind <- known[intersect(class(cnd), names(known))]
+  if (length(kind) == 1L) kind[[1]] else ""
+}
+
 # "effect 12" becomes "effect 12 (gene_7)".
-add_names_to_numbers <- function(message, word, labels) {
-  if (is.null(labels)) {
+name_subject <- function(cnd, labels) {
+  message <- conditionMessage(cnd)
+  if (is.null(cnd$what)) {
+    return(add_names_to_numbers(message, labels))
+  }
+  name <- labels[[cnd$what]][cnd$index]
+  if (is.null(name) || is.na(name)) {
     return(message)
   }
-  hit <- regexpr(paste0("\\b", word, " [0-9]+"), message)
-  if (hit < 0) {
-    return(message)
+  subject <- paste(cnd$what, format_count(cnd$index))
+  sub(subject, paste0(subject, " (", name, ")"), message, fixed = TRUE)
+}
+
+# The same for a message that has numbers but does not say so.
+add_names_to_numbers <- function(message, labels) {
+  for (what in names(labels)) {
+    hit <- regexpr(paste0("\\b", what, " [0-9]+"), message)
+    if (hit > 0 && !is.null(labels[[what]])) {
+      found <- regmatches(message, hit)
+      name <- labels[[what]][as.integer(sub(".* ", "", found))]
+      if (!is.na(name)) {
+        message <- sub(found, paste0(found, " (", name, ")"), message, fixed = TRUE)
+      }
+    }
   }
-  found <- regmatches(message, hit)
-  index <- as.integer(sub(".* ", "", found))
-  if (is.na(index) || index < 1L || index > length(labels)) {
-    return(message)
-  }
-  sub(found, paste0(found, " (", labels[index], ")"), message, fixed = TRUE)
+  message
 }
 
 # How a row or column is called in a message: its number and, if it has one, its

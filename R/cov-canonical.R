@@ -42,10 +42,7 @@ cov_canonical <- function(data,
   if (!is.character(cov_methods) && !is.list(cov_methods) ||
         length(cov_methods) == 0L) {
     abort_input(
-      paste0(
-        "`cov_methods` must be names of patterns or a list, not ",
-        describe(cov_methods), "."
-      ),
+      "`cov_methods` must be names of patterns or a list, not {describe(cov_methods)}.",
       class = "covmash_error_argument"
     )
   }
@@ -72,7 +69,7 @@ covariances_by_method <- function(data, method, name) {
   fn <- if (is.character(method$fn)) get(method$fn, mode = "function") else method$fn
   if (!is.function(fn)) {
     abort_input(
-      paste0("The element '", name, "' of `cov_methods` has no function `fn`."),
+      "The element '{name}' of `cov_methods` has no function `fn`.",
       class = "covmash_error_argument"
     )
   }
@@ -115,7 +112,7 @@ cov_simple_het <- function(data, corr = c(0.25, 0.5, 0.75)) {
   if (!is.numeric(corr) || length(corr) == 0L || anyNA(corr) ||
         any(abs(corr) > 1)) {
     abort_input(
-      paste0("`corr` must hold correlations from -1 to 1, not ", describe(corr), "."),
+      "`corr` must hold correlations from -1 to 1, not {describe(corr)}.",
       class = "covmash_error_argument"
     )
   }
@@ -133,29 +130,3 @@ canonical_methods <- list(
   equal_effects = list(fn = cov_equal_effects),
   simple_het = list(fn = cov_simple_het)
 )
-
-# ---- scaling and expanding lists --------------------------------------------
-
-# Divide by the largest variance, so that the grid means the same for all.
-normalize_cov <- function(U) {
-  largest <- max(diag(U))
-  if (largest > 0) U / largest else U
-}
-
-is_zero_covariance <- function(U) all(diag(U) == 0)
-
-normalize_Ulist <- function(Ulist) lapply(Ulist, normalize_cov)
-
-# Every matrix at every grid point, grid-major, with component names.
-expand_cov <- function(Ulist, grid, usepointmass = TRUE) {
-  model <- list(Ulist = Ulist, grid = grid, usepointmass = usepointmass)
-  scaled <- scale_cov(Ulist, grid)
-  if (usepointmass) {
-    scaled <- c(list(matrix(0, nrow(Ulist[[1]]), ncol(Ulist[[1]]))), scaled)
-  }
-  stats::setNames(scaled, component_names(model))
-}
-
-scale_cov <- function(Ulist, grid) {
-  do.call(c, lapply(grid, function(w) lapply(Ulist, function(U) w^2 * U)))
-}

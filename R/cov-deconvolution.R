@@ -86,10 +86,8 @@ cov_ed <- function(data, Ulist_init, subset = NULL,
   )
   Ulist <- lapply(Ulist, as.matrix)
   rows <- resolve_subset(subset, data)
-  Bhat <- data$Bhat[rows, , drop = FALSE]
-  Shat <- data$Shat[rows, , drop = FALSE]
   run <- if (algorithm == "bovy") bovy_wrapper else teem_wrapper
-  fitted <- run(Bhat, Shat, data$V, Ulist, list(...), n_threads)
+  fitted <- run(data[rows, ], Ulist, list(...), n_threads)
   labels <- colnames(data$Bhat)
   fitted <- lapply(fitted, function(U) {
     matrix(U, nrow(U), ncol(U), dimnames = if (!is.null(labels)) list(labels, labels))
@@ -99,32 +97,23 @@ cov_ed <- function(data, Ulist_init, subset = NULL,
 
 # ---- extreme deconvolution --------------------------------------------------
 
-bovy_wrapper <- function(Bhat, Shat, V, Ulist, dots, n_threads) {
+bovy_wrapper <- function(data, Ulist, dots, n_threads) {
   K <- length(Ulist)
   settings <- bovy_settings(dots, K)
-  keep <- observed_rows(Bhat)
-  if (!all(keep)) {
-    warn_rows_left_out(sum(!keep), "no observed estimate")
-    Bhat <- Bhat[keep, , drop = FALSE]
-    Shat <- Shat[keep, , drop = FALSE]
-  }
-  if (nrow(Bhat) == 0L) {
-    abort_no_rows("an observed estimate")
-  }
+  data <- rows_with(
+    data, rowSums(!is.na(data$Bhat)) > 0, "an observed estimate", "no observed estimate"
+  )
+  start <- list(Ulist = Ulist, pi = rep(1 / K, K))
   fit <- run_core(
-    cpp_ed(
-      Bhat, Shat, V, unname_matrices(Ulist), rep(1 / K, K), settings$tol,
-      as.integer(settings$maxiter), settings$w, settings$fixamp,
-      settings$fixcovar, n_threads
-    ),
-    rownames(Bhat), names(Ulist)
+    cpp_ed(data, start, c(settings, n_threads = n_threads)), rownames(data$Bhat),
+    names(Ulist), names(Ulist)
   )
   if (!isTRUE(fit$converged)) {
     warn_deconvolution(fit$iterations, "maxiter")
   }
   # Rank-deficient matrices make effects that are exactly collinear; the ridge,
   # of the size of the error of the estimate, keeps lfsr honest.
-  ridge <- diag(ncol(Bhat)) / sqrt(nrow(Bhat))
+  ridge <- diag(ncol(data$Bhat)) / sqrt(nrow(data$Bhat))
   lapply(fit$Ulist, function(U) symmetrise(U) + ridge)
 }
 
@@ -133,14 +122,11 @@ bovy_settings <- function(dots, K) {
     dots, c("tol", "maxiter", "w", "fixamp", "fixcovar"),
     "cov_ed() with algorithm = \"bovy\""
   )
-  settings <- list(
-    tol = 1e-6, maxiter = 1e9, w = 0, fixamp = FALSE, fixcovar = FALSE
-  )
+  settings <- c(cpp_defaults("deconvolution"), fixcovar = FALSE)
   settings[names(dots)] <- dots
   check_number(settings$tol, "tol", 0, what = "a number of at least 0")
   check_whole(settings$maxiter, "maxiter", 1)
   check_number(settings$w, "w", 0, what = "a number of at least 0")
-  settings$maxiter <- min(settings$maxiter, .Machine$integer.max)
   settings$fixamp <- check_flags(settings$fixamp, K, "fixamp")
   settings$fixcovar <- check_flags(settings$fixcovar, K, "fixcovar")
   if (length(unique(settings$fixamp)) > 1L) {
@@ -153,54 +139,25 @@ bovy_settings <- function(dots, K) {
   settings
 }
 
-# TRUE or FALSE, one for all or one for each; NULL is FALSE.
-check_flags <- function(x, K, name) {
-  if (is.null(x)) {
-    x <- FALSE
-  }
-  if (!is.logical(x) || anyNA(x) || !length(x) %in% c(1L, K)) {
-    abort_input(
-      paste0(
-        "`", name, "` must be TRUE or FALSE, or one of them for each of the ",
-        plural(K, "matrix", "matrices"), ", not ", describe(x), "."
-      ),
-      class = "covmash_error_argument"
-    )
-  }
-  rep_len(x, K)
-}
-
 # ---- truncated eigenvalues --------------------------------------------------
 
-teem_wrapper <- function(Bhat, Shat, V, Ulist, dots, n_threads) {
+teem_wrapper <- function(data, Ulist, dots, n_threads) {
   K <- length(Ulist)
   settings <- teem_settings(dots, K)
-  keep <- rowSums(is.na(Bhat)) == 0
-  if (!all(keep)) {
-    warn_rows_left_out(
-      sum(!keep), "missing estimates, which algorithm = \"teem\" cannot use"
-    )
-    Bhat <- Bhat[keep, , drop = FALSE]
-    Shat <- Shat[keep, , drop = FALSE]
-  }
-  if (nrow(Bhat) == 0L) {
-    abort_no_rows("no missing estimate, which algorithm = \"teem\" needs")
-  }
-  noise <- teem_noise(Shat, V)
-  z <- t(forwardsolve(noise$root, t(unname(Bhat / Shat))))
-  start <- lapply(Ulist, whiten_cov, M = noise$M)
+  data <- rows_with(
+    data, rowSums(is.na(data$Bhat)) == 0,
+    "no missing estimate, which algorithm = \"teem\" needs",
+    "missing estimates, which algorithm = \"teem\" cannot use"
+  )
+  noise <- teem_noise(data$Shat, data$V)
+  start <- list(Ulist = lapply(Ulist, whiten_cov, M = noise$M), pi = settings$w_init)
   fit <- run_core(
-    cpp_teem(
-      z, unname_matrices(start), settings$w_init,
-      as.integer(settings$maxiter), settings$converge_tol, settings$eigen_tol,
-      n_threads
-    ),
-    rownames(Bhat), names(Ulist)
+    cpp_teem(whiten_data(data, noise$root), start, c(settings, n_threads = n_threads)),
+    rownames(data$Bhat), names(Ulist), names(Ulist)
   )
   step_message(
-    settings$verbose, "TEEM: ", plural(fit$iterations, "iteration"),
-    ", log-likelihood of the whitened rows ",
-    format(fit$objective[length(fit$objective)], nsmall = 2)
+    settings$verbose, "TEEM: {plural(fit$iterations, 'iteration')}, log-likelihood of the ",
+    "whitened rows {format(fit$objective[fit$iterations], nsmall = 2)}"
   )
   if (!isTRUE(fit$converged)) {
     warn_deconvolution(fit$iterations, "maxiter")
@@ -219,15 +176,18 @@ teem_noise <- function(Shat, V) {
   } else {
     scale <- sqrt(colMeans(Shat^2))
     warn_covmash(
-      paste0(
-        "algorithm = \"teem\" needs the same standard errors in every row; ",
-        "z-scores are used and the result is scaled by the root mean square ",
-        "standard error of each condition."
-      ),
+      "algorithm = \"teem\" needs the same standard errors in every row; z-scores are used and the result ",
+      "is scaled by the root mean square standard error of each condition.",
       class = "covmash_warning_teem"
     )
   }
   list(root = root, M = unname(scale) * root)
+}
+
+# z-scores with independent errors.
+whiten_data <- function(data, root) {
+  z <- t(forwardsolve(root, t(unname(data$Bhat / data$Shat))))
+  new_mash_data(z, array(1, dim(z)), diag(ncol(z)), 0)
 }
 
 # M^-1 U M^-T for lower triangular M.
@@ -241,14 +201,12 @@ teem_settings <- function(dots, K) {
     dots, c("w_init", "maxiter", "converge_tol", "eigen_tol", "verbose"),
     "cov_ed() with algorithm = \"teem\""
   )
-  settings <- list(
-    w_init = rep(1 / K, K), maxiter = 5000, converge_tol = 1e-7,
-    eigen_tol = 1e-7, verbose = FALSE
+  settings <- c(
+    cpp_defaults("truncated"), list(w_init = rep(1 / K, K), verbose = FALSE)
   )
   dots <- dots[!vapply(dots, is.null, logical(1))]
   settings[names(dots)] <- dots
   check_whole(settings$maxiter, "maxiter", 1)
-  settings$maxiter <- min(settings$maxiter, .Machine$integer.max)
   check_number(
     settings$converge_tol, "converge_tol", 0, what = "a number of at least 0"
   )
@@ -260,10 +218,8 @@ teem_settings <- function(dots, K) {
   if (!is.numeric(w) || length(w) != K || !all(is.finite(w)) || any(w < 0) ||
         sum(w) <= 0) {
     abort_input(
-      paste0(
-        "`w_init` must hold one non-negative weight for each of the ",
-        plural(K, "matrix", "matrices"), ", not ", describe(w), "."
-      ),
+      "`w_init` must hold one non-negative weight for each of the {plural(K, 'matrix', 'matrices')}, not ",
+      "{describe(w)}.",
       class = "covmash_error_argument"
     )
   }
@@ -273,35 +229,29 @@ teem_settings <- function(dots, K) {
 
 # ---- shared -----------------------------------------------------------------
 
-observed_rows <- function(Bhat) {
-  if (anyNA(Bhat)) rowSums(!is.na(Bhat)) > 0 else rep(TRUE, nrow(Bhat))
-}
-
-unname_matrices <- function(Ulist) {
-  lapply(Ulist, function(U) if (is_factor_cov(U)) U else unname(U))
-}
-
-warn_rows_left_out <- function(n, why) {
+# The rows to keep; those left out are told, and it is an error if none is left. Where
+# nothing is missing `keep` is not even computed.
+rows_with <- function(data, keep, what, why_not) {
+  if (!anyNA(data$Bhat) || all(keep)) {
+    return(data)
+  }
   warn_covmash(
-    paste0(plural(n, "row"), " left out: ", why, "."),
+    "{plural(sum(!keep), 'row')} left out: {why_not}.",
     class = "covmash_warning_missing"
   )
-}
-
-abort_no_rows <- function(what) {
-  abort_input(
-    paste0("None of the chosen rows of `data` has ", what, "; choose others."),
-    class = "covmash_error_missing"
-  )
+  if (!any(keep)) {
+    abort_input(
+      "None of the chosen rows of `data` has {what}; choose others.",
+      class = "covmash_error_missing"
+    )
+  }
+  data[keep, ]
 }
 
 warn_deconvolution <- function(iterations, argument) {
   warn_covmash(
-    paste0(
-      "The deconvolution did not converge in ", plural(iterations, "iteration"),
-      "; its matrices are usable, and a larger `", argument,
-      "` may improve them."
-    ),
+    "The deconvolution did not converge in {plural(iterations, 'iteration')}; its matrices are usable, and ",
+    "a larger `{argument}` may improve them.",
     class = "covmash_warning_convergence"
   )
 }

@@ -15,10 +15,13 @@
 #'   the smallest noise variance, a lower bound, and the largest eigenvalue only),
 #'   `tolerance`, `smallest_variance` and `n_genes`. `is_covariance()`: `TRUE` or
 #'   `FALSE`.
-#' @details Symmetric: all entries equal the mirrored ones up to 1e-10 times the largest
-#'   entry. Positive semi-definite: no eigenvalue below minus the tolerance
-#'   \eqn{10^{-10} \max(1, \max |\lambda|)}. For a matrix that is not symmetric the
-#'   eigenvalues are those of its lower triangle mirrored, as of
+#' @details The first two questions are asked of the matrix scaled to unit variances,
+#'   \eqn{x_{ij} / \sqrt{x_{ii} x_{jj}}}, so that units do not matter (a variance that
+#'   is not positive is scaled as the largest one). Symmetric: no entry differs from the
+#'   mirrored one by more than 1e-8. Positive semi-definite: no eigenvalue is below minus
+#'   the tolerance, 1e-8 times the number of variables. The same definition holds
+#'   wherever covmash is given a covariance matrix. `eigenvalues` are those of the matrix
+#'   as it is; for one that is not symmetric, of its lower triangle mirrored, as of
 #'   `eigen(symmetric = TRUE)` and numpy's `eigvalsh`, and the print says so.
 #'
 #'   A `factor_cov` is symmetric and positive semi-definite by construction. A variance
@@ -51,7 +54,7 @@ is_covariance <- function(x) {
 covariance_check <- function(x) {
   if (is_factor_cov(x)) {
     asymmetry <- 0
-    symmetric <- TRUE
+    symmetric <- semidefinite <- TRUE
     eigenvalues <- if (length(x$D) <= 1000L) {
       eigenvalues(x)
     } else {
@@ -59,19 +62,21 @@ covariance_check <- function(x) {
     }
     variances <- systematic_variances(x) + x$D
   } else {
-    x <- check_plain_covariance(x, "x")
+    x <- covariance_input(x, "`x`", "no")
     asymmetry <- max(abs(x - t(x)))
     symmetric <- is_symmetric(x)
+    # The lower triangle, as eigen() has it.
+    x[upper.tri(x)] <- t(x)[upper.tri(x)]
+    semidefinite <- is_semidefinite(x)
     eigenvalues <- eigen(x, symmetric = TRUE, only.values = TRUE)$values
     variances <- base::diag(x)
   }
-  tolerance <- 1e-10 * max(1, abs(eigenvalues))
-  answers <- c(symmetric, min(eigenvalues) >= -tolerance, min(variances) > 0)
+  answers <- c(symmetric, semidefinite, min(variances) > 0)
   structure(
     list(
       symmetric = answers[1], positive_semidefinite = answers[2],
       positive_diagonal = answers[3], valid = all(answers), asymmetry = asymmetry,
-      eigenvalues = eigenvalues, tolerance = tolerance,
+      eigenvalues = eigenvalues, tolerance = dim(x)[1] * covariance_tolerance,
       smallest_variance = min(variances), n_genes = dim(x)[1]
     ),
     class = "covariance_check"
@@ -90,7 +95,7 @@ print.covariance_check <- function(x, digits = 4, ...) {
   cat(
     "  positive semi-definite:  ", answer(x$positive_semidefinite), "  (",
     describe_eigenvalues(x, digits), "; tolerance ", format(x$tolerance, digits = 2),
-    ")\n",
+    " with unit variances)\n",
     sep = ""
   )
   if (!x$symmetric) {
@@ -169,11 +174,10 @@ nearest_covariance <- function(x, keep_diag = FALSE, tol = 1e-10, max_iter = 100
   if (is_factor_cov(x)) {
     return(x)
   }
-  x <- check_plain_covariance(x, "x")
+  x <- covariance_input(x, "`x`", "no")
   check_flag(keep_diag, "keep_diag")
   check_number(tol, "tol", 0, what = "a number of at least 0")
   check_whole(max_iter, "max_iter", 1)
-  storage.mode(x) <- "double"
   labels <- dimnames(x)
   target <- symmetrise(unname(x))
   nearest <- if (keep_diag) {
@@ -201,10 +205,8 @@ nearest_with_diagonal <- function(x, labels, tol, max_iter) {
   if (any(variances < 0)) {
     at <- which(variances < 0)[1]
     abort_input(
-      paste0(
-        "`x` has a negative variance, ", format(variances[at]), ", for ",
-        label_index("gene", at, labels), ", which `keep_diag = TRUE` cannot keep."
-      ),
+      "`x` has a negative variance, {format(variances[at])}, for {label_index('gene', at, labels)}, which ",
+      "`keep_diag = TRUE` cannot keep.",
       class = "covmash_error_variance"
     )
   }
@@ -226,10 +228,8 @@ nearest_with_diagonal <- function(x, labels, tol, max_iter) {
   }
   if (!converged) {
     warn_covmash(
-      paste0(
-        "The nearest matrix with this diagonal was not reached in ",
-        plural(max_iter, "projection"), "; raise `max_iter`."
-      ),
+      "The nearest matrix with this diagonal was not reached in {plural(max_iter, 'projection')}; raise ",
+      "`max_iter`.",
       class = "covmash_warning_convergence"
     )
   }

@@ -89,7 +89,7 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
     zero_Shat_reset, "zero_Shat_reset", 0, what = "a number of at least 0"
   )
 
-  Bhat <- as_data_matrix(Bhat, "Bhat")
+  Bhat <- data_matrix(Bhat, "`Bhat`")
   check_bhat(Bhat)
   Shat <- conform_shat(Shat, Bhat)
   V <- check_noise_correlation(V, ncol(Bhat), colnames(Bhat))
@@ -109,13 +109,20 @@ refuse_pval_and_df <- function(pval, df) {
   }
   if (!is.numeric(df) || anyNA(df)) {
     abort_input(
-      paste0("`df` must be numeric (Inf for normal errors), not ", describe(df), "."),
+      "`df` must be numeric (Inf for normal errors), not {describe(df)}.",
       class = "covmash_error_argument"
     )
   }
   if (!all(df == Inf)) {
     abort_unsupported("A finite `df` (t-distributed errors)")
   }
+}
+
+data_matrix <- function(x, label) {
+  matrix_input(
+    x, label, "a numeric matrix with effects in rows and conditions in columns",
+    least = c(1L, 1L), values = "any"
+  )
 }
 
 # NaN and infinite estimates. The sum is finite unless something is not, so the
@@ -127,15 +134,15 @@ check_bhat <- function(Bhat) {
   bad <- which(is.nan(Bhat) | is.infinite(Bhat))
   if (length(bad) > 0L) {
     abort_input(
-      paste0(
-        "`Bhat` must be finite or NA, but its entry in ",
-        label_entry(Bhat, bad[1]), " is ", Bhat[bad[1]],
-        if (length(bad) > 1L) paste0(" (", format_count(length(bad)), " such entries)"),
-        "; use NA for a missing estimate."
-      ),
+      "`Bhat` must be finite or NA, but its entry in {label_entry(Bhat, bad[1])} is {Bhat[bad[1]]}",
+      "{such_entries(bad)}; use NA for a missing estimate.",
       class = "covmash_error_bhat"
     )
   }
+}
+
+such_entries <- function(at) {
+  if (length(at) > 1L) paste0(" (", format_count(length(at)), " such entries)")
 }
 
 # Shat as a matrix of the shape of Bhat, with its names.
@@ -148,23 +155,17 @@ conform_shat <- function(Shat, Bhat) {
   }
   if (is.null(dim(Shat)) && is.numeric(Shat) && ncol(Bhat) > 1L) {
     abort_input(
-      paste0(
-        "`Shat` must be one number or a matrix of the shape of `Bhat` (",
-        nrow(Bhat), " x ", ncol(Bhat), "), not a vector of length ",
-        length(Shat), "; write matrix(Shat, nrow(Bhat), ncol(Bhat), byrow = TRUE) ",
-        "for one standard error for each condition."
-      ),
+      "`Shat` must be one number or a matrix of the shape of `Bhat` ({nrow(Bhat)} x {ncol(Bhat)}), not a ",
+      "vector of length {length(Shat)}; write matrix(Shat, nrow(Bhat), ncol(Bhat), byrow = TRUE) for one ",
+      "standard error for each condition.",
       class = "covmash_error_dimensions"
     )
   }
-  Shat <- as_data_matrix(Shat, "Shat")
+  Shat <- data_matrix(Shat, "`Shat`")
   if (!identical(dim(Shat), dim(Bhat))) {
     abort_input(
-      paste0(
-        "`Bhat` and `Shat` must have the same dimensions, but `Bhat` is ",
-        nrow(Bhat), " x ", ncol(Bhat), " and `Shat` is ", nrow(Shat), " x ",
-        ncol(Shat), "."
-      ),
+      "`Bhat` and `Shat` must have the same dimensions, but `Bhat` is {nrow(Bhat)} x {ncol(Bhat)} and ",
+      "`Shat` is {nrow(Shat)} x {ncol(Shat)}.",
       class = "covmash_error_dimensions"
     )
   }
@@ -182,11 +183,7 @@ check_shat <- function(Shat, Bhat, tol, both_reset, shat_reset) {
   }
   fail <- function(at, problem, advice) {
     abort_input(
-      paste0(
-        "`Shat` ", problem, " in ", label_entry(Shat, at[1]),
-        if (length(at) > 1L) paste0(" (", format_count(length(at)), " such entries)"),
-        "; ", advice
-      ),
+      "`Shat` {problem} in {label_entry(Shat, at[1])}{such_entries(at)}; {advice}",
       class = "covmash_error_shat"
     )
   }
@@ -228,16 +225,29 @@ check_shat <- function(Shat, Bhat, tol, both_reset, shat_reset) {
   Shat
 }
 
+# The error correlation (or covariance) V: R x R, positive definite.
+check_noise_correlation <- function(V, R, conditions = NULL) {
+  if (length(dim(V)) == 3L) {
+    abort_unsupported("An array `V` (one error correlation for each effect)")
+  }
+  V <- covariance_input(
+    V, "`V`", "positive", n = R,
+    size = paste("have one row and one column for each of the", plural(R, "condition")),
+    vector = "column", class = "covmash_error_V",
+    advice = "; remove duplicated conditions or shrink V towards the identity"
+  )
+  check_same_names(conditions, colnames(V), "V", "column")
+  check_same_names(conditions, rownames(V), "V", "row")
+  V
+}
+
 warn_duplicated_names <- function(Bhat) {
   for (side in c("row", "column")) {
     labels <- if (side == "row") rownames(Bhat) else colnames(Bhat)
     at <- anyDuplicated(labels)
     if (at > 0L) {
       warn_covmash(
-        paste0(
-          "The ", side, " name '", labels[at], "' of `Bhat` occurs more than ",
-          "once; choosing by name takes the first."
-        ),
+        "The {side} name '{labels[at]}' of `Bhat` occurs more than once; choosing by name takes the first.",
         class = "covmash_warning_names"
       )
     }
@@ -250,17 +260,17 @@ warn_all_missing <- function(Bhat) {
   }
   empty <- which(rowSums(!is.na(Bhat)) == 0)
   if (length(empty) > 0L) {
+    them <- if (length(empty) == 1) "it" else "them"
     warn_covmash(
-      paste0(
-        plural(length(empty), "row has", "rows have"), " no observed estimate (the ",
-        "first is ", label_index("row", empty[1], rownames(Bhat)),
-        "); nothing is learned from ", if (length(empty) == 1) "it" else "them",
-        " and the posterior is the prior."
-      ),
+      "{plural(length(empty), 'row has', 'rows have')} no observed estimate (the first is ",
+      "{label_index('row', empty[1], rownames(Bhat))}); nothing is learned from {them} and the ",
+      "posterior is the prior.",
       class = "covmash_warning_all_missing"
     )
   }
 }
+
+# ---- the class ---------------------------------------------------------------
 
 # The object from checked input. An infinite standard error, or a missing
 # estimate, makes the entry missing.
@@ -287,6 +297,21 @@ new_mash_data <- function(Bhat, Shat, V, alpha) {
   structure(data, class = c("mash_data", "mash"))
 }
 
+check_data <- function(data, name = "data") {
+  if (inherits(data, "mash_data")) {
+    return(invisible(data))
+  }
+  advice <- if (is.list(data) && all(c("Bhat", "Shat") %in% names(data))) {
+    "make it from the same `Bhat` and `Shat` with covmash::mash_set_data()"
+  } else {
+    "make it with mash_set_data()"
+  }
+  abort_input(
+    "`{name}` must be a data object of covmash, not {describe(data)}; {advice}.",
+    class = "covmash_error_data"
+  )
+}
+
 # The invariants of a data object; for methods that take one apart, and tests.
 validate_mash_data <- function(data) {
   check_data(data)
@@ -308,223 +333,4 @@ n_conditions <- function(data) ncol(data$Bhat)
 
 condition_labels <- function(x) {
   if (is.null(colnames(x))) as.character(seq_len(ncol(x))) else colnames(x)
-}
-
-effect_labels <- function(x) {
-  if (is.null(rownames(x))) as.character(seq_len(nrow(x))) else rownames(x)
-}
-
-#' Look at a data object and take parts of it
-#'
-#' @param x,object A data object made by [mash_set_data()].
-#' @param i Rows (effects): numbers, names or `TRUE`/`FALSE`; all if left out.
-#' @param j Columns (conditions), likewise. `V` is cut to the same conditions.
-#' @param drop Ignored: one row or one column stays a matrix.
-#' @param ... Not used.
-#' @return `dim` and `dimnames`: those of `Bhat`. `[`: a data object. `format`: one
-#'   line of text. `print`: `x`, invisibly. `summary`: a list of class
-#'   `"summary.mash_data"` with `dim`, `noise` (missing entries and noise groups)
-#'   and `conditions`, a data frame with the number of missing estimates and
-#'   the range of z-scores and standard errors of each condition.
-#' @name mash_data-methods
-#' @examples
-#' set.seed(1)
-#' sim <- simple_sims(nsamp = 5, ncond = 3, err_sd = 1)
-#' data <- mash_set_data(sim$Bhat, sim$Shat)
-#' dim(data)
-#' data[1:2, c("condition_1", "condition_3")]
-#' summary(data)
-NULL
-
-#' @rdname mash_data-methods
-#' @export
-dim.mash_data <- function(x) dim(x$Bhat)
-
-#' @rdname mash_data-methods
-#' @export
-dimnames.mash_data <- function(x) dimnames(x$Bhat)
-
-#' @rdname mash_data-methods
-#' @export
-`[.mash_data` <- function(x, i, j, ..., drop = FALSE) {
-  if (nargs() - (!missing(drop)) != 3L) {
-    abort_input(
-      "A data object has rows and columns; write data[rows, ] or data[, columns].",
-      class = "covmash_error_index"
-    )
-  }
-  rows <- if (missing(i)) {
-    NULL
-  } else {
-    resolve_index(i, nrow(x$Bhat), rownames(x$Bhat), "i", "row")
-  }
-  columns <- if (missing(j)) {
-    seq_len(ncol(x$Bhat))
-  } else {
-    resolve_index(j, ncol(x$Bhat), colnames(x$Bhat), "j", "column")
-  }
-  if ((!is.null(rows) && length(rows) == 0L) || length(columns) == 0L) {
-    abort_input(
-      "A data object needs at least one row and one column; the selection is empty.",
-      class = "covmash_error_index"
-    )
-  }
-  if (anyDuplicated(columns)) {
-    abort_input(
-      paste0(
-        "Column ", columns[anyDuplicated(columns)],
-        " is selected twice, which would make `V` singular; select it once."
-      ),
-      class = "covmash_error_index"
-    )
-  }
-  cut <- function(matrix) {
-    if (is.null(rows)) {
-      matrix[, columns, drop = FALSE]
-    } else {
-      matrix[rows, columns, drop = FALSE]
-    }
-  }
-  for (part in c("Bhat", "Shat", "Shat_alpha")) {
-    x[[part]] <- cut(x[[part]])
-  }
-  x$V <- x$V[columns, columns, drop = FALSE]
-  x
-}
-
-#' @rdname mash_data-methods
-#' @export
-format.mash_data <- function(x, ...) {
-  paste0(
-    "<mash_data> ", plural(nrow(x$Bhat), "effect"), " x ",
-    plural(ncol(x$Bhat), "condition")
-  )
-}
-
-#' @rdname mash_data-methods
-#' @export
-print.mash_data <- function(x, ...) {
-  cat(format(x), "\n", sep = "")
-  print_noise(noise_summary(x))
-  cat("  errors:     ", describe_V(x$V), "\n", sep = "")
-  cat("  alpha:      ", format(x$alpha), describe_alpha(x$alpha), "\n", sep = "")
-  invisible(x)
-}
-
-describe_V <- function(V) {
-  off <- V[upper.tri(V)]
-  if (length(off) == 0L || all(off == 0)) {
-    return("independent between conditions")
-  }
-  rho <- cov2cor(V)[upper.tri(V)]
-  paste0(
-    "correlated between conditions (", format(min(rho), digits = 2), " to ",
-    format(max(rho), digits = 2), ")"
-  )
-}
-
-describe_alpha <- function(alpha) {
-  if (alpha == 0) {
-    " (prior on the effects)"
-  } else if (alpha == 1) {
-    " (prior on the z-scores)"
-  } else {
-    ""
-  }
-}
-
-# Missing entries and noise groups, counted by the core.
-noise_summary <- function(data, noise = NULL) {
-  if (is.null(noise)) {
-    noise <- run_core(cpp_noise_groups(data$Bhat, data$Shat))
-  }
-  noise$n_effects <- nrow(data$Bhat)
-  noise$n_conditions <- ncol(data$Bhat)
-  noise
-}
-
-print_noise <- function(noise) {
-  cat("  missing:    ", describe_missing(noise), "\n", sep = "")
-  cat("  noise:      ", describe_noise(noise), "\n", sep = "")
-}
-
-describe_missing <- function(noise) {
-  if (noise$n_missing == 0) {
-    return("none")
-  }
-  size <- as.numeric(noise$n_effects) * noise$n_conditions
-  text <- paste0(
-    format_count(noise$n_missing), " of ", plural(size, "entry", "entries"), " (",
-    format(100 * noise$n_missing / size, digits = 2), " %)"
-  )
-  if (noise$n_all_missing > 0) {
-    text <- paste0(
-      text, ", ", plural(noise$n_all_missing, "row"), " with nothing observed"
-    )
-  }
-  text
-}
-
-describe_noise <- function(noise) {
-  parts <- character()
-  if (noise$n_groups > 0) {
-    parts <- paste0(
-      plural(noise$n_groups, "group"), " of rows with shared noise (",
-      plural(noise$n_shared_rows, "row"), ")"
-    )
-  }
-  if (noise$n_row_specific > 0) {
-    parts <- c(
-      parts, paste0(plural(noise$n_row_specific, "row"), " with noise of their own")
-    )
-  }
-  paste(parts, collapse = ", ")
-}
-
-#' @rdname mash_data-methods
-#' @export
-summary.mash_data <- function(object, ...) {
-  z <- object$Bhat / object$Shat
-  span <- function(x, f) {
-    vapply(seq_len(ncol(x)), function(r) {
-      column <- x[!is.na(x[, r]), r]
-      if (length(column) == 0L) NA_real_ else f(column)
-    }, numeric(1))
-  }
-  conditions <- data.frame(
-    condition = condition_labels(object$Bhat),
-    missing = colSums(is.na(object$Bhat)),
-    z_min = span(z, min),
-    z_median = span(z, median),
-    z_max = span(z, max),
-    shat_min = span(object$Shat, min),
-    shat_max = span(object$Shat, max),
-    row.names = NULL
-  )
-  structure(
-    list(
-      dim = dim(object$Bhat), alpha = object$alpha, V = object$V,
-      noise = noise_summary(object), conditions = conditions
-    ),
-    class = "summary.mash_data"
-  )
-}
-
-#' @export
-print.summary.mash_data <- function(x, digits = 3, n = 20, ...) {
-  cat(
-    "<mash_data> ", plural(x$dim[1], "effect"), " x ",
-    plural(x$dim[2], "condition"), "\n",
-    sep = ""
-  )
-  print_noise(x$noise)
-  cat("  errors:     ", describe_V(x$V), "\n", sep = "")
-  cat("  alpha:      ", format(x$alpha), describe_alpha(x$alpha), "\n", sep = "")
-  shown <- first_few(seq_len(nrow(x$conditions)), n)
-  cat("Conditions (z-scores and standard errors of the observed estimates):\n")
-  print(x$conditions[shown, ], digits = digits, row.names = FALSE)
-  if (nrow(x$conditions) > n) {
-    cat("... and ", nrow(x$conditions) - n, " more\n", sep = "")
-  }
-  invisible(x)
 }

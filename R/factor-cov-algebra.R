@@ -25,32 +25,24 @@ setMethod("show", "factor_precision", function(object) print(object))
 
 # The other side of a product, as a plain matrix with n rows (or columns).
 product_operand <- function(y, n, side) {
-  if (isS4(y) || is.data.frame(y)) {
+  if (isS4(y)) {
     y <- as.matrix(y)
   }
-  if (!is.numeric(y) && !is.logical(y)) {
+  if (is.logical(y)) {
+    storage.mode(y) <- "double"
+  }
+  if (!is.numeric(y) && !is.data.frame(y)) {
     abort_input(
-      paste0("A covariance matrix cannot be multiplied by ", describe(y), "."),
-      class = "covmash_error_type"
+      "A covariance matrix cannot be multiplied by {describe(y)}.", class = "covmash_error_type"
     )
   }
+  rows <- side == "rows"
   # As `%*%` has it: a vector is a column or a row, whichever fits.
-  if (is.null(dim(y))) {
-    as_column <- (side == "rows") == (length(y) == n)
-    y <- if (as_column) matrix(y, ncol = 1L) else matrix(y, nrow = 1L)
-  }
-  size <- if (side == "rows") nrow(y) else ncol(y)
-  if (size != n) {
-    abort_input(
-      paste0(
-        "The other factor of the product with a ", n, " x ", n, " matrix must have ",
-        plural(n, if (side == "rows") "row" else "column"), ", but it is ", nrow(y),
-        " x ", ncol(y), "."
-      ),
-      class = "covmash_error_dimensions"
-    )
-  }
-  y
+  vector <- if (rows == (length(y) == n)) "column" else "row"
+  matrix_input(
+    y, "The other factor of the product", n_rows = if (rows) n, n_columns = if (!rows) n,
+    size = paste("have", plural(n, if (rows) "row" else "column")), vector = vector, values = "any"
+  )
 }
 
 # A %*% y for a symmetric matrix A held by parts, with the names of the product.

@@ -156,10 +156,8 @@ factor_sample <- function(x, n_samples = NULL) {
   }
   if (nrow(x) == ncol(x) && nrow(x) > 1L && !anyNA(x) && is_symmetric(x)) {
     abort_input(
-      paste0(
-        "`x` is symmetric and looks like a covariance matrix, but `n_samples` is ",
-        "missing; give the number of samples it was computed from."
-      ),
+      "`x` is symmetric and looks like a covariance matrix, but `n_samples` is missing; give the number of ",
+      "samples it was computed from.",
       class = "covmash_error_n_samples"
     )
   }
@@ -173,10 +171,8 @@ factor_sample <- function(x, n_samples = NULL) {
   empty <- if (anyNA(x)) rowSums(!is.na(x)) == 0 else FALSE
   if (any(empty)) {
     warn_covmash(
-      paste0(
-        plural(sum(empty), "sample has", "samples have"), " no value (first: ",
-        label_index("row", which(empty)[1], rownames(x)), "); left out."
-      ),
+      "{plural(sum(empty), 'sample has', 'samples have')} no value (first: ",
+      "{label_index('row', which(empty)[1], rownames(x))}); left out.",
       class = "covmash_warning_empty"
     )
     x <- x[!empty, , drop = FALSE]
@@ -187,59 +183,20 @@ factor_sample <- function(x, n_samples = NULL) {
   )
 }
 
-sample_values <- function(x) {
-  if (is.data.frame(x)) {
-    bad <- !vapply(x, is_number_like, logical(1))
-    if (any(bad)) {
-      at <- which(bad)[1]
-      abort_input(
-        paste0(
-          "`x` must be numeric, but its ", label_index("column", at, names(x)),
-          " is of class ", class(x[[at]])[1], "; leave that column out or convert it."
-        ),
-        class = "covmash_error_type"
-      )
-    }
-    x <- as.matrix(x)
-  }
-  if (!is.matrix(x) || !is_number_like(x)) {
-    abort_input(
-      paste0(
-        "`x` must be a numeric matrix with samples in rows and genes in columns, or ",
-        "a covariance matrix, not ", describe(x), "."
-      ),
-      class = "covmash_error_type"
-    )
-  }
-  if (nrow(x) < 1L || ncol(x) < 1L) {
-    abort_input(
-      paste0("`x` must have rows and columns, but it is ", nrow(x), " x ", ncol(x), "."),
-      class = "covmash_error_dimensions"
-    )
-  }
-  storage.mode(x) <- "double"
-  if (anyNA(x)) x[is.nan(x)] <- NA
-  if (!is.finite(sum(x)) && any(is.infinite(x))) {
-    at <- which(is.infinite(x))[1]
-    abort_input(
-      paste0(
-        "`x` must be finite or NA, but its entry in ", label_entry(x, at), " is ", x[at],
-        "."
-      ),
-      class = "covmash_error_not_finite"
-    )
-  }
-  plain_matrix(x)
+sample_values <- function(x, label = "`x`") {
+  matrix_input(
+    x, label,
+    "a numeric matrix with samples in rows and genes in columns, or a covariance matrix",
+    least = c(1L, 1L), vector = "no", values = "missing"
+  )
 }
 
 check_genes_vary <- function(x) {
   seen <- if (anyNA(x)) colSums(!is.na(x)) else rep(nrow(x), ncol(x))
   if (any(seen == 0)) {
     abort_input(
-      paste0(
-        "Every value of ", label_index("column", which(seen == 0)[1], colnames(x)),
-        " of `x` is NA", and_others(sum(seen == 0)), "; leave genes without data out."
-      ),
+      "Every value of {label_index('column', which(seen == 0)[1], colnames(x))} of `x` is ",
+      "NA{and_others(sum(seen == 0))}; leave genes without data out.",
       class = "covmash_error_all_missing"
     )
   }
@@ -250,10 +207,8 @@ check_genes_vary <- function(x) {
   }
   if (any(constant)) {
     abort_input(
-      paste0(
-        label_index("Column", which(constant)[1], colnames(x)), " of `x` is constant",
-        and_others(sum(constant)), "; leave genes that do not vary out."
-      ),
+      "{label_index('Column', which(constant)[1], colnames(x))} of `x` is ",
+      "constant{and_others(sum(constant))}; leave genes that do not vary out.",
       class = "covmash_error_constant"
     )
   }
@@ -265,54 +220,19 @@ and_others <- function(n) {
 
 covariance_sample <- function(S, n_samples) {
   check_whole(n_samples, "n_samples", 2)
-  if (nrow(S) != ncol(S)) {
-    abort_input(
-      paste0(
-        "With `n_samples`, `x` must be a covariance matrix with as many rows as ",
-        "columns, but it is ", nrow(S), " x ", ncol(S),
-        "; leave `n_samples` out for data."
-      ),
-      class = "covmash_error_dimensions"
-    )
-  }
-  if (anyNA(S)) {
-    abort_input(
-      paste0(
-        "A covariance matrix `x` must be complete, but its entry in ",
-        label_entry(S, which(is.na(S))[1]), " is NA."
-      ),
-      class = "covmash_error_not_finite"
-    )
-  }
-  if (!is_symmetric(S)) {
-    abort_input(
-      "The covariance matrix `x` must be symmetric.",
-      class = "covmash_error_covariance"
-    )
-  }
-  S <- symmetrise(S)
+  label <- "The covariance matrix `x`"
+  size <- "be square (leave `n_samples` out for data)"
+  S <- covariance_input(S, label, "no", size = size)
   variance <- S[cbind(seq_len(nrow(S)), seq_len(nrow(S)))]
   if (any(variance <= 0)) {
     at <- which(variance <= 0)[1]
     abort_input(
-      paste0(
-        label_index("Column", at, colnames(S)), " of the covariance matrix `x` has ",
-        "variance ", format(variance[at]), "; leave genes that do not vary out."
-      ),
+      "{label_index('Column', at, colnames(S))} of the covariance matrix `x` has variance ",
+      "{format(variance[at])}; leave genes that do not vary out.",
       class = "covmash_error_constant"
     )
   }
-  R <- S / sqrt(outer(variance, variance))
-  if (!issemidef(R, 1e-8 * nrow(R))) {
-    abort_input(
-      paste0(
-        "The covariance matrix `x` is not positive semi-definite: the smallest ",
-        "eigenvalue of its correlation matrix is ",
-        format(min_eigenvalue(R), digits = 3), "; see nearest_covariance()."
-      ),
-      class = "covmash_error_covariance"
-    )
-  }
+  S <- covariance_input(S, label, advice = "; see nearest_covariance()")
   genes <- if (is.null(colnames(S))) rownames(S) else colnames(S)
   list(
     x = S, n = as.numeric(n_samples), n_genes = ncol(S), genes = genes,
@@ -336,12 +256,8 @@ check_n_factors <- function(n_factors, method, sample) {
   most <- most_factors(sample$n_genes, sample$n, method)
   if (n_factors > most) {
     abort_input(
-      paste0(
-        "`n_factors` is ", format_count(n_factors), ", but from ",
-        plural(sample$n_genes, "gene"), " and ", plural(sample$n, "sample"),
-        " at most ", plural(most, "factor"), " can be estimated by method '", method,
-        "'."
-      ),
+      "`n_factors` is {format_count(n_factors)}, but from {plural(sample$n_genes, 'gene')} and ",
+      "{plural(sample$n, 'sample')} at most {plural(most, 'factor')} can be estimated by method '{method}'.",
       class = "covmash_error_n_factors"
     )
   }
@@ -353,10 +269,8 @@ check_start <- function(start, sample) {
   }
   if (!is.numeric(start) || length(start) != sample$n_genes) {
     abort_input(
-      paste0(
-        "`start` must have one uniqueness for each of the ",
-        plural(sample$n_genes, "gene"), ", but it is ", describe(start), "."
-      ),
+      "`start` must have one uniqueness for each of the {plural(sample$n_genes, 'gene')}, but it is ",
+      "{describe(start)}.",
       class = "covmash_error_dimensions"
     )
   }
@@ -375,10 +289,8 @@ check_start <- function(start, sample) {
 factor_estimate <- function(sample, K, method, options) {
   if (sample$n_missing > 0 && method == "pca") {
     abort_input(
-      paste0(
-        "`x` has ", plural(sample$n_missing, "missing value"), ", which method 'pca' ",
-        "cannot handle; use 'ml' or 'ppca'."
-      ),
+      "`x` has {plural(sample$n_missing, 'missing value')}, which method 'pca' cannot handle; use 'ml' or ",
+      "'ppca'.",
       class = "covmash_error_missing"
     )
   }
@@ -410,7 +322,8 @@ estimate_ml <- function(sample, K, options) {
 
 estimate_missing <- function(sample, K, method, options) {
   out <- run_core(cpp_fit_factors_missing(
-    sample$x, K, options$lower, method == "ppca", max(options$tol, 1e-8),
+    sample$x, K, options$lower, method == "ppca",
+    max(options$tol, cpp_defaults("missing_factor")$tol),
     options$max_iter, options$n_threads
   ))
   list(
@@ -473,9 +386,7 @@ estimate_ppca <- function(sample, K, options) {
   noise <- (sum(pairs$variance) - sum(pairs$values)) / (N - K)
   if (noise <= 1e-12 * mean(pairs$variance)) {
     abort_input(
-      paste0(
-        plural(K, "factor explains", "factors explain"), " all of `x`; `n_factors` is too large."
-      ),
+      "{plural(K, 'factor explains', 'factors explain')} all of `x`; `n_factors` is too large.",
       class = "covmash_error_n_factors"
     )
   }
@@ -518,7 +429,7 @@ new_factor_fit <- function(x) structure(x, class = "factor_fit")
 check_factor_fit <- function(x, name = "fit") {
   if (!inherits(x, "factor_fit")) {
     abort_input(
-      paste0("`", name, "` must be a fit of fit_factor_model(), not ", describe(x), "."),
+      "`{name}` must be a fit of fit_factor_model(), not {describe(x)}.",
       class = "covmash_error_fit"
     )
   }
@@ -540,11 +451,8 @@ test_of_fit <- function(objective, n, N, K) {
 warn_factor_fit <- function(fit) {
   if (!fit$convergence$converged) {
     warn_covmash(
-      paste0(
-        "The fit has not converged: after ", plural(fit$convergence$iterations, "iteration"),
-        " the largest derivative is ", format(fit$convergence$kkt_violation, digits = 2),
-        "; raise `max_iter` or `tol`."
-      ),
+      "The fit has not converged: after {plural(fit$convergence$iterations, 'iteration')} the largest ",
+      "derivative is {format(fit$convergence$kkt_violation, digits = 2)}; raise `max_iter` or `tol`.",
       class = "covmash_warning_convergence"
     )
   }
@@ -552,10 +460,8 @@ warn_factor_fit <- function(fit) {
     at <- which(fit$heywood)
     shown <- if (is.null(names(at))) paste("gene", at) else names(at)
     warn_covmash(
-      paste0(
-        "Heywood case: ", plural(length(at), "noise variance is", "noise variances are"),
-        " at the floor (", quote_some(shown), "); fewer factors may be enough."
-      ),
+      "Heywood case: {plural(length(at), 'noise variance is', 'noise variances are')} at the floor ",
+      "({quote_some(shown)}); fewer factors may be enough.",
       class = "covmash_warning_heywood"
     )
   }

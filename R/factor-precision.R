@@ -64,44 +64,11 @@ new_factor_precision <- function(W, D_inverse, diagonal, s, covariance) {
 }
 
 plain_precision <- function(Sigma) {
-  Sigma <- check_plain_covariance(Sigma, "Sigma")
-  R <- tryCatch(chol(unname(Sigma)), error = function(cnd) NULL)
-  if (is.null(R)) {
-    abort_input(
-      paste0(
-        "`Sigma` is singular, or not positive definite: its smallest eigenvalue is ",
-        format(min_eigenvalue(Sigma), digits = 3), "."
-      ),
-      class = "covmash_error_singular"
-    )
-  }
-  P <- chol2inv(R)
+  Sigma <- covariance_input(Sigma, "`Sigma`", "positive", invalid = "covmash_error_singular")
+  scale <- unit_scale(Sigma)
+  P <- chol2inv(chol(unit_variances(unname(Sigma)))) / scale / rep(scale, each = nrow(Sigma))
   dimnames(P) <- dimnames(Sigma)
   P
-}
-
-# A symmetric numeric matrix of finite numbers.
-check_plain_covariance <- function(x, name) {
-  if (is.data.frame(x)) {
-    x <- as.matrix(x)
-  }
-  if (!is.matrix(x) || !is.numeric(x)) {
-    abort_input(
-      paste0(
-        "`", name, "` must be a `factor_cov` or a numeric matrix, not ",
-        describe(x), "."
-      ),
-      class = "covmash_error_type"
-    )
-  }
-  if (nrow(x) != ncol(x) || nrow(x) < 1L) {
-    abort_input(
-      paste0("`", name, "` must be square, but it is ", nrow(x), " x ", ncol(x), "."),
-      class = "covmash_error_dimensions"
-    )
-  }
-  check_finite_matrix(x, name)
-  x
 }
 
 # Calls the core with the parts of Sigma; a singular one is an error that names the
@@ -116,20 +83,16 @@ factor_core <- function(Sigma, core, ..., name = "Sigma") {
 }
 
 abort_singular <- function(Sigma, genes, name) {
-  labels <- vapply(
+  shown <- vapply(
     first_few(genes, 3L), function(i) label_index("gene", i, gene_names(Sigma)), ""
   )
-  more <- length(genes) - length(labels)
-  one <- length(genes) == 1L
+  more <- length(genes) - length(shown)
+  more <- if (more > 0) paste(" and", plural(more, "more gene"))
+  # "gene 2 has ... and is", "gene 1, gene 2 have ... and are"
+  word <- if (length(genes) == 1L) c("has", "is", "it") else c("have", "are", "them")
   abort_input(
-    paste0(
-      "`", name, "` is singular: ", paste(labels, collapse = ", "),
-      if (more > 0) paste0(" and ", plural(more, "more gene")),
-      if (one) " has" else " have", " no noise (D = 0) and ", if (one) "is" else "are",
-      " determined by the other genes without noise; give ",
-      if (one) "it" else "them", " a noise variance or leave ",
-      if (one) "it" else "them", " out."
-    ),
+    "`{name}` is singular: {shown}{more} {word[1]} no noise (D = 0) and {word[2]} determined by ",
+    "the other genes without noise; give {word[3]} a noise variance or leave {word[3]} out.",
     class = "covmash_error_singular"
   )
 }
@@ -150,30 +113,10 @@ solve.factor_cov <- function(a, b, ...) {
 }
 
 right_hand_side <- function(b, n) {
-  if (isS4(b) || is.data.frame(b)) {
-    b <- as.matrix(b)
-  }
-  if (!is.numeric(b)) {
-    abort_input(
-      paste0("`b` must be a numeric vector or matrix, not ", describe(b), "."),
-      class = "covmash_error_type"
-    )
-  }
-  if (is.null(dim(b))) {
-    b <- matrix(b, ncol = 1L)
-  }
-  if (nrow(b) != n) {
-    abort_input(
-      paste0(
-        "`b` must have ", plural(n, "row"), ", one for each gene, but it has ",
-        format_count(nrow(b)), "."
-      ),
-      class = "covmash_error_dimensions"
-    )
-  }
-  check_finite_matrix(b, "b")
-  storage.mode(b) <- "double"
-  b
+  matrix_input(
+    b, "`b`", "a numeric vector or matrix", n,
+    size = paste0("have ", plural(n, "row"), ", one for each gene")
+  )
 }
 
 drop_column <- function(x) stats::setNames(x[, 1], rownames(x))
@@ -204,7 +147,7 @@ dense_cholesky <- function(x, name) {
   R <- tryCatch(chol(as.matrix(x)), error = function(cnd) NULL)
   if (is.null(R)) {
     abort_input(
-      paste0("`", name, "` is singular to working precision; it has no Cholesky factor."),
+      "`{name}` is singular to working precision; it has no Cholesky factor.",
       class = "covmash_error_singular"
     )
   }
@@ -364,20 +307,4 @@ all.equal.factor_precision <- function(target, current, ...) {
     return("`current` is not a factor_precision")
   }
   all.equal(target$covariance, current$covariance, ...)
-}
-
-#' @rdname update.factor_cov
-#' @export
-update.factor_precision <- function(object, add, name = NULL, ...) {
-  covariance <- update(object$covariance, add = add, name = name)
-  if (is.null(object$W)) {
-    return(precision(covariance))
-  }
-  u <- covariance$B[, ncol(covariance$B)]
-  v <- drop(precision_times(object, matrix(u)))
-  w <- v / sqrt(1 + sum(u * v))
-  new_factor_precision(
-    cbind(object$W, unname(w)), object$D_inverse, object$diagonal - w^2, NULL,
-    covariance
-  )
 }

@@ -39,7 +39,7 @@ factor_scores <- function(fit, newdata, method = c("regression", "bartlett")) {
       class = "covmash_error_argument"
     )
   }
-  x <- genes_of_fit(sample_values(newdata), fit)
+  x <- genes_of_fit(sample_values(newdata, "`newdata`"), fit)
   K <- fit$n_factors
   scores <- matrix(
     NA_real_, nrow(x), K,
@@ -93,10 +93,7 @@ genes_of_fit <- function(x, fit) {
     at <- match(genes, colnames(x))
     if (anyNA(at)) {
       abort_input(
-        paste0(
-          "`newdata` must have the genes of the fit, but there is no column ",
-          quote_some(genes[is.na(at)]), "."
-        ),
+        "`newdata` must have the genes of the fit, but there is no column {quote_some(genes[is.na(at)])}.",
         class = "covmash_error_names"
       )
     }
@@ -104,10 +101,8 @@ genes_of_fit <- function(x, fit) {
   }
   if (ncol(x) != fit$n_genes) {
     abort_input(
-      paste0(
-        "`newdata` must have one column for each of the ", plural(fit$n_genes, "gene"),
-        " of the fit, but it has ", ncol(x), "."
-      ),
+      "`newdata` must have one column for each of the {plural(fit$n_genes, 'gene')} of the fit, but it has ",
+      "{ncol(x)}.",
       class = "covmash_error_dimensions"
     )
   }

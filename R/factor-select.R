@@ -76,7 +76,8 @@ select_n_factors <- function(x, max_factors = NULL,
   max_factors <- check_max_factors(max_factors, method, sample)
   if ("heldout" %in% criteria) check_folds(n_folds, sample)
   options <- list(
-    lower = lower, start = numeric(), tol = 1e-7, max_iter = 1000,
+    lower = lower, start = numeric(), tol = 1e-7,
+    max_iter = cpp_defaults("factor_fit")$max_iter,
     n_threads = resolve_threads(n_threads)
   )
 
@@ -109,11 +110,9 @@ select_n_factors <- function(x, max_factors = NULL,
 check_criteria <- function(criteria) {
   known <- c("bic", "parallel", "heldout")
   if (!is.character(criteria) || length(criteria) == 0L || !all(criteria %in% known)) {
+    given <- if (is.character(criteria)) quote_some(criteria) else describe(criteria)
     abort_input(
-      paste0(
-        "`criteria` must be one or more of 'bic', 'parallel', 'heldout', not ",
-        if (is.character(criteria)) quote_some(criteria) else describe(criteria), "."
-      ),
+      "`criteria` must be one or more of 'bic', 'parallel', 'heldout', not {given}.",
       class = "covmash_error_argument"
     )
   }
@@ -132,10 +131,7 @@ check_folds <- function(n_folds, sample) {
   check_whole(n_folds, "n_folds", 2)
   if (n_folds > sample$n / 2) {
     abort_input(
-      paste0(
-        "`n_folds` must be at most half the number of samples (", sample$n, "), not ",
-        n_folds, "."
-      ),
+      "`n_folds` must be at most half the number of samples ({sample$n}), not {n_folds}.",
       class = "covmash_error_argument"
     )
   }

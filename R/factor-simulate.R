@@ -47,10 +47,7 @@ generate_factor_covariance <- function(n_genes, n_pathways, loading_scale = 0.1,
     check_whole(pathways_per_gene, "pathways_per_gene", 0)
     if (pathways_per_gene > n_pathways) {
       abort_input(
-        paste0(
-          "`pathways_per_gene` must be at most the number of pathways (", n_pathways,
-          "), not ", pathways_per_gene, "."
-        ),
+        "`pathways_per_gene` must be at most the number of pathways ({n_pathways}), not {pathways_per_gene}.",
         class = "covmash_error_argument"
       )
     }
@@ -66,13 +63,9 @@ check_noise_range <- function(idio_range) {
   ok <- is.numeric(idio_range) && length(idio_range) == 2L &&
     all(is.finite(idio_range)) && idio_range[1] >= 0 && idio_range[1] <= idio_range[2]
   if (!ok) {
+    given <- if (is.numeric(idio_range)) format(idio_range) else describe(idio_range)
     abort_input(
-      paste0(
-        "`idio_range` must hold the smallest and the largest noise variance, as ",
-        "c(0.01, 0.05), not ",
-        if (is.numeric(idio_range)) paste(format(idio_range), collapse = ", ") else
-          describe(idio_range), "."
-      ),
+      "`idio_range` must hold the smallest and the largest noise variance, as c(0.01, 0.05), not {given}.",
       class = "covmash_error_argument"
     )
   }
@@ -83,17 +76,15 @@ simulated_names <- function(gene_names, n_genes) {
     return(paste0("gene_", seq_len(n_genes)))
   }
   if (length(gene_names) != n_genes || anyNA(gene_names) || anyDuplicated(gene_names)) {
+    problem <- if (length(gene_names) != n_genes) {
+      paste("it has", length(gene_names))
+    } else if (anyNA(gene_names)) {
+      "one is missing"
+    } else {
+      paste0("'", gene_names[anyDuplicated(gene_names)], "' is there twice")
+    }
     abort_input(
-      paste0(
-        "`gene_names` must hold ", plural(n_genes, "name"), ", each once, but ",
-        if (length(gene_names) != n_genes) {
-          paste0("it has ", length(gene_names))
-        } else if (anyNA(gene_names)) {
-          "one is missing"
-        } else {
-          paste0("'", gene_names[anyDuplicated(gene_names)], "' is there twice")
-        }, "."
-      ),
+      "`gene_names` must hold {plural(n_genes, 'name')}, each once, but {problem}.",
       class = "covmash_error_names"
     )
   }

@@ -6,7 +6,7 @@
 # effect the data can hide, 2 sqrt(max(Bhat^2 - Shat^2)), in steps of `mult`
 # (Stephens 2017). Observed entries only.
 autoselect_grid <- function(data, mult = sqrt(2)) {
-  range <- cpp_effect_range(data$Bhat, data$Shat)
+  range <- run_core(cpp_effect_range(data))
   if (range$smallest_shat == Inf) {
     abort_input(
       "There is no observed estimate to choose a grid from; give `grid`.",
@@ -19,11 +19,8 @@ autoselect_grid <- function(data, mult = sqrt(2)) {
   if (!is.finite(largest)) {
     at <- which.max(abs(data$Bhat))
     abort_input(
-      paste0(
-        "`Bhat` has an estimate too large to choose a grid from, ",
-        format(data$Bhat[at]), " in ", label_entry(data$Bhat, at),
-        "; correct it, set it to NA or give `grid`."
-      ),
+      "`Bhat` has an estimate too large to choose a grid from, {format(data$Bhat[at])} in ",
+      "{label_entry(data$Bhat, at)}; correct it, set it to NA or give `grid`.",
       class = "covmash_error_grid"
     )
   }
@@ -38,10 +35,7 @@ check_gridmult <- function(gridmult, name = "gridmult") {
   check_number(gridmult, name, what = "one number above 1 (or 0)")
   if (gridmult != 0 && gridmult <= 1) {
     abort_input(
-      paste0(
-        "`", name, "` must be above 1, the ratio of neighbouring grid points, ",
-        "not ", format(gridmult), "."
-      ),
+      "`{name}` must be above 1, the ratio of neighbouring grid points, not {format(gridmult)}.",
       class = "covmash_error_grid"
     )
   }
@@ -52,10 +46,7 @@ check_grid <- function(grid, name = "grid") {
   if (!is.numeric(grid) || length(grid) < 1L || !all(is.finite(grid)) ||
         any(grid < 0)) {
     abort_input(
-      paste0(
-        "`", name, "` must be a vector of finite standard deviations of at ",
-        "least 0, not ", describe(grid), "."
-      ),
+      "`{name}` must be a vector of finite standard deviations of at least 0, not {describe(grid)}.",
       class = "covmash_error_grid"
     )
   }

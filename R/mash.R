@@ -178,15 +178,14 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
       n_components(model), prior, nullweight, model$usepointmass
     )
     step_message(
-      verbose, "Fitting ", plural(n_components(model), "mixture component"),
-      " to ", plural(nrow(data$Bhat), "effect"), " x ",
-      plural(ncol(data$Bhat), "condition"), "."
+      verbose, "Fitting {plural(n_components(model), 'mixture component')} to ",
+      "{plural(n_effects(data), 'effect')} x {plural(n_conditions(data), 'condition')}."
     )
     weights <- fit_weights(data, model, penalty, optmethod, control, n_threads)
     warn_not_converged(weights)
     step_message(
-      verbose, "Likelihood: ", seconds(weights$seconds_likelihood),
-      ", weights: ", seconds(weights$seconds_weights), "."
+      verbose, "Likelihood: {seconds(weights$seconds_likelihood)}, ",
+      "weights: {seconds(weights$seconds_weights)}."
     )
   }
 
@@ -196,7 +195,7 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
     lfdr = output_lfdr
   )
   posterior_seconds <- elapsed() - before
-  step_message(verbose, "Posterior: ", seconds(posterior_seconds), ".")
+  step_message(verbose, "Posterior: {seconds(posterior_seconds)}.")
 
   objective <- if (fixg) {
     NA_real_
@@ -226,7 +225,7 @@ refuse_mash_options <- function(A, posterior_samples, outputlevel) {
   }
   if (!checkmate::test_number(outputlevel) || !outputlevel %in% 1:4) {
     abort_input(
-      paste0("`outputlevel` must be 1 or 2, not ", describe(outputlevel), "."),
+      "`outputlevel` must be 1 or 2, not {describe(outputlevel)}.",
       class = "covmash_error_argument"
     )
   }
@@ -238,166 +237,15 @@ refuse_mash_options <- function(A, posterior_samples, outputlevel) {
 refuse_with_g <- function(given, fixg, prior_given, optmethod_given) {
   if (any(given)) {
     abort_input(
-      paste0(
-        "`", names(given)[given][1], "` cannot be given together with `g`, ",
-        "which contains it; give one of them."
-      ),
+      "`{names(given)[given][1]}` cannot be given together with `g`, which contains it; give one of them.",
       class = "covmash_error_g"
     )
   }
   if (fixg && (prior_given || optmethod_given)) {
+    name <- if (prior_given) "prior" else "optmethod"
     abort_input(
-      paste0(
-        "`", if (prior_given) "prior" else "optmethod", "` has no use with ",
-        "`fixg = TRUE`, which keeps the weights of `g`; leave it out."
-      ),
+      "`{name}` has no use with `fixg = TRUE`, which keeps the weights of `g`; leave it out.",
       class = "covmash_error_g"
     )
   }
-}
-
-# ---- the prior of the effects -----------------------------------------------
-
-# Ulist, grid and point mass, checked, from the arguments of mash().
-new_model <- function(data, Ulist, grid, gridmult, normalizeU, usepointmass) {
-  check_flag(normalizeU, "normalizeU")
-  check_flag(usepointmass, "usepointmass")
-  if (is.null(Ulist)) {
-    abort_input(
-      "`Ulist` is missing; give covariance matrices, e.g. cov_canonical(data), or `g`.",
-      class = "covmash_error_ulist"
-    )
-  }
-  Ulist <- check_ulist(Ulist, ncol(data$Bhat), colnames(data$Bhat))
-  if (normalizeU) {
-    Ulist <- normalize_Ulist(Ulist)
-  }
-  if (is.null(grid)) {
-    check_gridmult(gridmult)
-    grid <- autoselect_grid(data, gridmult)
-  } else {
-    grid <- check_grid(grid)
-  }
-  list(Ulist = Ulist, grid = grid, usepointmass = usepointmass)
-}
-
-# The same from a fit, or its fitted_g; with `pi` if it has one.
-model_from_g <- function(g, data, usepointmass = NULL, need_pi = TRUE) {
-  if (inherits(g, "mash_fit") || is.list(g) && !is.null(g$fitted_g)) {
-    check_alpha(g, data)
-    g <- g$fitted_g
-  }
-  if (!is.list(g) || is.null(g$Ulist) || is.null(g$grid)) {
-    abort_input(
-      paste0(
-        "`g` must be a fit of mash() or its `fitted_g` (a list with pi, Ulist, ",
-        "grid, usepointmass), not ", describe(g), "."
-      ),
-      class = "covmash_error_g"
-    )
-  }
-  point <- point_mass_of_g(g, usepointmass)
-  model <- list(
-    Ulist = check_ulist(
-      g$Ulist, ncol(data$Bhat), colnames(data$Bhat), "g$Ulist"
-    ),
-    grid = check_grid(g$grid, "g$grid"),
-    usepointmass = point
-  )
-  if (need_pi) {
-    model$pi <- check_pi(g$pi, model)
-  }
-  model
-}
-
-# usepointmass may be said again, if it says the same.
-point_mass_of_g <- function(g, usepointmass) {
-  if (is.null(g$usepointmass)) {
-    point <- if (is.null(usepointmass)) TRUE else usepointmass
-  } else {
-    point <- g$usepointmass
-    if (!is.null(usepointmass) && !identical(usepointmass, point)) {
-      abort_input(
-        paste0(
-          "`usepointmass` cannot differ from that of `g`, which is ",
-          describe(point), "; leave it out."
-        ),
-        class = "covmash_error_g"
-      )
-    }
-  }
-  check_flag(point, "usepointmass")
-  point
-}
-
-check_alpha <- function(fit, data) {
-  if (!is.null(fit$alpha) && !isTRUE(all.equal(fit$alpha, data$alpha))) {
-    abort_input(
-      paste0(
-        "The fit was made with alpha = ", format(fit$alpha), " but `data` have ",
-        "alpha = ", format(data$alpha), "; make the data with the same alpha."
-      ),
-      class = "covmash_error_alpha"
-    )
-  }
-}
-
-check_pi <- function(pi, model) {
-  P <- n_components(model)
-  ok <- is.numeric(pi) && length(pi) == P && all(is.finite(pi)) &&
-    all(pi >= 0) && abs(sum(pi) - 1) < 1e-6
-  if (!ok) {
-    abort_input(
-      paste0(
-        "`g$pi` must hold ", plural(P, "non-negative weight"), " that sum to 1 (",
-        if (model$usepointmass) "null first, then ", "grid-major), not ",
-        describe(pi), "."
-      ),
-      class = "covmash_error_g"
-    )
-  }
-  as.double(pi)
-}
-
-# What fit_weights() returns, for weights that are not estimated.
-fixed_weights <- function(pi) {
-  list(
-    pi = pi, objective = NA_real_, kkt_violation = NA_real_,
-    gap_bound = NA_real_, iterations = 0L, converged = NA,
-    seconds_likelihood = 0, seconds_weights = 0
-  )
-}
-
-# ---- the result -------------------------------------------------------------
-
-# A fit keeps the responsibilities only up to this many numbers.
-max_kept_weights <- 1e7
-
-new_mash_fit <- function(data, model, weights, posterior, objective, timing) {
-  components <- component_names(model)
-  missing <- if (anyNA(data$Bhat)) which(is.na(data$Bhat))
-  structure(
-    list(
-      result = posterior$result,
-      loglik = posterior$loglik,
-      vloglik = posterior$vloglik,
-      null_loglik = posterior$null_loglik,
-      alt_loglik = posterior$alt_loglik,
-      fitted_g = list(
-        pi = stats::setNames(weights$pi, components), Ulist = model$Ulist,
-        grid = model$grid, usepointmass = model$usepointmass
-      ),
-      posterior_weights = posterior$posterior_weights,
-      alpha = data$alpha,
-      convergence = list(
-        objective = objective, kkt_violation = weights$kkt_violation,
-        gap_bound = weights$gap_bound, iterations = weights$iterations,
-        converged = weights$converged
-      ),
-      timing = timing,
-      missing = missing,
-      noise = noise_summary(data, posterior$noise)
-    ),
-    class = c("mash_fit", "mash")
-  )
 }

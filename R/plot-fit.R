@@ -222,7 +222,7 @@ resolve_effect <- function(m, effect) {
   row <- resolve_index(effect, nrow(means), rownames(means), "effect", "effect")
   if (length(row) != 1L) {
     abort_input(
-      paste0("`effect` must choose one effect, not ", length(row), "."),
+      "`effect` must choose one effect, not {length(row)}.",
       class = "covmash_error_index"
     )
   }
@@ -436,10 +436,7 @@ mash_plot_meta <- function(m, i, xlab = "Effect size", ylab = "Condition", ...) 
   R <- ncol(get_pm(m))
   if (!is.null(dots$labels) && length(dots$labels) != R) {
     abort_input(
-      paste0(
-        "`labels` must have one label for each of the ", plural(R, "condition"),
-        ", not ", length(dots$labels), "."
-      ),
+      "`labels` must have one label for each of the {plural(R, 'condition')}, not {length(dots$labels)}.",
       class = "covmash_error_argument"
     )
   }

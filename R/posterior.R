@@ -4,77 +4,63 @@
 # Everything cpp_posterior() computes, with names and on the original scale.
 # `level` as outputlevel; responsibilities only if there are not too many.
 posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
-                         keep_weights = NULL, lfdr = TRUE) {
+                         keep_weights = NULL, lfdr = TRUE,
+                         effects = rownames(data$Bhat)) {
   if (is.null(keep_weights)) {
     size <- as.numeric(nrow(data$Bhat)) * sum(pi > pi_thresh)
     keep_weights <- size <= max_kept_weights
   }
   if (!any(pi > pi_thresh)) {
     abort_input(
-      paste0(
-        "No mixture weight is above `pi_thresh` = ", format(pi_thresh),
-        "; lower it."
-      ),
+      "No mixture weight is above `pi_thresh` = {format(pi_thresh)}; lower it.",
       class = "covmash_error_argument"
     )
   }
-  raw <- run_core(
-    cpp_posterior(
-      data$Bhat, data$Shat, data$V, unname_matrices(model$Ulist), model$grid,
-      model$usepointmass, pi, pi_thresh, as.integer(level), lfdr,
-      keep_weights, n_threads, resolve_block_rows()
-    ),
-    rownames(data$Bhat), component_names(model)
+  model$pi <- pi
+  settings <- list(
+    pi_thresh = pi_thresh, summaries = level >= 2, lfdr = lfdr,
+    posterior_weights = keep_weights, n_threads = n_threads,
+    block_rows = resolve_block_rows()
   )
-  jacobian <- log_jacobian(data)
-  vloglik <- matrix(as.vector(raw$vloglik) - jacobian)
+  raw <- run_core(
+    cpp_posterior(data, model, settings), effects, component_names(model),
+    names(model$Ulist)
+  )
+  if (data$alpha != 0) {
+    raw <- on_scale_of_estimates(raw, data)
+  }
   list(
-    result = if (level >= 2) posterior_matrices(raw, data) else list(),
-    loglik = sum(vloglik),
-    vloglik = vloglik,
-    null_loglik = null_loglik(raw, jacobian, data),
-    alt_loglik = if (!is.null(raw$alt_loglik)) {
-      matrix(as.vector(raw$alt_loglik) - jacobian)
-    },
+    result = if (level >= 2) raw[intersect(posterior_parts, names(raw))] else list(),
+    loglik = sum(raw$vloglik),
+    vloglik = raw$vloglik,
+    null_loglik = raw$null_loglik,
+    alt_loglik = raw$alt_loglik,
     posterior_weights = name_weights(raw, model),
     noise = raw$noise
   )
 }
 
-# log of the factor between the densities of Bhat and of Bhat / Shat^alpha, for
-# each row: the observed conditions count.
-log_jacobian <- function(data) {
-  if (data$alpha == 0) {
-    return(0)
+posterior_parts <- c("PosteriorMean", "PosteriorSD", "lfdr", "NegativeProb", "lfsr")
+
+# From Bhat / Shat^alpha to Bhat; densities change by the Jacobian, of which the observed
+# conditions count. The core has put the names on: to set them here would copy the
+# matrices.
+on_scale_of_estimates <- function(raw, data) {
+  scale <- unname(data$Shat_alpha)
+  for (part in intersect(c("PosteriorMean", "PosteriorSD"), names(raw))) {
+    raw[[part]] <- raw[[part]] * scale
   }
-  logs <- log(data$Shat_alpha)
+  logs <- log(scale)
   logs[is.na(data$Bhat)] <- 0
-  unname(rowSums(logs))
-}
-
-# mashr names this vector only when alpha is not 0; scripts rely on neither, but
-# the two packages give the same object.
-null_loglik <- function(raw, jacobian, data) {
-  if (is.null(raw$null_loglik)) {
-    return(NULL)
+  for (part in intersect(c("vloglik", "null_loglik", "alt_loglik"), names(raw))) {
+    raw[[part]] <- raw[[part]] - rowSums(logs)
   }
-  values <- as.vector(raw$null_loglik) - jacobian
-  if (data$alpha != 0) {
-    names(values) <- rownames(data$Bhat)
+  # mashr names this vector only when alpha is not 0; scripts rely on neither, but the
+  # two packages give the same object.
+  if (!is.null(raw$null_loglik)) {
+    names(raw$null_loglik) <- rownames(data$Bhat)
   }
-  values
-}
-
-# The core has put the names on; to set them here would copy the matrices.
-posterior_matrices <- function(raw, data) {
-  parts <- c("PosteriorMean", "PosteriorSD", "lfdr", "NegativeProb", "lfsr")
-  result <- Filter(Negate(is.null), raw[parts])
-  if (data$alpha != 0) {
-    scale <- unname(data$Shat_alpha)
-    result$PosteriorMean <- result$PosteriorMean * scale
-    result$PosteriorSD <- result$PosteriorSD * scale
-  }
-  result
+  raw
 }
 
 name_weights <- function(raw, model) {
@@ -86,23 +72,6 @@ name_weights <- function(raw, model) {
   dimnames(weights) <- list(NULL, component_names(model)[kept])
   attr(weights, "component") <- kept
   weights
-}
-
-# The model with its weights, from a fit or a fitted_g. A bare fitted_g does not
-# know its alpha, so the user is reminded of it.
-model_for_data <- function(g, data) {
-  check_data(data)
-  model <- model_from_g(g, data)
-  if (is.null(g$fitted_g)) {
-    inform_covmash(
-      paste0(
-        "`g` is a fitted_g, which does not record alpha; it is taken to belong ",
-        "to alpha = ", format(data$alpha), ", that of `data`."
-      ),
-      class = "covmash_message_alpha"
-    )
-  }
-  model
 }
 
 #' Posterior of new data under a given prior
@@ -250,52 +219,4 @@ get_posterior_weights <- function(fit, data = NULL, pi_thresh = 1e-10,
     data, model, model$pi, pi_thresh, 1, resolve_threads(n_threads),
     keep_weights = TRUE
   )$posterior_weights
-}
-
-#' Methods for fits
-#'
-#' @param object,x A fit of [mash()].
-#' @param newdata A data object made by [mash_set_data()]; if left out, the
-#'   results of the fit itself are returned.
-#' @param ... For `predict`: further arguments of
-#'   [mash_compute_posterior_matrices()]. Otherwise not used.
-#' @return `predict`: a list of J x R matrices as
-#'   [mash_compute_posterior_matrices()] returns it. `logLik`: the log-likelihood,
-#'   with the number of positive weights less one as `df`. `nobs`: the number of
-#'   effects with at least one observed estimate. `format`: one line of text.
-#'   `print`: `x`, invisibly. `summary`: a list of class `"summary.mash_fit"`.
-#' @name mash_fit-methods
-#' @examples
-#' set.seed(1)
-#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 1)
-#' data <- mash_set_data(sim$Bhat, sim$Shat)
-#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
-#' logLik(fit)
-#' nobs(fit)
-#' str(predict(fit, data[1:3, ], n_threads = 1))
-#' summary(fit)
-NULL
-
-#' @rdname mash_fit-methods
-#' @export
-predict.mash_fit <- function(object, newdata, ...) {
-  if (missing(newdata) || is.null(newdata)) {
-    return(object$result)
-  }
-  mash_compute_posterior_matrices(object, newdata, ...)
-}
-
-#' @rdname mash_fit-methods
-#' @export
-logLik.mash_fit <- function(object, ...) {
-  structure(
-    object$loglik,
-    df = sum(object$fitted_g$pi > 0) - 1L, nobs = nobs(object), class = "logLik"
-  )
-}
-
-#' @rdname mash_fit-methods
-#' @export
-nobs.mash_fit <- function(object, ...) {
-  as.integer(nrow(object$vloglik) - object$noise$n_all_missing)
 }

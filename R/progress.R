@@ -7,10 +7,7 @@ progress_wanted <- function() {
   wanted <- getOption("covmash.progress", interactive())
   if (!checkmate::test_flag(wanted)) {
     abort_input(
-      paste0(
-        "The option covmash.progress must be TRUE or FALSE, not ",
-        describe(wanted), "."
-      ),
+      "The option covmash.progress must be TRUE or FALSE, not {describe(wanted)}.",
       class = "covmash_error_argument"
     )
   }

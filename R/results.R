@@ -129,17 +129,15 @@ significance <- function(m, thresh, conditions, sig_fn, predicted) {
   check_flag(predicted, "predicted")
   if (!is.function(sig_fn)) {
     abort_input(
-      paste0("`sig_fn` must be a function, not ", describe(sig_fn), "."),
+      "`sig_fn` must be a function, not {describe(sig_fn)}.",
       class = "covmash_error_argument"
     )
   }
   sig <- sig_fn(m)
   if (!is.numeric(sig)) {
     abort_input(
-      paste0(
-        "`m` has no significances (`sig_fn` gives ", describe(sig),
-        "); it must be a result of mash() with `outputlevel = 2`, or of mash_1by1()."
-      ),
+      "`m` has no significances (`sig_fn` gives {describe(sig)}); it must be a result of mash() with ",
+      "`outputlevel = 2`, or of mash_1by1().",
       class = "covmash_error_fit"
     )
   }

@@ -33,10 +33,7 @@ get_pairwise_sharing <- function(m, factor = 0.5, lfsr_thresh = 0.05,
   check_number(factor, "factor", 0, 1, what = "a number from 0 to 1")
   check_number(lfsr_thresh, "lfsr_thresh", what = "one number")
   if (!is.function(FUN)) {
-    abort_input(
-      paste0("`FUN` must be a function, not ", describe(FUN), "."),
-      class = "covmash_error_argument"
-    )
+    abort_input("`FUN` must be a function, not {describe(FUN)}.", class = "covmash_error_argument")
   }
   significant <- significance(m, lfsr_thresh, NULL, get_lfsr, predicted)
   # TRUE, FALSE, or NA where the estimate is missing.

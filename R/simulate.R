@@ -59,7 +59,7 @@ add_errors <- function(B, err_sd) {
   if (!is.numeric(err_sd) || length(err_sd) < 1L || anyNA(err_sd) ||
         any(err_sd < 0)) {
     abort_input(
-      paste0("`err_sd` must be positive numbers, not ", describe(err_sd), "."),
+      "`err_sd` must be positive numbers, not {describe(err_sd)}.",
       class = "covmash_error_argument"
     )
   }

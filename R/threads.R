@@ -63,9 +63,7 @@ resolve_threads <- function(n_threads = NULL) {
 thread_count <- function(x, name) {
   if (!checkmate::test_count(x, positive = TRUE)) {
     abort_input(
-      paste0(
-        name, " must be a whole number of at least 1, not ", describe(x), "."
-      ),
+      "{name} must be a whole number of at least 1, not {describe(x)}.",
       class = "covmash_error_threads"
     )
   }
@@ -73,13 +71,10 @@ thread_count <- function(x, name) {
 }
 
 resolve_block_rows <- function() {
-  rows <- getOption("covmash.block_rows", 1024L)
+  rows <- getOption("covmash.block_rows", cpp_defaults("posterior")$block_rows)
   if (!checkmate::test_count(rows, positive = TRUE)) {
     abort_input(
-      paste0(
-        "The option covmash.block_rows must be a whole number of at least 1, ",
-        "not ", describe(rows), "."
-      ),
+      "The option covmash.block_rows must be a whole number of at least 1, not {describe(rows)}.",
       class = "covmash_error_threads"
     )
   }
@@ -88,13 +83,10 @@ resolve_block_rows <- function() {
 
 # In bytes.
 resolve_memory <- function() {
-  megabytes <- getOption("covmash.memory", 1000)
+  megabytes <- getOption("covmash.memory", cpp_defaults("fit")$memory / 1e6)
   if (!checkmate::test_number(megabytes, lower = 0)) {
     abort_input(
-      paste0(
-        "The option covmash.memory must be a number of megabytes, at least 0, ",
-        "not ", describe(megabytes), "."
-      ),
+      "The option covmash.memory must be a number of megabytes, at least 0, not {describe(megabytes)}.",
       class = "covmash_error_argument"
     )
   }
@@ -116,11 +108,8 @@ choose_simd <- function() {
     cpp_set_simd(wanted)
   } else {
     warn_covmash(
-      paste0(
-        "The instruction set ", describe(wanted), " (option covmash.simd or ",
-        "COVMASH_SIMD) is not available here; ", cpp_simd(), " is used. Choose ",
-        "from: ", paste(available, collapse = ", "), "."
-      ),
+      "The instruction set {describe(wanted)} (option covmash.simd or COVMASH_SIMD) is not available here; ",
+      "{cpp_simd()} is used. Choose from: {paste(available, collapse = ', ')}.",
       class = "covmash_warning_simd"
     )
   }

@@ -124,11 +124,8 @@ augment.mash_fit <- function(x, data, ...) {
   long <- as.data.frame(x)
   if (nrow(long) != length(data$Bhat)) {
     abort_input(
-      paste0(
-        "`data` are ", nrow(data$Bhat), " x ", ncol(data$Bhat), ", but the fit has ",
-        x$noise$n_effects, " effects and ", x$noise$n_conditions,
-        " conditions; give the data of the fit."
-      ),
+      "`data` are {nrow(data$Bhat)} x {ncol(data$Bhat)}, but the fit has {x$noise$n_effects} effects and ",
+      "{x$noise$n_conditions} conditions; give the data of the fit.",
       class = "covmash_error_dimensions"
     )
   }

@@ -1,47 +1,7 @@
-# The mixture weights: the penalty, the choice of solver, and what a fit reports
-# about how good the solution is.
+# The mixture weights: the choice of solver, and what a fit reports about how good the
+# solution is.
 
 optmethods <- c("newton", "mixSQP", "mixIP", "mixEM", "cxxMixSquarem")
-
-# The penalty as pseudo-counts: prior_p - 1 is the weight of log(pi_p). The
-# null component comes first, if there is one; without it nothing is penalised.
-set_prior <- function(n_components, prior, nullweight, usepointmass,
-                      name = "prior") {
-  if (is.numeric(prior)) {
-    return(check_prior_vector(prior, n_components, name))
-  }
-  prior <- check_choice(prior, c("nullbiased", "uniform"), name)
-  check_number(nullweight, "nullweight", 1, what = "a number of at least 1")
-  values <- rep(1, n_components)
-  if (prior == "nullbiased" && usepointmass) {
-    values[1] <- nullweight
-  }
-  values
-}
-
-check_prior_vector <- function(prior, n_components, name) {
-  if (length(prior) != n_components) {
-    abort_input(
-      paste0(
-        "A numeric `", name, "` must have one value for each of the ",
-        plural(n_components, "mixture component"), ", but it has length ",
-        length(prior), "."
-      ),
-      class = "covmash_error_prior"
-    )
-  }
-  if (!all(is.finite(prior)) || any(prior < 1)) {
-    at <- which(!is.finite(prior) | prior < 1)[1]
-    abort_input(
-      paste0(
-        "A numeric `", name, "` must hold finite values of at least 1, but its ",
-        "element ", at, " is ", format(prior[at]), "."
-      ),
-      class = "covmash_error_prior"
-    )
-  }
-  as.double(prior)
-}
 
 # The solver that will run. Solvers we do not have, or whose package is absent,
 # are replaced by our own: the problem is convex, so the optimum is the same.
@@ -49,7 +9,7 @@ choose_optmethod <- function(optmethod) {
   optmethod <- check_choice(optmethod, optmethods, "optmethod")
   replaced <- function(why) {
     warn_covmash(
-      paste0("optmethod = \"", optmethod, "\" ", why, "; \"newton\" is used."),
+      "optmethod = \"{optmethod}\" {why}; \"newton\" is used.",
       class = "covmash_warning_optmethod"
     )
     "newton"
@@ -68,34 +28,32 @@ choose_optmethod <- function(optmethod) {
 newton_control <- function(control) {
   if (!is.list(control)) {
     abort_input(
-      paste0("`control` must be a list, not ", describe(control), "."),
+      "`control` must be a list, not {describe(control)}.",
       class = "covmash_error_argument"
     )
   }
   control <- take_dots(
     control, c("max_iter", "tol"), "`control` of optmethod = \"newton\""
   )
-  settings <- list(max_iter = 1000L, tol = 1e-8)
+  settings <- cpp_defaults("weights")
   settings[names(control)] <- control
   check_whole(settings$max_iter, "control$max_iter", 1)
   check_number(settings$tol, "control$tol", 0, what = "a number of at least 0")
-  list(
-    max_iter = as.integer(settings$max_iter), tol = as.double(settings$tol)
-  )
+  settings
 }
 
 # Fit the weights. `model` has Ulist, grid and usepointmass. Returns the list of
 # cpp_fit(), whichever solver ran.
 fit_weights <- function(data, model, prior, optmethod, control, n_threads,
-                        row_labels = rownames(data$Bhat)) {
+                        effects = rownames(data$Bhat)) {
   if (optmethod == "newton") {
-    control <- newton_control(control)
+    settings <- c(
+      newton_control(control),
+      list(prior = prior, memory = resolve_memory(), n_threads = n_threads)
+    )
     return(run_core(
-      cpp_fit(
-        data$Bhat, data$Shat, data$V, model$Ulist, model$grid,
-        model$usepointmass, prior, control, n_threads, resolve_memory()
-      ),
-      row_labels, component_names(model)
+      cpp_fit(data, model, settings), effects, component_names(model),
+      names(model$Ulist)
     ))
   }
   fit_weights_mixsqp(data, model, prior, optmethod, control, n_threads)
@@ -107,17 +65,15 @@ fit_weights_mixsqp <- function(data, model, prior, optmethod, control,
                                n_threads) {
   if (!is.list(control)) {
     abort_input(
-      paste0("`control` must be a list, not ", describe(control), "."),
+      "`control` must be a list, not {describe(control)}.",
       class = "covmash_error_argument"
     )
   }
   start <- proc.time()[["elapsed"]]
+  settings <- list(n_threads = n_threads, block_rows = resolve_block_rows())
   loglik <- run_core(
-    cpp_loglik_matrix(
-      data$Bhat, data$Shat, data$V, model$Ulist, model$grid,
-      model$usepointmass, n_threads, resolve_block_rows()
-    ),
-    rownames(data$Bhat), component_names(model)
+    cpp_loglik_matrix(data, model, settings), rownames(data$Bhat),
+    component_names(model), names(model$Ulist)
   )
   if (anyNA(data$Bhat)) {
     loglik <- loglik[rowSums(!is.na(data$Bhat)) > 0, , drop = FALSE]
@@ -175,31 +131,23 @@ weights_certificate <- function(L, pi, prior) {
   )
 }
 
+# What fit_weights() returns, for weights that are not estimated.
+fixed_weights <- function(pi) {
+  list(
+    pi = pi, objective = NA_real_, kkt_violation = NA_real_,
+    gap_bound = NA_real_, iterations = 0L, converged = NA,
+    seconds_likelihood = 0, seconds_weights = 0
+  )
+}
+
 warn_not_converged <- function(fit, what = "The mixture weights") {
   if (isTRUE(fit$converged)) {
     return(invisible(NULL))
   }
   warn_covmash(
-    paste0(
-      what, " did not converge in ", plural(fit$iterations, "iteration"),
-      ": the objective is at most ", format(fit$gap_bound, digits = 3),
-      " below its maximum (see `convergence`); raise the number of iterations ",
-      "in `control`."
-    ),
+    "{what} did not converge in {plural(fit$iterations, 'iteration')}: the objective is at most ",
+    "{format(fit$gap_bound, digits = 3)} below its maximum (see `convergence`); raise the number of ",
+    "iterations in `control`.",
     class = "covmash_warning_convergence"
   )
-}
-
-# Component names, null first, then grid-major.
-component_names <- function(model) {
-  L <- length(model$grid)
-  labels <- paste0(
-    rep(names(model$Ulist), times = L), ".",
-    rep(seq_len(L), each = length(model$Ulist))
-  )
-  if (model$usepointmass) c("null", labels) else labels
-}
-
-n_components <- function(model) {
-  length(model$Ulist) * length(model$grid) + isTRUE(model$usepointmass)
 }

@@ -230,12 +230,13 @@ covmash_answer <- function(problem, simd) {
   covmash:::cpp_set_simd(simd)
   U <- unname(covariances(problem))
   out <- blank_answer(problem)
-  out$loglik[] <- covmash:::cpp_loglik_matrix(problem$bhat, problem$shat, problem$C, U, scale_sd, FALSE, 1L, 1024)
+  data <- list(Bhat = problem$bhat, Shat = problem$shat, V = problem$C)
+  prior <- function(Ulist, grid) list(Ulist = Ulist, grid = grid, usepointmass = FALSE, pi = 1)
+  settings <- list(lfdr = FALSE, posterior_weights = FALSE, n_threads = 1)
+  out$loglik[] <- covmash:::cpp_loglik_matrix(data, prior(U, scale_sd), settings)
   for (l in seq_along(scale_sd)) {
     for (k in seq_along(U)) {
-      one <- covmash:::cpp_posterior(
-        problem$bhat, problem$shat, problem$C, U[k], scale_sd[l], FALSE, 1, 1e-10, 2L, FALSE, FALSE, 1L, 1024
-      )
+      one <- covmash:::cpp_posterior(data, prior(U[k], scale_sd[l]), settings)
       p <- (l - 1) * length(U) + k
       out$mean[, , p] <- one$PosteriorMean
       out$sd[, , p] <- one$PosteriorSD

@@ -12,38 +12,26 @@ Rcpp::Rostream<false>& Rcpp::Rcerr = Rcpp::Rcpp_cerr_get();
 #endif
 
 // cpp_ed
-Rcpp::List cpp_ed(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& weights, double tol, double maxiter, double ridge, bool fix_weights, const Rcpp::LogicalVector& fix_cov, int n_threads);
-RcppExport SEXP _covmash_cpp_ed(SEXP bhatSEXP, SEXP shatSEXP, SEXP VSEXP, SEXP UlistSEXP, SEXP weightsSEXP, SEXP tolSEXP, SEXP maxiterSEXP, SEXP ridgeSEXP, SEXP fix_weightsSEXP, SEXP fix_covSEXP, SEXP n_threadsSEXP) {
+Rcpp::List cpp_ed(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_ed(SEXP dataSEXP, SEXP gSEXP, SEXP settingsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type shat(shatSEXP);
-    Rcpp::traits::input_parameter< const arma::mat& >::type V(VSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::List& >::type Ulist(UlistSEXP);
-    Rcpp::traits::input_parameter< const std::vector<double>& >::type weights(weightsSEXP);
-    Rcpp::traits::input_parameter< double >::type tol(tolSEXP);
-    Rcpp::traits::input_parameter< double >::type maxiter(maxiterSEXP);
-    Rcpp::traits::input_parameter< double >::type ridge(ridgeSEXP);
-    Rcpp::traits::input_parameter< bool >::type fix_weights(fix_weightsSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::LogicalVector& >::type fix_cov(fix_covSEXP);
-    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_ed(bhat, shat, V, Ulist, weights, tol, maxiter, ridge, fix_weights, fix_cov, n_threads));
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_ed(data, g, settings));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_teem
-Rcpp::List cpp_teem(const arma::mat& z, const Rcpp::List& Ulist, const std::vector<double>& weights, double maxiter, double converge_tol, double eigen_tol, int n_threads);
-RcppExport SEXP _covmash_cpp_teem(SEXP zSEXP, SEXP UlistSEXP, SEXP weightsSEXP, SEXP maxiterSEXP, SEXP converge_tolSEXP, SEXP eigen_tolSEXP, SEXP n_threadsSEXP) {
+Rcpp::List cpp_teem(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_teem(SEXP dataSEXP, SEXP gSEXP, SEXP settingsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< const arma::mat& >::type z(zSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::List& >::type Ulist(UlistSEXP);
-    Rcpp::traits::input_parameter< const std::vector<double>& >::type weights(weightsSEXP);
-    Rcpp::traits::input_parameter< double >::type maxiter(maxiterSEXP);
-    Rcpp::traits::input_parameter< double >::type converge_tol(converge_tolSEXP);
-    Rcpp::traits::input_parameter< double >::type eigen_tol(eigen_tolSEXP);
-    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_teem(z, Ulist, weights, maxiter, converge_tol, eigen_tol, n_threads));
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_teem(data, g, settings));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -256,6 +244,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_defaults
+Rcpp::List cpp_defaults(const std::string& topic);
+RcppExport SEXP _covmash_cpp_defaults(SEXP topicSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const std::string& >::type topic(topicSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_defaults(topic));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_simd
 std::string cpp_simd();
 RcppExport SEXP _covmash_cpp_simd() {
@@ -284,60 +282,38 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_fit
-Rcpp::List cpp_fit(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass, const std::vector<double>& prior, const Rcpp::List& control, int n_threads, double memory);
-RcppExport SEXP _covmash_cpp_fit(SEXP bhatSEXP, SEXP shatSEXP, SEXP VSEXP, SEXP UlistSEXP, SEXP gridSEXP, SEXP usepointmassSEXP, SEXP priorSEXP, SEXP controlSEXP, SEXP n_threadsSEXP, SEXP memorySEXP) {
+Rcpp::List cpp_fit(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_fit(SEXP dataSEXP, SEXP gSEXP, SEXP settingsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type shat(shatSEXP);
-    Rcpp::traits::input_parameter< const arma::mat& >::type V(VSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::List& >::type Ulist(UlistSEXP);
-    Rcpp::traits::input_parameter< const std::vector<double>& >::type grid(gridSEXP);
-    Rcpp::traits::input_parameter< bool >::type usepointmass(usepointmassSEXP);
-    Rcpp::traits::input_parameter< const std::vector<double>& >::type prior(priorSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::List& >::type control(controlSEXP);
-    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
-    Rcpp::traits::input_parameter< double >::type memory(memorySEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_fit(bhat, shat, V, Ulist, grid, usepointmass, prior, control, n_threads, memory));
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_fit(data, g, settings));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_posterior
-Rcpp::List cpp_posterior(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass, const std::vector<double>& pi, double pi_thresh, int level, bool lfdr, bool keep_weights, int n_threads, double block_rows);
-RcppExport SEXP _covmash_cpp_posterior(SEXP bhatSEXP, SEXP shatSEXP, SEXP VSEXP, SEXP UlistSEXP, SEXP gridSEXP, SEXP usepointmassSEXP, SEXP piSEXP, SEXP pi_threshSEXP, SEXP levelSEXP, SEXP lfdrSEXP, SEXP keep_weightsSEXP, SEXP n_threadsSEXP, SEXP block_rowsSEXP) {
+Rcpp::List cpp_posterior(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_posterior(SEXP dataSEXP, SEXP gSEXP, SEXP settingsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type shat(shatSEXP);
-    Rcpp::traits::input_parameter< const arma::mat& >::type V(VSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::List& >::type Ulist(UlistSEXP);
-    Rcpp::traits::input_parameter< const std::vector<double>& >::type grid(gridSEXP);
-    Rcpp::traits::input_parameter< bool >::type usepointmass(usepointmassSEXP);
-    Rcpp::traits::input_parameter< const std::vector<double>& >::type pi(piSEXP);
-    Rcpp::traits::input_parameter< double >::type pi_thresh(pi_threshSEXP);
-    Rcpp::traits::input_parameter< int >::type level(levelSEXP);
-    Rcpp::traits::input_parameter< bool >::type lfdr(lfdrSEXP);
-    Rcpp::traits::input_parameter< bool >::type keep_weights(keep_weightsSEXP);
-    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
-    Rcpp::traits::input_parameter< double >::type block_rows(block_rowsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_posterior(bhat, shat, V, Ulist, grid, usepointmass, pi, pi_thresh, level, lfdr, keep_weights, n_threads, block_rows));
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_posterior(data, g, settings));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_loglik_matrix
-Rcpp::NumericMatrix cpp_loglik_matrix(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass, int n_threads, double block_rows);
-RcppExport SEXP _covmash_cpp_loglik_matrix(SEXP bhatSEXP, SEXP shatSEXP, SEXP VSEXP, SEXP UlistSEXP, SEXP gridSEXP, SEXP usepointmassSEXP, SEXP n_threadsSEXP, SEXP block_rowsSEXP) {
+Rcpp::NumericMatrix cpp_loglik_matrix(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_loglik_matrix(SEXP dataSEXP, SEXP gSEXP, SEXP settingsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type shat(shatSEXP);
-    Rcpp::traits::input_parameter< const arma::mat& >::type V(VSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::List& >::type Ulist(UlistSEXP);
-    Rcpp::traits::input_parameter< const std::vector<double>& >::type grid(gridSEXP);
-    Rcpp::traits::input_parameter< bool >::type usepointmass(usepointmassSEXP);
-    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
-    Rcpp::traits::input_parameter< double >::type block_rows(block_rowsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_loglik_matrix(bhat, shat, V, Ulist, grid, usepointmass, n_threads, block_rows));
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_loglik_matrix(data, g, settings));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -355,31 +331,29 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_noise_groups
-Rcpp::List cpp_noise_groups(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat);
-RcppExport SEXP _covmash_cpp_noise_groups(SEXP bhatSEXP, SEXP shatSEXP) {
+Rcpp::List cpp_noise_groups(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_noise_groups(SEXP dataSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type shat(shatSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_noise_groups(bhat, shat));
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_noise_groups(data));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_effect_range
-Rcpp::List cpp_effect_range(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat);
-RcppExport SEXP _covmash_cpp_effect_range(SEXP bhatSEXP, SEXP shatSEXP) {
+Rcpp::List cpp_effect_range(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_effect_range(SEXP dataSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type shat(shatSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_effect_range(bhat, shat));
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_effect_range(data));
     return rcpp_result_gen;
 END_RCPP
 }
 
 static const R_CallMethodDef CallEntries[] = {
-    {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 11},
-    {"_covmash_cpp_teem", (DL_FUNC) &_covmash_cpp_teem, 7},
+    {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 3},
+    {"_covmash_cpp_teem", (DL_FUNC) &_covmash_cpp_teem, 3},
     {"_covmash_cpp_factor_root", (DL_FUNC) &_covmash_cpp_factor_root, 1},
     {"_covmash_cpp_systematic_variances", (DL_FUNC) &_covmash_cpp_systematic_variances, 2},
     {"_covmash_cpp_factor_log_det", (DL_FUNC) &_covmash_cpp_factor_log_det, 3},
@@ -396,15 +370,16 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_leading_eigen", (DL_FUNC) &_covmash_cpp_leading_eigen, 6},
     {"_covmash_cpp_fit_factors_missing", (DL_FUNC) &_covmash_cpp_fit_factors_missing, 7},
     {"_covmash_cpp_covariance_structure", (DL_FUNC) &_covmash_cpp_covariance_structure, 1},
+    {"_covmash_cpp_defaults", (DL_FUNC) &_covmash_cpp_defaults, 1},
     {"_covmash_cpp_simd", (DL_FUNC) &_covmash_cpp_simd, 0},
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},
     {"_covmash_cpp_set_simd", (DL_FUNC) &_covmash_cpp_set_simd, 1},
-    {"_covmash_cpp_fit", (DL_FUNC) &_covmash_cpp_fit, 10},
-    {"_covmash_cpp_posterior", (DL_FUNC) &_covmash_cpp_posterior, 13},
-    {"_covmash_cpp_loglik_matrix", (DL_FUNC) &_covmash_cpp_loglik_matrix, 8},
+    {"_covmash_cpp_fit", (DL_FUNC) &_covmash_cpp_fit, 3},
+    {"_covmash_cpp_posterior", (DL_FUNC) &_covmash_cpp_posterior, 3},
+    {"_covmash_cpp_loglik_matrix", (DL_FUNC) &_covmash_cpp_loglik_matrix, 3},
     {"_covmash_cpp_fit_weights", (DL_FUNC) &_covmash_cpp_fit_weights, 4},
-    {"_covmash_cpp_noise_groups", (DL_FUNC) &_covmash_cpp_noise_groups, 2},
-    {"_covmash_cpp_effect_range", (DL_FUNC) &_covmash_cpp_effect_range, 2},
+    {"_covmash_cpp_noise_groups", (DL_FUNC) &_covmash_cpp_noise_groups, 1},
+    {"_covmash_cpp_effect_range", (DL_FUNC) &_covmash_cpp_effect_range, 1},
     {NULL, NULL, 0}
 };
 

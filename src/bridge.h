@@ -42,19 +42,10 @@ class RProgress : public covmash::Progress {
 
 struct Threads {
   explicit Threads(int n) : executor(static_cast<std::size_t>(n), &progress) {}
+  explicit Threads(const Rcpp::List& settings) : Threads(Rcpp::as<int>(settings["n_threads"])) {}
   RProgress progress;
   covmash::ThreadExecutor executor;
 };
-
-inline covmash::Effects effects(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat) {
-  covmash::require(bhat.nrow() == shat.nrow() && bhat.ncol() == shat.ncol(), "Bhat and Shat differ in size");
-  covmash::Effects e;
-  e.bhat = bhat.begin();
-  e.shat = shat.begin();
-  e.n_effects = bhat.nrow();
-  e.n_conditions = bhat.ncol();
-  return e;
-}
 
 // G with B F B' = G G'; F is NULL for the identity.
 inline arma::mat whole_loadings(const arma::mat& B, SEXP F) {
@@ -70,13 +61,59 @@ inline covmash::Covariance covariance(SEXP U) {
                                          Rcpp::as<arma::vec>(parts["D"]));
 }
 
-inline covmash::MixturePrior mixture_prior(const Rcpp::List& Ulist, const std::vector<double>& grid, bool point_mass) {
+// A data object of R (R/data.R). The core borrows its matrices, which live as long as this does.
+class Data {
+ public:
+  explicit Data(const Rcpp::List& data) : bhat_(data["Bhat"]), shat_(data["Shat"]), V_(data["V"]) {
+    covmash::require(bhat_.nrow() == shat_.nrow() && bhat_.ncol() == shat_.ncol(), "Bhat and Shat differ in size");
+  }
+
+  int n_effects() const { return bhat_.nrow(); }
+  int n_conditions() const { return bhat_.ncol(); }
+  SEXP dimnames() const { return Rf_getAttrib(bhat_, R_DimNamesSymbol); }
+
+  covmash::Effects effects() const {
+    covmash::Effects e;
+    e.bhat = bhat_.begin();
+    e.shat = shat_.begin();
+    e.n_effects = bhat_.nrow();
+    e.n_conditions = bhat_.ncol();
+    return e;
+  }
+
+  covmash::NoiseModel noise(covmash::Executor& executor) const {
+    return covmash::NoiseModel(effects(), Rcpp::as<arma::mat>(V_), &executor);
+  }
+
+  // The estimates, one effect a column.
+  arma::mat transposed() const { return Rcpp::as<arma::mat>(bhat_).t(); }
+
+ private:
+  Rcpp::NumericMatrix bhat_, shat_;
+  Rcpp::RObject V_;
+};
+
+// A prior of R (R/prior.R): Ulist, grid, usepointmass; its weights are pi.
+inline covmash::MixturePrior mixture_prior(const Rcpp::List& g) {
   covmash::MixturePrior prior;
+  const Rcpp::List Ulist = g["Ulist"];
   for (R_xlen_t k = 0; k < Ulist.size(); ++k) prior.covariances.push_back(covariance(Ulist[k]));
-  for (double sd : grid) prior.scales.push_back(sd * sd);
-  prior.point_mass = point_mass;
+  for (double sd : Rcpp::as<std::vector<double>>(g["grid"])) prior.scales.push_back(sd * sd);
+  prior.point_mass = Rcpp::as<bool>(g["usepointmass"]);
   return prior;
 }
+
+inline std::vector<double> weights(const Rcpp::List& g) { return Rcpp::as<std::vector<double>>(g["pi"]); }
+
+// What most exports are about: the data under a prior. What a data object or a prior of R may hold is known here only.
+struct Problem {
+  Problem(const Rcpp::List& data_object, const Rcpp::List& g, covmash::Executor& executor)
+      : data(data_object), noise(data.noise(executor)), prior(mixture_prior(g)) {}
+
+  Data data;
+  covmash::NoiseModel noise;
+  covmash::MixturePrior prior;
+};
 
 inline std::vector<arma::mat> matrices(const Rcpp::List& x) {
   std::vector<arma::mat> out;
@@ -90,13 +127,27 @@ inline Rcpp::List list_of(const std::vector<arma::mat>& x) {
   return out;
 }
 
-// Runs the core; an interrupt becomes R's own.
+// Raises the R condition of an error of the core, with its kind and what it is about (R/conditions.R).
+[[noreturn]] inline void raise(const char* kind, const char* message, const covmash::Subject& about) {
+  const Rcpp::Function stop_core("stop_core", Rcpp::Environment::namespace_env("covmash"));
+  if (about.what)
+    stop_core(kind, message, about.what, static_cast<double>(about.index) + 1.0);
+  else
+    stop_core(kind, message);
+  throw Rcpp::exception(message);  // never reached
+}
+
+// Runs the core; an interrupt becomes R's own, an error an R condition of its kind.
 template <typename Function>
 auto guarded(Function&& f) -> decltype(f()) {
   try {
     return f();
   } catch (const covmash::interrupted&) {
     throw Rcpp::internal::InterruptedException();
+  } catch (const covmash::input_error& e) {
+    raise("input", e.what(), e.subject);
+  } catch (const covmash::numeric_error& e) {
+    raise("numeric", e.what(), e.subject);
   }
 }
 

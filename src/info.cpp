@@ -1,5 +1,5 @@
-// Binding of what the core can tell about a covariance and about this machine.
-#include "bridge.h"
+// Binding of what the core can tell about a covariance, about its defaults and about this machine.
+#include "options.h"
 
 #include <covmash/simd/dispatch.h>
 
@@ -11,6 +11,19 @@ Rcpp::List cpp_covariance_structure(const arma::mat& U) {
   const arma::mat factor = c.whole_factor();
   return Rcpp::List::create(_["structure"] = covmash::structure_name(c.structure), _["factor"] = factor,
                             _["diagonal"] = c.has_diagonal(), _["rank"] = static_cast<int>(factor.n_cols));
+}
+
+// The defaults of an Options struct, under the names of R.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_defaults(const std::string& topic) {
+  if (topic == "weights") return bridge::defaults<covmash::WeightsOptions>();
+  if (topic == "fit") return bridge::defaults<covmash::FitOptions>();
+  if (topic == "posterior") return bridge::defaults<covmash::PosteriorOptions>();
+  if (topic == "deconvolution") return bridge::defaults<covmash::DeconvolutionOptions>();
+  if (topic == "truncated") return bridge::defaults<covmash::TruncatedOptions>();
+  if (topic == "factor_fit") return bridge::defaults<covmash::FactorFitOptions>();
+  if (topic == "missing_factor") return bridge::defaults<covmash::MissingFactorOptions>();
+  throw std::invalid_argument("there are no options called '" + topic + "'");
 }
 
 // [[Rcpp::export(rng = false)]]

@@ -1,5 +1,5 @@
 // Binding of the mash fit: likelihoods, mixture weights, posteriors.
-#include "bridge.h"
+#include "options.h"
 
 #include <covmash/mash/fit.h>
 #include <covmash/mash/likelihood.h>
@@ -8,13 +8,6 @@
 using Rcpp::_;
 
 namespace {
-
-covmash::WeightsOptions weights_options(const Rcpp::List& control) {
-  covmash::WeightsOptions options;
-  options.max_iterations = Rcpp::as<int>(control["max_iter"]);
-  options.tolerance = Rcpp::as<double>(control["tol"]);
-  return options;
-}
 
 Rcpp::List weights_list(const covmash::WeightsResult& w) {
   return Rcpp::List::create(_["pi"] = w.pi, _["objective"] = w.objective, _["kkt_violation"] = w.kkt_violation,
@@ -31,20 +24,47 @@ Rcpp::List noise_counts(const covmash::NoiseModel& noise) {
                             _["n_all_missing"] = static_cast<double>(noise.all_missing().size()));
 }
 
+// Vectors and matrices that the core fills, one row an effect.
+class Results {
+ public:
+  explicit Results(const bridge::Data& data) : data_(data) {}
+
+  double* add_vector(const char* name) {
+    Rcpp::NumericVector x(Rcpp::no_init(data_.n_effects()));
+    list_.push_back(x, name);
+    return x.begin();
+  }
+
+  double* add(const char* name, int n_columns) {
+    Rcpp::NumericMatrix x(Rcpp::no_init(data_.n_effects(), n_columns));
+    list_.push_back(x, name);
+    return x.begin();
+  }
+
+  // Of the size of the data, with their names.
+  double* add_like_data(const char* name) {
+    double* values = add(name, data_.n_conditions());
+    Rf_setAttrib(list_[name], R_DimNamesSymbol, data_.dimnames());
+    return values;
+  }
+
+  Rcpp::List list() const { return list_; }
+
+ private:
+  const bridge::Data& data_;
+  Rcpp::List list_;
+};
+
 }  // namespace
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_fit(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V,
-                   const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass,
-                   const std::vector<double>& prior, const Rcpp::List& control, int n_threads, double memory) {
+Rcpp::List cpp_fit(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings) {
   return bridge::guarded([&] {
-    bridge::Threads threads(n_threads);
-    covmash::FitOptions options;
-    options.weights = weights_options(control);
-    options.memory = memory;
-    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V, &threads.executor);
-    const covmash::FitResult fit =
-        covmash::fit(noise, bridge::mixture_prior(Ulist, grid, usepointmass), prior, options, threads.executor);
+    bridge::Threads threads(settings);
+    const bridge::Problem problem(data, g, threads.executor);
+    const auto penalty = Rcpp::as<std::vector<double>>(settings["prior"]);
+    const covmash::FitResult fit = covmash::fit(problem.noise, problem.prior, penalty,
+                                                bridge::options<covmash::FitOptions>(settings), threads.executor);
     Rcpp::List out = weights_list(fit.weights);
     out["n_rows"] = static_cast<double>(fit.n_effects);
     out["seconds_likelihood"] = fit.seconds_likelihood;
@@ -53,72 +73,50 @@ Rcpp::List cpp_fit(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& s
   });
 }
 
+// settings: besides the options, summaries, lfdr and posterior_weights say which results are wanted.
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_posterior(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat, const arma::mat& V,
-                         const Rcpp::List& Ulist, const std::vector<double>& grid, bool usepointmass,
-                         const std::vector<double>& pi, double pi_thresh, int level, bool lfdr, bool keep_weights,
-                         int n_threads, double block_rows) {
+Rcpp::List cpp_posterior(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings) {
   return bridge::guarded([&] {
-    bridge::Threads threads(n_threads);
-    covmash::PosteriorOptions options;
-    options.pi_threshold = pi_thresh;
-    options.summaries = level >= 2;
-    options.block_rows = static_cast<std::size_t>(block_rows);
-    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V, &threads.executor);
-    const covmash::MixturePrior prior = bridge::mixture_prior(Ulist, grid, usepointmass);
-    covmash::PosteriorPass pass(noise, prior, pi, options, threads.executor);
+    bridge::Threads threads(settings);
+    const bridge::Problem problem(data, g, threads.executor);
+    const auto options = bridge::options<covmash::PosteriorOptions>(settings);
+    covmash::PosteriorPass pass(problem.noise, problem.prior, bridge::weights(g), options, threads.executor);
+    const auto& kept = pass.kept_components();
 
-    const int J = bhat.nrow(), R = bhat.ncol();
-    const auto blank = [](int n, int m) { return Rcpp::NumericMatrix(Rcpp::no_init(n, m)); };
-    const auto summary = [&](bool asked) {
-      Rcpp::NumericMatrix x = asked && level >= 2 ? blank(J, R) : blank(0, 0);
-      if (asked && level >= 2 && bhat.hasAttribute("dimnames")) x.attr("dimnames") = bhat.attr("dimnames");
-      return x;
-    };
-    Rcpp::NumericMatrix mean = summary(true), sd = summary(true), zero = summary(lfdr), negative = summary(true),
-                        lfsr = summary(true), loglik = blank(J, 1), alternative = blank(usepointmass ? J : 0, 1);
-    Rcpp::NumericVector null(Rcpp::no_init(usepointmass ? J : 0));
-    const int n_kept = static_cast<int>(pass.kept_components().size());
-    Rcpp::NumericMatrix weights = blank(keep_weights ? J : 0, n_kept);
-
+    Results results(problem.data);
     covmash::PosteriorOutput out;
-    if (level >= 2) {
-      out.mean = mean.begin();
-      out.sd = sd.begin();
-      if (lfdr) out.lfdr = zero.begin();
-      out.negative = negative.begin();
-      out.lfsr = lfsr.begin();
+    out.loglik = results.add("vloglik", 1);
+    if (problem.prior.point_mass) {
+      out.null_loglik = results.add_vector("null_loglik");
+      out.alternative_loglik = results.add("alt_loglik", 1);
     }
-    out.loglik = loglik.begin();
-    if (usepointmass) {
-      out.null_loglik = null.begin();
-      out.alternative_loglik = alternative.begin();
+    if (options.summaries) {
+      out.mean = results.add_like_data("PosteriorMean");
+      out.sd = results.add_like_data("PosteriorSD");
+      if (Rcpp::as<bool>(settings["lfdr"])) out.lfdr = results.add_like_data("lfdr");
+      out.negative = results.add_like_data("NegativeProb");
+      out.lfsr = results.add_like_data("lfsr");
     }
-    if (keep_weights) out.weights = weights.begin();
+    if (Rcpp::as<bool>(settings["posterior_weights"]))
+      out.weights = results.add("posterior_weights", static_cast<int>(kept.size()));
     pass.run(out, threads.executor);
 
-    Rcpp::NumericVector kept(n_kept);
-    for (int i = 0; i < n_kept; ++i) kept[i] = static_cast<double>(pass.kept_components()[i] + 1);
-    const auto if_asked = [](bool asked, SEXP x) { return asked ? x : R_NilValue; };
-    return Rcpp::List::create(
-        _["vloglik"] = loglik, _["null_loglik"] = if_asked(usepointmass, null),
-        _["alt_loglik"] = if_asked(usepointmass, alternative), _["PosteriorMean"] = if_asked(level >= 2, mean),
-        _["PosteriorSD"] = if_asked(level >= 2, sd), _["lfdr"] = if_asked(level >= 2 && lfdr, zero),
-        _["NegativeProb"] = if_asked(level >= 2, negative), _["lfsr"] = if_asked(level >= 2, lfsr), _["kept"] = kept,
-        _["posterior_weights"] = if_asked(keep_weights, weights), _["noise"] = noise_counts(noise));
+    Rcpp::List list = results.list();
+    Rcpp::NumericVector from_one(kept.begin(), kept.end());
+    list["kept"] = from_one + 1.0;
+    list["noise"] = noise_counts(problem.noise);
+    return list;
   });
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::NumericMatrix cpp_loglik_matrix(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat,
-                                      const arma::mat& V, const Rcpp::List& Ulist, const std::vector<double>& grid,
-                                      bool usepointmass, int n_threads, double block_rows) {
+Rcpp::NumericMatrix cpp_loglik_matrix(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings) {
   return bridge::guarded([&] {
-    bridge::Threads threads(n_threads);
-    const covmash::NoiseModel noise(bridge::effects(bhat, shat), V, &threads.executor);
-    const covmash::MixturePrior prior = bridge::mixture_prior(Ulist, grid, usepointmass);
-    Rcpp::NumericMatrix out(bhat.nrow(), static_cast<int>(prior.n_components()));
-    covmash::loglik_matrix(noise, prior, static_cast<std::size_t>(block_rows), threads.executor, out.begin());
+    bridge::Threads threads(settings);
+    const bridge::Problem problem(data, g, threads.executor);
+    const std::size_t block_rows = bridge::options<covmash::PosteriorOptions>(settings).block_rows;
+    Rcpp::NumericMatrix out(problem.data.n_effects(), static_cast<int>(problem.prior.n_components()));
+    covmash::loglik_matrix(problem.noise, problem.prior, block_rows, threads.executor, out.begin());
     return out;
   });
 }
@@ -128,22 +126,24 @@ Rcpp::List cpp_fit_weights(const arma::mat& L, const std::vector<double>& prior,
                            int n_threads) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
-    return weights_list(covmash::fit_weights(L, prior, weights_options(control), threads.executor));
+    const auto options = bridge::options<covmash::WeightsOptions>(control);
+    return weights_list(covmash::fit_weights(L, prior, options, threads.executor));
   });
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_noise_groups(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat) {
+Rcpp::List cpp_noise_groups(const Rcpp::List& data) {
   return bridge::guarded([&] {
     bridge::Threads threads(1);
-    const covmash::NoiseModel noise(bridge::effects(bhat, shat), arma::eye(bhat.ncol(), bhat.ncol()),
-                                    &threads.executor);
-    return noise_counts(noise);
+    return noise_counts(bridge::Data(data).noise(threads.executor));
   });
 }
 
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_effect_range(const Rcpp::NumericMatrix& bhat, const Rcpp::NumericMatrix& shat) {
-  const covmash::EffectRange range = covmash::effect_range(bridge::effects(bhat, shat));
-  return Rcpp::List::create(_["smallest_shat"] = range.smallest_shat, _["largest_excess"] = range.largest_excess);
+Rcpp::List cpp_effect_range(const Rcpp::List& data) {
+  return bridge::guarded([&] {
+    const bridge::Data unpacked(data);
+    const covmash::EffectRange range = covmash::effect_range(unpacked.effects());
+    return Rcpp::List::create(_["smallest_shat"] = range.smallest_shat, _["largest_excess"] = range.largest_excess);
+  });
 }

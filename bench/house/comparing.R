@@ -169,8 +169,7 @@ judge_deconvolution <- function(w, ours, our_part, theirs, one, peer) {
   K <- length(ours$start)
   data <- ours$data[ours$strong, ]
   fit <- covmash:::cpp_ed(
-    data$Bhat, data$Shat, data$V, unname(lapply(ours$start, unname)), rep(1 / K, K), 1e-6, .Machine$integer.max, 0,
-    FALSE, rep(FALSE, K), 1
+    data, list(Ulist = ours$start, pi = rep(1 / K, K)), list(fixcovar = rep(FALSE, K), n_threads = 1)
   )
   ridge <- diag(w$R) / sqrt(n)
   must_agree(lapply(fit$Ulist, `+`, ridge), one, "matrices of cov_ed() and of its core")

@@ -7,8 +7,39 @@ test_that("abort_input() signals one classed error with the message it was given
   expect_s3_class(expect_error(abort_input("no class")), "covmash_error_input")
 })
 
-test_that("braces and percent signs in a message are text, not code", {
-  expect_error(abort_input("column '{stop()}' of 5%d"), "column '{stop()}' of 5%d", fixed = TRUE)
+test_that("expressions in a message are replaced by their values, which are text and not code", {
+  fail <- function(name, n) abort_input("column '{name}' of {n + 1}%d", " has {NULL}{c('a', 'b')}")
+  expect_error(fail("{stop()}", 4), "column '{stop()}' of 5%d has a, b", fixed = TRUE, class = "covmash_error_input")
+  long <- strrep("a long name ", 40)
+  error <- tryCatch(fail(long, 1), error = identity)
+  expect_identical(conditionMessage(error), paste0("column '", long, "' of 2%d has a, b"))
+  expect_warning(warn_covmash("{long}"), long, fixed = TRUE)
+  expect_message(inform_covmash("{long}"), long, fixed = TRUE, class = "covmash_message")
+})
+
+test_that("no text has an expression that is cut by a brace of its own, or that does not parse", {
+  calls <- c("abort_input", "warn_covmash", "inform_covmash", "step_message")
+  texts_in <- function(e) {
+    if (!is.call(e)) {
+      return(NULL)
+    }
+    parts <- as.list(e)
+    of_call <- if (is.name(e[[1]]) && as.character(e[[1]]) %in% calls) {
+      paste(unlist(Filter(is.character, parts[names(parts) != "class"])), collapse = "")
+    }
+    c(of_call, unlist(lapply(Filter(is.call, parts), texts_in)))
+  }
+  home <- asNamespace("covmash")
+  texts <- unlist(lapply(ls(home), function(name) {
+    if (is.function(home[[name]])) texts_in(body(home[[name]]))
+  }))
+  expect_gt(length(texts), 100)
+  for (text in texts) {
+    expect_identical(lengths(gregexpr("{", text, fixed = TRUE)), lengths(gregexpr("}", text, fixed = TRUE)), info = text)
+    for (code in regmatches(text, gregexpr("\\{[^{}]*\\}", text))[[1]]) {
+      expect_no_error(str2lang(substr(code, 2, nchar(code) - 1)))
+    }
+  }
 })
 
 test_that("warn_covmash() signals a classed warning and goes on", {
@@ -24,4 +55,38 @@ test_that("warn_covmash() signals a classed warning and goes on", {
 test_that("users can catch every input error of the package by one class", {
   caught <- tryCatch(mash_set_data("a"), covmash_error = function(e) "caught")
   expect_identical(caught, "caught")
+})
+
+test_that("errors of the core keep their kind, and name what they are about", {
+  sim <- small_data(J = 6, R = 2)
+  g <- list(Ulist = list(U = diag(2)), grid = 1, usepointmass = TRUE, pi = c(0.5, 0.5))
+  cnd <- rlang::catch_cnd(run_core(cpp_fit(sim$data, g, list(prior = 1, n_threads = 1))))
+  expect_true(all(c("covmash_error_input", "covmash_error_core", "covmash_error") %in% class(cnd)))
+  expect_match(conditionMessage(cnd), "one value for each mixture component")
+
+  big <- matrix(c(1, 2, 1e200, -1), 2, dimnames = list(c("a.b", "b"), NULL))
+  broken <- quote(mash(mash_set_data(big, 1), list(U = diag(2)), grid = 1, verbose = FALSE))
+  cnd <- rlang::catch_cnd(eval(broken))
+  expect_true(all(c("covmash_error_numeric", "covmash_error_core", "covmash_error") %in% class(cnd)))
+  expect_match(conditionMessage(cnd), "effect 1 (a.b) is not finite", fixed = TRUE)
+  expect_identical(as.character(cnd$call[[1]]), "mash")
+
+  # A handler for the class of before still hears it.
+  expect_identical(tryCatch(eval(broken), covmash_error_core = function(cnd) "heard"), "heard")
+  # What is no error of the core's own is an error of the core without a kind.
+  expect_error(run_core(stop("out of luck")), "out of luck", class = "covmash_error_core")
+})
+
+test_that("the subject of an error is named by what it is, not by what the text looks like", {
+  fail <- function(...) run_core(stop_core("numeric", ...), effects = c("x", "y"), matrices = c("one", "two"))
+  expect_error(fail("effect 1 beside covariance matrix 2 fails", "covariance matrix", 2),
+    "effect 1 beside covariance matrix 2 (two) fails", fixed = TRUE, class = "covmash_error_numeric")
+  expect_error(fail("effect 3 fails", "effect", 3), "^effect 3 fails$")
+  expect_error(fail("component 2 fails", "component", 2), "^component 2 fails$")
+  expect_error(fail("nothing in particular fails"), "^nothing in particular fails$")
+})
+
+test_that("an error names the function the user called", {
+  error <- tryCatch(mash_set_data("a"), error = identity)
+  expect_match(deparse(error$call)[1], "mash_set_data")
 })

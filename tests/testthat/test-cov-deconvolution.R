@@ -67,7 +67,8 @@ test_that("bovy never lowers the log-likelihood and keeps the rank of its start,
   sim <- small_data(J = 60, R = 4, shat = "varying")
   start <- cov_pca(sim$data, 2)
   value <- vapply(c(1, 2, 5, 20, 100), function(n) {
-    fit <- cpp_ed(sim$data$Bhat, sim$data$Shat, sim$data$V, start, rep(1 / 3, 3), 0, n, 0, FALSE, rep(FALSE, 3), 1L)
+    settings <- list(tol = 0, maxiter = n, fixcovar = rep(FALSE, 3), n_threads = 1)
+    fit <- cpp_ed(sim$data, list(Ulist = start, pi = rep(1 / 3, 3)), settings)
     plain_ed_step(sim$data, fit$pi, fit$Ulist)$loglik
   }, 0)
   expect_false(is.unsorted(value))

@@ -170,31 +170,14 @@ test_that("what a later version brings says so", {
   expect_error(mash_set_data(sim$Bhat, sim$Shat, V = array(diag(3), c(3, 3, 6))), "V", class = unsupported)
 })
 
-test_that("data objects have dimensions and names", {
-  sim <- small_data(J = 6, R = 3)
-  expect_identical(dim(sim$data), c(6L, 3L))
-  expect_identical(dimnames(sim$data), dimnames(sim$Bhat))
-  expect_identical(c(nrow(sim$data), ncol(sim$data)), c(6L, 3L))
-})
-
-test_that("[ takes rows and conditions by number, name or flag, and never drops", {
-  V <- 0.2 + diag(0.8, 3)
-  sim <- small_data(J = 6, R = 3, shat = "varying", missing = 3, alpha = 1, V = V)
-  data <- sim$data
-  part <- data[c(5, 2), c("c", "a")]
-  expect_s3_class(part, c("mash_data", "mash"), exact = TRUE)
-  for (name in c("Bhat", "Shat", "Shat_alpha")) expect_identical(part[[name]], data[[name]][c(5, 2), c("c", "a")])
-  expect_equal(unname(part$V), V[c(3, 1), c(3, 1)])
-  expect_identical(part$alpha, 1)
-  expect_identical(data["e005", ]$Bhat, data$Bhat["e005", , drop = FALSE])
-  expect_identical(data[, 2]$Bhat, data$Bhat[, 2, drop = FALSE])
-  expect_identical(dim(data[1, 1]), c(1L, 1L))
-  expect_identical(dim(data[1, 1]$V), c(1L, 1L))
-  expect_identical(data[seq_len(6) > 4, ], data[5:6, ])
-  expect_identical(data[-(1:4), ], data[5:6, ])
-  expect_identical(data[, ], data)
-  expect_input_error(data[1], "rows")
-  expect_error(data[7, ], class = "covmash_error")
-  expect_error(data["nobody", ], "nobody", class = "covmash_error")
-  expect_error(data[, 4], class = "covmash_error")
+test_that("what is no data object or no fit is refused, and told how to make one", {
+  sim <- small_data(R = 3)
+  expect_input_error(mash(sim$Bhat, list(diag(3))), "data.*mash_set_data")
+  expect_input_error(mash_1by1(sim$Bhat), "data.*mash_set_data")
+  expect_input_error(cov_pca(sim$Bhat, 2), "data.*mash_set_data")
+  expect_input_error(cov_ed(list(1), list(diag(3))), "data.*mash_set_data")
+  fit <- mash(sim$data, list(id = diag(3)), verbose = FALSE)
+  expect_input_error(mash_compute_loglik(fit, sim$Bhat), "data.*mash_set_data")
+  expect_input_error(mash_compute_loglik(sim$data, sim$data), "`g` must")
+  expect_input_error(get_estimated_pi(sim$data), "mash")
 })

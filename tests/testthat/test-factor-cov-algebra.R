@@ -63,5 +63,5 @@ test_that("products that do not fit are errors", {
   expect_input_error(Sigma %*% diag(3), "4 rows, but it is 3 x 3", "covmash_error_dimensions")
   expect_input_error(1:3 %*% Sigma, "4 columns", "covmash_error_dimensions")
   expect_input_error(crossprod(Sigma, "a"), "cannot be multiplied by", "covmash_error_type")
-  expect_input_error(solve(Sigma, 1:3), "4 rows, one for each gene, but it has 3", "covmash_error_dimensions")
+  expect_input_error(solve(Sigma, 1:3), "4 rows, one for each gene, but it is 3 x 1", "covmash_error_dimensions")
 })

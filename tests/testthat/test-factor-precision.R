@@ -91,20 +91,6 @@ test_that("tiny and huge noise keep their digits", {
   expect_equal(as.numeric(determinant(twins)$modulus), log(2e-30), tolerance = 1e-14)
 })
 
-test_that("one more pathway by Sherman and Morrison is the inverse of the updated covariance", {
-  withr::local_seed(4)
-  Sigma <- generate_factor_covariance(8, 2)$Sigma
-  u <- rnorm(8) / 5
-  P <- update(update(precision(Sigma), add = u), add = rev(u), name = "second")
-  expect_true(inherits(P, "factor_precision"))
-  M <- as.matrix(Sigma) + tcrossprod(u) + tcrossprod(rev(u))
-  expect_close(as.matrix(P), solve(M), 1e-9)
-  expect_close(diag(P), diag(solve(M)), 1e-9)
-  expect_close(P %*% 1:8, solve(M, 1:8), 1e-9)
-  expect_close(as.matrix(solve(P)), M, 1e-14)
-  expect_identical(colnames(solve(P)$B), c("pathway_1", "pathway_2", "factor_3", "second"))
-})
-
 test_that("the precision of a plain matrix is plain", {
   M <- as.matrix(factor_covariance(factor_notebook$B, D = factor_notebook$D))
   expect_close(precision(M), solve(M), 1e-12)

@@ -20,19 +20,6 @@ test_that("a fit has mashr's elements in mashr's order, then its own", {
   expect_type(fit, "list")
 })
 
-test_that("components are null first, then scale by scale in the order of the matrices", {
-  sim <- small_data(R = 2)
-  fit <- canonical_fit(sim, grid = c(0.5, 1, 3))
-  U <- names(cov_canonical(sim$data))
-  expect_named(fit$fitted_g$pi, c("null", paste0(U, ".1"), paste0(U, ".2"), paste0(U, ".3")))
-  expect_named(fit$fitted_g$Ulist, U)
-  expect_close(sum(fit$fitted_g$pi), 1, 1e-14)
-  kept <- names(fit$fitted_g$pi)[fit$fitted_g$pi > 1e-10]
-  expect_identical(colnames(fit$posterior_weights), kept)
-  expect_identical(dim(fit$posterior_weights), c(60L, length(kept)))
-  expect_close(rowSums(fit$posterior_weights), rep(1, 60), 1e-12)
-})
-
 test_that("output_lfdr and outputlevel choose what is computed", {
   sim <- small_data(J = 30, R = 3)
   expect_named(canonical_fit(sim, output_lfdr = TRUE)$result, posterior_names)
@@ -41,21 +28,6 @@ test_that("output_lfdr and outputlevel choose what is computed", {
   expect_close(short$loglik, canonical_fit(sim)$loglik, 1e-13)
   expect_identical(short$fitted_g, canonical_fit(sim)$fitted_g)
   expect_input_error(canonical_fit(sim, outputlevel = 0), "outputlevel")
-})
-
-test_that("matrices are scaled to a largest variance of 1, unless told not to", {
-  sim <- small_data(R = 3)
-  U <- list(big = 4 * diag(3), flat = matrix(0.25, 3, 3))
-  fit <- mash(sim$data, U, verbose = FALSE)
-  expect_equal(unname(fit$fitted_g$Ulist$big), diag(3))
-  expect_equal(unname(fit$fitted_g$Ulist$flat), matrix(1, 3, 3))
-  raw <- mash(sim$data, U, verbose = FALSE, normalizeU = FALSE, grid = 1)
-  expect_equal(unname(raw$fitted_g$Ulist$big), 4 * diag(3))
-  half <- mash(sim$data, list(id = diag(3)), verbose = FALSE, grid = 2)
-  whole <- mash(sim$data, list(id = 4 * diag(3)), verbose = FALSE, grid = 1, normalizeU = FALSE)
-  expect_close(half$loglik, whole$loglik, 1e-10)
-  null <- mash(sim$data, list(none = matrix(0, 3, 3), id = diag(3)), verbose = FALSE)
-  expect_true(all(null$fitted_g$Ulist$none == 0))
 })
 
 test_that("without a point mass there is no null component", {
@@ -87,29 +59,6 @@ test_that("log-likelihoods and posterior are those of the plain model at the fit
   }
 })
 
-test_that("the penalty of the null is what prior and nullweight say", {
-  sim <- small_data(J = 200, R = 3)
-  null <- canonical_fit(sim)
-  uniform <- canonical_fit(sim, prior = "uniform")
-  heavy <- canonical_fit(sim, nullweight = 100)
-  pi0 <- c(uniform$fitted_g$pi[1], null$fitted_g$pi[1], heavy$fitted_g$pi[1])
-  expect_false(is.unsorted(pi0, strictly = TRUE))
-  expect_gt(uniform$loglik, null$loglik)
-  P <- length(null$fitted_g$pi)
-  by_vector <- canonical_fit(sim, prior = c(10, rep(1, P - 1)))
-  expect_identical(by_vector$fitted_g, null$fitted_g)
-  expect_close(null$convergence$objective, null$loglik + 9 * log(pi0[2]), 1e-12)
-  expect_input_error(canonical_fit(sim, prior = c(1, 1)), "prior")
-  expect_input_error(canonical_fit(sim, prior = rep(0.5, P)), "prior")
-  expect_input_error(canonical_fit(sim, nullweight = -1), "nullweight")
-})
-
-test_that("the nullbiased prior favours no component when there is no null", {
-  sim <- small_data(J = 100, R = 3)
-  expect_close(canonical_fit(sim, usepointmass = FALSE)$loglik,
-    canonical_fit(sim, usepointmass = FALSE, prior = "uniform")$loglik, 1e-8)
-})
-
 test_that("a prior that was fitted before can be used as it is, or as a start", {
   sim <- small_data(J = 80, R = 3, shat = "varying")
   fit <- canonical_fit(sim)
@@ -122,15 +71,6 @@ test_that("a prior that was fitted before can be used as it is, or as a start", 
   refit <- mash(sim$data, g = g, verbose = FALSE)
   expect_close(refit$loglik, fit$loglik, 1e-8)
   expect_close(refit$fitted_g$pi, fit$fitted_g$pi, 1e-4)
-})
-
-test_that("a prior is not rescaled when it is given", {
-  sim <- small_data(J = 20, R = 2)
-  g <- list(pi = c(null = 0.5, big.1 = 0.5), Ulist = list(big = diag(c(4, 2))), grid = 1.5, usepointmass = TRUE)
-  fit <- mash(sim$data, g = g, fixg = TRUE, verbose = FALSE)
-  expected <- reference_mash(sim$Bhat, sim$Shat, diag(2), g$Ulist, g$grid, g$pi)
-  expect_close(fit$vloglik, expected$vloglik, 1e-10)
-  expect_close(fit$result$PosteriorMean, expected$PosteriorMean, 1e-10)
 })
 
 test_that("contradictory arguments are refused, each for its own reason", {
@@ -252,14 +192,4 @@ test_that("nothing observed at all teaches nothing", {
   expect_identical(fit$loglik, 0)
   expect_true(all(fit$result$PosteriorMean == 0))
   expect_equal(nobs(fit), 0)
-})
-
-test_that("a fit survives being saved", {
-  sim <- small_data(J = 30, R = 3)
-  fit <- canonical_fit(sim)
-  path <- withr::local_tempfile(fileext = ".rds")
-  saveRDS(fit, path)
-  back <- readRDS(path)
-  expect_identical(back, fit)
-  expect_identical(mash_compute_vloglik(back, sim$data), fit$vloglik)
 })

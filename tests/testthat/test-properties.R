@@ -164,7 +164,7 @@ test_that("the certificate that a fit reports is the one found from the likeliho
     fit <- fit_property(problem)
     g <- fit$fitted_g
     data <- problem$data
-    loglik <- cpp_loglik_matrix(data$Bhat, data$Shat, data$V, g$Ulist, g$grid, TRUE, 1L, 1024L)
+    loglik <- cpp_loglik_matrix(data, g, list(n_threads = 1))
     prior <- c(10, rep(1, length(g$pi) - 1))
     violation <- reference_violation(loglik, g$pi, prior)
     expect_lt(violation, 1e-6)

@@ -5,7 +5,7 @@ check_problem <- function(problem) {
   data <- problem_data(problem)
   expected <- problem_reference(problem)
   g <- problem$g
-  loglik <- cpp_loglik_matrix(data$Bhat, data$Shat, data$V, g$Ulist, g$grid, g$usepointmass, 1L, 1024L)
+  loglik <- cpp_loglik_matrix(data, g, list(n_threads = 1))
   expect_close(loglik, expected$loglik_matrix, 1e-10)
   fit <- muffle_all_missing(mash(data, g = g, fixg = TRUE, output_lfdr = TRUE, verbose = FALSE))
   expect_close(fit$vloglik, expected$vloglik, 1e-10)
@@ -31,7 +31,7 @@ test_that("the random problems do exercise both paths, all sizes and both values
   groups <- function(noise, missing) {
     rowSums(vapply(1:16, function(seed) {
       problem <- random_problem(seed, "full", noise, missing, alpha = 0)
-      found <- cpp_noise_groups(problem_data(problem)$Bhat, problem_data(problem)$Shat)
+      found <- cpp_noise_groups(problem_data(problem))
       c(shared = found$n_shared_rows, own = found$n_row_specific, missing = found$n_missing)
     }, numeric(3)))
   }

@@ -66,7 +66,7 @@ test_that("a whole fit is never worse than mixsqp's on the same likelihoods", {
     Ulist <- c(cov_canonical(sim$data), cov_pca(sim$data, 2))
     fit <- muffle_all_missing(mash(sim$data, Ulist, verbose = FALSE, outputlevel = 1))
     g <- fit$fitted_g
-    loglik <- cpp_loglik_matrix(sim$data$Bhat, sim$data$Shat, sim$data$V, g$Ulist, g$grid, TRUE, 1L, 1024L)
+    loglik <- cpp_loglik_matrix(sim$data, g, list(n_threads = 1))
     P <- ncol(loglik)
     L <- rbind(exp(loglik - apply(loglik, 1, max)), diag(P)[1, ])
     theirs <- mixsqp::mixsqp(L, c(rep(1, 400), 9), control = list(verbose = FALSE))$x
@@ -136,7 +136,7 @@ test_that("streaming through mash() reaches the optimum of the stored matrix", {
   sim <- small_data(J = 300, R = 3, shat = "varying")
   fit <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE, outputlevel = 1)
   g <- fit$fitted_g
-  loglik <- cpp_loglik_matrix(sim$data$Bhat, sim$data$Shat, sim$data$V, g$Ulist, g$grid, TRUE, 1L, 1024L)
+  loglik <- cpp_loglik_matrix(sim$data, g, list(n_threads = 1))
   prior <- c(10, rep(1, length(g$pi) - 1))
   stored <- cpp_fit_weights(relative_single(exp(loglik - apply(loglik, 1, max))), prior, control, 1L)
   expect_close(fit$convergence$objective, reference_objective(loglik, stored$pi, prior), 1e-9)

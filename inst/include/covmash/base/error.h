@@ -1,19 +1,50 @@
 #pragma once
-// Exceptions of the core. Indices in messages count from 1, as the user's do.
+// Exceptions of the core. Indices count from 0 here and from 1 in messages, as the user's do.
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 
 namespace covmash {
 
+// One of the user's things that an error is about, so that who reports it can add the name it has.
+struct Subject {
+  const char* what = nullptr;  // "effect", "component", ...; null: nothing in particular
+  std::size_t index = 0;
+
+  std::string text() const { return std::string(what) + " " + std::to_string(index + 1); }
+};
+
+namespace at {
+
+inline Subject effect(std::size_t j) { return {"effect", j}; }
+inline Subject component(std::size_t p) { return {"component", p}; }
+inline Subject covariance(std::size_t k) { return {"covariance matrix", k}; }
+
+}  // namespace at
+
+namespace detail {
+
+template <typename Base>
+struct core_error : Base {
+  explicit core_error(const std::string& message) : Base(message) {}
+  // throw numeric_error("the log-likelihood of ", at::effect(j), " is not finite");
+  core_error(const std::string& before, const Subject& about, const std::string& after)
+      : Base(before + about.text() + after), subject(about) {}
+
+  Subject subject;
+};
+
+}  // namespace detail
+
 // The arguments cannot be used: wrong sizes, a matrix that is no covariance.
-struct input_error : std::invalid_argument {
-  using std::invalid_argument::invalid_argument;
+struct input_error : detail::core_error<std::invalid_argument> {
+  using core_error::core_error;
 };
 
 // A computation broke down on arguments that looked right.
-struct numeric_error : std::runtime_error {
-  using std::runtime_error::runtime_error;
+struct numeric_error : detail::core_error<std::runtime_error> {
+  using core_error::core_error;
 };
 
 // The caller asked to stop.

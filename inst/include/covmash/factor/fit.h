@@ -37,7 +37,7 @@ struct FactorFitOptions {
   std::size_t n_factors = 1;
   double lower = 0.005;     // floor of psi, in units of the variance
   double tolerance = 1e-9;  // on the projected gradient with respect to log psi
-  std::size_t max_iterations = 500;
+  std::size_t max_iterations = 1000;
   std::size_t memory = 12;    // pairs of the quasi-Newton search
   std::vector<double> start;  // psi to start from, in units of the variance; empty: chosen here
 };

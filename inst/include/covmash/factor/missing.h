@@ -31,7 +31,7 @@ struct MissingFactorOptions {
   std::size_t n_factors = 1;
   double lower = 0.005;     // floor of psi, in units of the observed variance
   double tolerance = 1e-8;  // on the EM step, in standard deviations
-  std::size_t max_iterations = 2000;
+  std::size_t max_iterations = 1000;
   std::size_t memory = 20;
   bool equal_psi = false;  // probabilistic PCA: one psi for all, variables are not scaled
 };

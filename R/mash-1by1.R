@@ -34,7 +34,8 @@
 #'
 #' @details In condition \eqn{r}, \eqn{\hat b_j \sim N(b_j, s_j^2)} and
 #'   \eqn{b_j \sim \pi_0 \delta_0 + \sum_l \pi_l N(0, \omega_l^2)}; the weights
-#'   maximise \eqn{\log L(\pi) + (nullweight - 1) \log \pi_0} (Stephens 2017).
+#'   maximise \eqn{\log L(\pi) + (nullweight - 1) \log \pi_0} (Stephens 2017). Where the
+#'   `V` of the data is a covariance matrix, \eqn{s_j^2} is \eqn{Shat_j^2 V_{rr}}.
 #'   Under `"flat"` the posterior is \eqn{N(\hat b_j, s_j^2)}, so that
 #'   `lfsr = pnorm(-|z|)`, `NegativeProb = pnorm(-z)` and `lfdr = 0`.
 #'
@@ -66,26 +67,21 @@
 #' length(get_significant_results(mash_1by1(data, prior = "flat")))
 mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
   check_number(alpha, "alpha", what = "one finite number")
-  data <- onebyone_data(data)
-  scaled <- rescale_by_alpha(data, alpha)
+  data <- rescale_by_alpha(onebyone_data(data), alpha)
   settings <- onebyone_settings(list(...), prior)
   n_threads <- resolve_threads(n_threads)
-  if (identical(settings$prior, "flat")) {
-    fits <- lapply(seq_len(ncol(data$Bhat)), function(r) {
-      flat_posterior(scaled$Bhat[, r], scaled$Shat[, r])
-    })
-  } else {
-    # Without names: each column would get its own copy of them.
-    Bhat <- unname(scaled$Bhat)
-    Shat <- unname(scaled$Shat)
-    fits <- lapply(seq_len(ncol(Bhat)), function(r) {
+  bare <- without_effect_names(data)
+  fits <- lapply(seq_len(ncol(data$Bhat)), function(r) {
+    if (identical(settings$prior, "flat")) {
+      list(result = flat_posterior(bare[, r]), loglik = NA_real_)
+    } else {
       ash_one_condition(
-        Bhat[, r, drop = FALSE], Shat[, r, drop = FALSE],
-        settings, n_threads, condition_labels(data$Bhat)[r], rownames(data$Bhat)
+        bare[, r], settings, n_threads, condition_labels(data$Bhat)[r],
+        rownames(data$Bhat)
       )
-    })
-  }
-  new_mash_1by1(fits, data, scaled$scale, settings$prior)
+    }
+  })
+  new_mash_1by1(fits, data, settings$prior)
 }
 
 # Data objects carry checked matrices; other lists are checked as mash_set_data()
@@ -96,28 +92,32 @@ onebyone_data <- function(data) {
   }
   if (!is.list(data) || is.null(data$Bhat) || is.null(data$Shat)) {
     abort_input(
-      paste0(
-        "`data` must be made by mash_set_data() or be a list with `Bhat` and ",
-        "`Shat`, not ", describe(data), "."
-      ),
+      "`data` must be made by mash_set_data() or be a list with `Bhat` and `Shat`, not {describe(data)}.",
       class = "covmash_error_data"
     )
   }
   mash_set_data(data$Bhat, data$Shat)
 }
 
-# alpha of the function on top of alpha of the data; `scale` leads back to the
-# scale of the original effects.
+# alpha of the function on top of alpha of the data: divided by Shat_alpha twice.
 rescale_by_alpha <- function(data, alpha) {
   if (alpha == 0) {
-    return(list(Bhat = data$Bhat, Shat = data$Shat, scale = data$Shat_alpha))
+    return(data)
   }
   divisor <- data$Shat^alpha
-  list(
-    Bhat = data$Bhat / divisor,
-    Shat = data$Shat^(1 - alpha),
-    scale = data$Shat_alpha * divisor
-  )
+  data$Bhat <- data$Bhat / divisor
+  data$Shat <- data$Shat^(1 - alpha)
+  data$Shat_alpha <- data$Shat_alpha * divisor
+  data$alpha <- data$alpha + alpha - data$alpha * alpha
+  data
+}
+
+# Each condition would get its own copy of them.
+without_effect_names <- function(data) {
+  for (part in c("Bhat", "Shat", "Shat_alpha")) {
+    rownames(data[[part]]) <- NULL
+  }
+  data
 }
 
 onebyone_settings <- function(dots, prior) {
@@ -130,7 +130,7 @@ onebyone_settings <- function(dots, prior) {
   )
   settings <- list(
     gridmult = sqrt(2), mixsd = NULL, nullweight = 10, pointmass = TRUE,
-    pi_thresh = 1e-10
+    pi_thresh = cpp_defaults("posterior")$pi_thresh
   )
   settings[names(dots)] <- dots
   check_gridmult(settings$gridmult)
@@ -151,10 +151,7 @@ onebyone_settings <- function(dots, prior) {
     prior <- check_choice(prior, c("ash", "flat", "nullbiased", "uniform"), "prior")
   } else if (!is.numeric(prior)) {
     abort_input(
-      paste0(
-        "`prior` must be 'ash', 'flat', 'nullbiased', 'uniform' or a numeric ",
-        "vector, not ", describe(prior), "."
-      ),
+      "`prior` must be 'ash', 'flat', 'nullbiased', 'uniform' or a numeric vector, not {describe(prior)}.",
       class = "covmash_error_prior"
     )
   }
@@ -162,38 +159,27 @@ onebyone_settings <- function(dots, prior) {
   settings
 }
 
+onebyone_parts <- c("PosteriorMean", "PosteriorSD", "lfsr", "lfdr", "NegativeProb")
+
 # Posterior under a flat prior: the data themselves.
-flat_posterior <- function(bhat, shat) {
-  missing <- is.na(bhat)
-  z <- bhat / shat
+flat_posterior <- function(data) {
+  missing <- is.na(data$Bhat)
+  sd <- data$Shat * sqrt(data$V[1, 1])
+  z <- data$Bhat / sd
   z[missing] <- 0
-  sd <- shat
+  sd <- sd * data$Shat_alpha
   sd[missing] <- Inf
   list(
-    PosteriorMean = bhat, PosteriorSD = sd, lfsr = pnorm(-abs(z)),
-    lfdr = numeric(length(z)), NegativeProb = pnorm(-z), loglik = 0
+    PosteriorMean = data$Bhat * data$Shat_alpha, PosteriorSD = sd,
+    lfsr = pnorm(-abs(z)), lfdr = numeric(length(z)), NegativeProb = pnorm(-z)
   )
 }
 
-# ash with normal components: the one-condition case of the core, with U = 1.
-ash_one_condition <- function(Bhat, Shat, settings, n_threads, label,
-                              row_labels) {
-  if (all(is.na(Bhat))) {
-    warn_covmash(
-      paste0(
-        "Condition '", label, "' has no observed estimate; its results are NA."
-      ),
-      class = "covmash_warning_all_missing"
-    )
-    none <- rep(NA_real_, nrow(Bhat))
-    return(list(
-      PosteriorMean = none, PosteriorSD = none, lfsr = none, lfdr = none,
-      NegativeProb = none, loglik = 0, convergence = list(
-        condition = label, iterations = 0L, converged = NA, kkt_violation = NA_real_
-      )
-    ))
+# ash with normal components: mash of data with one condition, with U = 1.
+ash_one_condition <- function(data, settings, n_threads, label, effects) {
+  if (all(is.na(data$Bhat))) {
+    return(ash_without_data(n_effects(data), label))
   }
-  data <- list(Bhat = Bhat, Shat = Shat, V = matrix(1))
   grid <- settings$mixsd
   if (is.null(grid)) {
     grid <- autoselect_grid(data, settings$gridmult)
@@ -211,65 +197,52 @@ ash_one_condition <- function(Bhat, Shat, settings, n_threads, label,
   prior <- set_prior(
     n_components(model), prior, settings$nullweight, model$usepointmass
   )
-  fit <- fit_weights(
-    data, model, prior, "newton", list(), n_threads, row_labels
-  )
+  fit <- fit_weights(data, model, prior, "newton", list(), n_threads, effects)
   warn_not_converged(fit, paste0("The prior of condition '", label, "'"))
-  posterior <- run_core(
-    cpp_posterior(
-      Bhat, Shat, data$V, model$Ulist, model$grid, model$usepointmass, fit$pi,
-      settings$pi_thresh, 2L, TRUE, FALSE, n_threads, resolve_block_rows()
-    ),
-    row_labels, component_names(model)
+  posterior <- posterior_of(
+    data, model, fit$pi, settings$pi_thresh, 2, n_threads, keep_weights = FALSE,
+    effects = effects
   )
-  parts <- c("PosteriorMean", "PosteriorSD", "lfsr", "lfdr", "NegativeProb")
-  c(
-    posterior[parts],
-    list(
-      loglik = sum(posterior$vloglik),
-      convergence = list(
-        condition = label, iterations = fit$iterations,
-        converged = fit$converged, kkt_violation = fit$kkt_violation
-      )
+  list(
+    result = posterior$result, loglik = posterior$loglik,
+    convergence = list(
+      condition = label, iterations = fit$iterations, converged = fit$converged,
+      kkt_violation = fit$kkt_violation
     )
   )
 }
 
-# Bind the conditions and go back to the scale of the effects.
-new_mash_1by1 <- function(fits, data, scale, prior) {
+ash_without_data <- function(n, label) {
+  warn_covmash(
+    "Condition '{label}' has no observed estimate; its results are NA.",
+    class = "covmash_warning_all_missing"
+  )
+  none <- rep(list(rep(NA_real_, n)), length(onebyone_parts))
+  list(
+    result = stats::setNames(none, onebyone_parts), loglik = 0,
+    convergence = list(
+      condition = label, iterations = 0L, converged = NA, kkt_violation = NA_real_
+    )
+  )
+}
+
+# Bind the conditions.
+new_mash_1by1 <- function(fits, data, prior) {
   bind <- function(part) {
-    values <- unlist(lapply(fits, `[[`, part), use.names = FALSE)
+    values <- unlist(lapply(fits, function(fit) fit$result[[part]]), use.names = FALSE)
     dim(values) <- dim(data$Bhat)
     dimnames(values) <- dimnames(data$Bhat)
     values
   }
-  parts <- c("PosteriorMean", "PosteriorSD", "lfsr", "lfdr", "NegativeProb")
-  result <- stats::setNames(lapply(parts, bind), parts)
   missing <- which(is.na(data$Bhat))
-  flat <- identical(prior, "flat")
-  scaled <- !all(scale == 1, na.rm = TRUE) || anyNA(scale)
-  if (scaled) {
-    result$PosteriorMean <- result$PosteriorMean * unname(scale)
-    result$PosteriorSD <- result$PosteriorSD * unname(scale)
-    if (flat) {
-      result$PosteriorSD[missing] <- Inf
-    }
-  }
-  loglik <- sum(vapply(fits, `[[`, numeric(1), "loglik"))
-  if (flat) {
-    # Improper prior: the log-likelihood of an estimate is not defined.
-    loglik <- NA_real_
-  } else if (scaled) {
-    observed <- !is.na(data$Bhat)
-    loglik <- loglik - sum(log(scale[observed]))
-  }
   structure(
     list(
-      result = result,
-      loglik = loglik,
+      result = sapply(onebyone_parts, bind, simplify = FALSE),
+      # NA under the flat prior, which is improper.
+      loglik = sum(vapply(fits, `[[`, numeric(1), "loglik")),
       prior = prior,
       missing = if (length(missing) > 0L) missing,
-      convergence = if (!flat) {
+      convergence = if (!identical(prior, "flat")) {
         do.call(rbind, lapply(fits, function(fit) {
           as.data.frame(fit$convergence, stringsAsFactors = FALSE)
         }))
@@ -277,4 +250,117 @@ new_mash_1by1 <- function(fits, data, scale, prior) {
     ),
     class = "mash_1by1"
   )
+}
+
+# ---- methods -----------------------------------------------------------------
+
+#' Look at a condition-by-condition result
+#'
+#' @param object,x A result of [mash_1by1()].
+#' @param ... Not used.
+#' @return `print`: `x`, invisibly. `format`: one line of text. `summary`: a list of
+#'   class `"summary.mash_1by1"` with the number of significant effects by
+#'   condition and the convergence of each prior.
+#' @name mash_1by1-methods
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 1)
+#' m <- mash_1by1(mash_set_data(sim$Bhat, sim$Shat), n_threads = 1)
+#' m
+#' summary(m)
+NULL
+
+#' @rdname mash_1by1-methods
+#' @export
+format.mash_1by1 <- function(x, ...) {
+  paste0(
+    "<mash_1by1> ", plural(nrow(get_lfsr(x)), "effect"), " x ",
+    plural(ncol(get_lfsr(x)), "condition")
+  )
+}
+
+#' @rdname mash_1by1-methods
+#' @export
+print.mash_1by1 <- function(x, ...) {
+  cat(format(x), "\n", sep = "")
+  cat("  prior:      ", describe_prior(x$prior), "\n", sep = "")
+  if (!is.na(x$loglik)) {
+    cat("  log-lik.:   ", format_loglik(x$loglik), "\n", sep = "")
+  }
+  if (length(x$missing) > 0L) {
+    cat("  missing:    ", plural(length(x$missing), "estimate"), "\n", sep = "")
+  }
+  if (!is.null(x$convergence)) {
+    bad <- sum(!x$convergence$converged, na.rm = TRUE)
+    cat(
+      "  weights:    ",
+      if (bad == 0) {
+        "converged in every condition"
+      } else {
+        paste0("NOT converged in ", plural(bad, "condition"))
+      },
+      ", largest KKT violation ",
+      format(max_or_na(x$convergence$kkt_violation), digits = 2), "\n",
+      sep = ""
+    )
+  }
+  print_significant(x)
+  invisible(x)
+}
+
+max_or_na <- function(x) {
+  x <- x[!is.na(x)]
+  if (length(x) == 0L) NA_real_ else max(x)
+}
+
+describe_prior <- function(prior) {
+  if (is.numeric(prior)) {
+    return("ash, normal mixture, penalty given")
+  }
+  switch(prior,
+    flat = "flat (no shrinkage)",
+    uniform = "ash, normal mixture, uniform penalty",
+    "ash, normal mixture, penalty in favour of zero"
+  )
+}
+
+#' @rdname mash_1by1-methods
+#' @export
+summary.mash_1by1 <- function(object, ...) {
+  observed <- significance(object, 0.05, NULL, get_lfsr, FALSE)
+  conditions <- data.frame(
+    condition = condition_labels(observed),
+    observed = colSums(!is.na(observed)),
+    significant = colSums(observed < 0.05, na.rm = TRUE),
+    row.names = NULL
+  )
+  if (!is.null(object$convergence)) {
+    conditions$iterations <- object$convergence$iterations
+    conditions$converged <- object$convergence$converged
+  }
+  structure(
+    list(
+      title = format(object), prior = object$prior, loglik = object$loglik,
+      conditions = conditions,
+      n_significant = sum(get_n_significant_conditions(object) > 0)
+    ),
+    class = "summary.mash_1by1"
+  )
+}
+
+#' @export
+print.summary.mash_1by1 <- function(x, n = 20, ...) {
+  cat(x$title, "\n", sep = "")
+  cat("  prior:      ", describe_prior(x$prior), "\n", sep = "")
+  if (!is.na(x$loglik)) {
+    cat("  log-lik.:   ", format_loglik(x$loglik), "\n", sep = "")
+  }
+  cat(
+    "Effects with lfsr < 0.05: ", format_count(x$n_significant),
+    " in at least one condition; by condition:\n",
+    sep = ""
+  )
+  print(first_rows(x$conditions, n), row.names = FALSE)
+  print_more(nrow(x$conditions) - n)
+  invisible(x)
 }

@@ -1,4 +1,93 @@
-# Short summaries of results. A fit prints in a few lines; summary() says more.
+# The fit of mash(): the class and its methods. It prints in a few lines; summary() says more.
+
+# A fit keeps the responsibilities only up to this many numbers.
+max_kept_weights <- 1e7
+
+new_mash_fit <- function(data, model, weights, posterior, objective, timing) {
+  components <- component_names(model)
+  missing <- if (anyNA(data$Bhat)) which(is.na(data$Bhat))
+  structure(
+    list(
+      result = posterior$result,
+      loglik = posterior$loglik,
+      vloglik = posterior$vloglik,
+      null_loglik = posterior$null_loglik,
+      alt_loglik = posterior$alt_loglik,
+      fitted_g = list(
+        pi = stats::setNames(weights$pi, components), Ulist = model$Ulist,
+        grid = model$grid, usepointmass = model$usepointmass
+      ),
+      posterior_weights = posterior$posterior_weights,
+      alpha = data$alpha,
+      convergence = list(
+        objective = objective, kkt_violation = weights$kkt_violation,
+        gap_bound = weights$gap_bound, iterations = weights$iterations,
+        converged = weights$converged
+      ),
+      timing = timing,
+      missing = missing,
+      noise = noise_summary(data, posterior$noise)
+    ),
+    class = c("mash_fit", "mash")
+  )
+}
+
+check_fit <- function(m, name = "m") {
+  if (!inherits(m, "mash_fit")) {
+    abort_input("`{name}` must be a fit of mash(), not {describe(m)}.", class = "covmash_error_fit")
+  }
+  invisible(m)
+}
+
+# ---- methods -----------------------------------------------------------------
+
+#' Methods for fits
+#'
+#' @param object,x A fit of [mash()].
+#' @param newdata A data object made by [mash_set_data()]; if left out, the
+#'   results of the fit itself are returned.
+#' @param ... For `predict`: further arguments of
+#'   [mash_compute_posterior_matrices()]. Otherwise not used.
+#' @return `predict`: a list of J x R matrices as
+#'   [mash_compute_posterior_matrices()] returns it. `logLik`: the log-likelihood,
+#'   with the number of positive weights less one as `df`. `nobs`: the number of
+#'   effects with at least one observed estimate. `format`: one line of text.
+#'   `print`: `x`, invisibly. `summary`: a list of class `"summary.mash_fit"`.
+#' @name mash_fit-methods
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 1)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' logLik(fit)
+#' nobs(fit)
+#' str(predict(fit, data[1:3, ], n_threads = 1))
+#' summary(fit)
+NULL
+
+#' @rdname mash_fit-methods
+#' @export
+predict.mash_fit <- function(object, newdata, ...) {
+  if (missing(newdata) || is.null(newdata)) {
+    return(object$result)
+  }
+  mash_compute_posterior_matrices(object, newdata, ...)
+}
+
+#' @rdname mash_fit-methods
+#' @export
+logLik.mash_fit <- function(object, ...) {
+  structure(
+    object$loglik,
+    df = sum(object$fitted_g$pi > 0) - 1L, nobs = nobs(object), class = "logLik"
+  )
+}
+
+#' @rdname mash_fit-methods
+#' @export
+nobs.mash_fit <- function(object, ...) {
+  as.integer(nrow(object$vloglik) - object$noise$n_all_missing)
+}
 
 #' @rdname mash_fit-methods
 #' @export
@@ -148,115 +237,4 @@ print_more <- function(n) {
   if (n > 0) {
     cat("... and ", format_count(n), " more\n", sep = "")
   }
-}
-
-#' Look at a condition-by-condition result
-#'
-#' @param object,x A result of [mash_1by1()].
-#' @param ... Not used.
-#' @return `print`: `x`, invisibly. `format`: one line of text. `summary`: a list of
-#'   class `"summary.mash_1by1"` with the number of significant effects by
-#'   condition and the convergence of each prior.
-#' @name mash_1by1-methods
-#' @examples
-#' set.seed(1)
-#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 1)
-#' m <- mash_1by1(mash_set_data(sim$Bhat, sim$Shat), n_threads = 1)
-#' m
-#' summary(m)
-NULL
-
-#' @rdname mash_1by1-methods
-#' @export
-format.mash_1by1 <- function(x, ...) {
-  paste0(
-    "<mash_1by1> ", plural(nrow(get_lfsr(x)), "effect"), " x ",
-    plural(ncol(get_lfsr(x)), "condition")
-  )
-}
-
-#' @rdname mash_1by1-methods
-#' @export
-print.mash_1by1 <- function(x, ...) {
-  cat(format(x), "\n", sep = "")
-  cat("  prior:      ", describe_prior(x$prior), "\n", sep = "")
-  if (!is.na(x$loglik)) {
-    cat("  log-lik.:   ", format_loglik(x$loglik), "\n", sep = "")
-  }
-  if (length(x$missing) > 0L) {
-    cat("  missing:    ", plural(length(x$missing), "estimate"), "\n", sep = "")
-  }
-  if (!is.null(x$convergence)) {
-    bad <- sum(!x$convergence$converged, na.rm = TRUE)
-    cat(
-      "  weights:    ",
-      if (bad == 0) {
-        "converged in every condition"
-      } else {
-        paste0("NOT converged in ", plural(bad, "condition"))
-      },
-      ", largest KKT violation ",
-      format(max_or_na(x$convergence$kkt_violation), digits = 2), "\n",
-      sep = ""
-    )
-  }
-  print_significant(x)
-  invisible(x)
-}
-
-max_or_na <- function(x) {
-  x <- x[!is.na(x)]
-  if (length(x) == 0L) NA_real_ else max(x)
-}
-
-describe_prior <- function(prior) {
-  if (is.numeric(prior)) {
-    return("ash, normal mixture, penalty given")
-  }
-  switch(prior,
-    flat = "flat (no shrinkage)",
-    uniform = "ash, normal mixture, uniform penalty",
-    "ash, normal mixture, penalty in favour of zero"
-  )
-}
-
-#' @rdname mash_1by1-methods
-#' @export
-summary.mash_1by1 <- function(object, ...) {
-  observed <- significance(object, 0.05, NULL, get_lfsr, FALSE)
-  conditions <- data.frame(
-    condition = condition_labels(observed),
-    observed = colSums(!is.na(observed)),
-    significant = colSums(observed < 0.05, na.rm = TRUE),
-    row.names = NULL
-  )
-  if (!is.null(object$convergence)) {
-    conditions$iterations <- object$convergence$iterations
-    conditions$converged <- object$convergence$converged
-  }
-  structure(
-    list(
-      title = format(object), prior = object$prior, loglik = object$loglik,
-      conditions = conditions,
-      n_significant = sum(get_n_significant_conditions(object) > 0)
-    ),
-    class = "summary.mash_1by1"
-  )
-}
-
-#' @export
-print.summary.mash_1by1 <- function(x, n = 20, ...) {
-  cat(x$title, "\n", sep = "")
-  cat("  prior:      ", describe_prior(x$prior), "\n", sep = "")
-  if (!is.na(x$loglik)) {
-    cat("  log-lik.:   ", format_loglik(x$loglik), "\n", sep = "")
-  }
-  cat(
-    "Effects with lfsr < 0.05: ", format_count(x$n_significant),
-    " in at least one condition; by condition:\n",
-    sep = ""
-  )
-  print(first_rows(x$conditions, n), row.names = FALSE)
-  print_more(nrow(x$conditions) - n)
-  invisible(x)
 }

@@ -1,15 +1,6 @@
-lines_of <- function(x) capture.output(shown <- withVisible(print(x)))
+canonical_fit <- function(sim = small_data(), ...) mash(sim$data, cov_canonical(sim$data), verbose = FALSE, ...)
 
-test_that("data print their dimensions, what is missing and the noise groups, in a few lines", {
-  sim <- small_data(J = 500, R = 4, missing = 37)
-  lines <- lines_of(sim$data)
-  expect_lt(length(lines), 10)
-  text <- paste(lines, collapse = "\n")
-  expect_match(text, "500 effects x 4 conditions")
-  expect_match(text, "37 of 2000")
-  expect_match(text, "noise")
-  expect_match(paste(lines_of(small_data(J = 40, R = 3)$data), collapse = "\n"), "none")
-})
+lines_of <- function(x) capture.output(shown <- withVisible(print(x)))
 
 test_that("fits print components, log-likelihood, convergence and timing, in a few lines", {
   sim <- small_data(J = 500, R = 4)
@@ -48,4 +39,14 @@ test_that("summaries say more than prints, and print shortly too", {
     expect_gt(length(more), length(lines_of(x)))
     expect_lt(length(more), 80)
   }
+})
+
+test_that("a fit survives being saved", {
+  sim <- small_data(J = 30, R = 3)
+  fit <- canonical_fit(sim)
+  path <- withr::local_tempfile(fileext = ".rds")
+  saveRDS(fit, path)
+  back <- readRDS(path)
+  expect_identical(back, fit)
+  expect_identical(mash_compute_vloglik(back, sim$data), fit$vloglik)
 })

@@ -1,114 +1,3 @@
-# Parts and other forms of a factored covariance: some of the genes, the two terms of
-# the sum, correlations, eigenvalues.
-
-#' Parts of a factored covariance
-#'
-#' `marginal()` is the covariance of some genes, `systematic_covariance()` the part
-#' \eqn{B F B'} that the factors make, `noise_covariance()` the diagonal part
-#' \eqn{D}, each again a `factor_cov`.
-#'
-#' @param Sigma A `factor_cov`, see [factor_covariance()].
-#' @param genes Names, numbers or `TRUE`/`FALSE`; each gene once.
-#' @return A `factor_cov`.
-#' @section Errors: `covmash_error_index` for unknown genes, none, or one chosen twice.
-#' @export
-#' @examples
-#' set.seed(1)
-#' Sigma <- generate_factor_covariance(n_genes = 5, n_pathways = 2)$Sigma
-#' marginal(Sigma, c("gene_1", "gene_3"))
-#' as.matrix(systematic_covariance(Sigma)) + as.matrix(noise_covariance(Sigma))
-marginal <- function(Sigma, genes) {
-  check_factor_cov(Sigma)
-  at <- gene_positions(Sigma, genes, "genes")
-  if (length(at) == 0L || anyDuplicated(at)) {
-    abort_input(
-      paste0(
-        "`genes` must choose at least one gene, each once",
-        if (anyDuplicated(at)) paste0(
-          "; ", label_index("gene", at[anyDuplicated(at)], gene_names(Sigma)),
-          " is chosen twice"
-        ), "."
-      ),
-      class = "covmash_error_index"
-    )
-  }
-  take_genes(Sigma, at)
-}
-
-#' @rdname marginal
-#' @export
-systematic_covariance <- function(Sigma) {
-  check_factor_cov(Sigma)
-  new_factor_cov(Sigma$B, Sigma$F, 0 * Sigma$D)
-}
-
-#' @rdname marginal
-#' @export
-noise_covariance <- function(Sigma) {
-  check_factor_cov(Sigma)
-  new_factor_cov(
-    matrix(0, length(Sigma$D), 0L, dimnames = if (!is.null(gene_names(Sigma))) {
-      list(gene_names(Sigma), NULL)
-    }),
-    NULL, Sigma$D
-  )
-}
-
-#' Correlations under a covariance
-#'
-#' \eqn{\rho_{ij} = \Sigma_{ij} / \sqrt{\Sigma_{ii} \Sigma_{jj}}}.
-#'
-#' @param Sigma A `factor_cov`, see [factor_covariance()], or a plain covariance
-#'   matrix.
-#' @param gene A gene, by name or number, to have its correlations with all genes;
-#'   `NULL` for the whole correlation matrix.
-#' @return With `gene`, a vector of N numbers. Without, the correlation matrix: a
-#'   `factor_cov` (loadings divided by standard deviations, noise by variances), or a
-#'   plain matrix if `Sigma` is one. `cov2cor()` of a `factor_cov` is the same.
-#' @details O(NK^2) for correlated factors, O(NK) for independent ones.
-#' @section Errors: `covmash_error_variance` if a gene has variance 0;
-#'   `covmash_error_index` for an unknown gene.
-#' @export
-#' @examples
-#' set.seed(1)
-#' Sigma <- generate_factor_covariance(n_genes = 5, n_pathways = 2)$Sigma
-#' correlation(Sigma, "gene_2")
-#' as.matrix(correlation(Sigma))
-correlation <- function(Sigma, gene = NULL) {
-  if (!is_factor_cov(Sigma)) {
-    Sigma <- check_plain_covariance(Sigma, "Sigma")
-    positive_variances(base::diag(Sigma), rownames(Sigma))
-    rho <- stats::cov2cor(Sigma)
-    return(if (is.null(gene)) rho else rho[one_position(gene, nrow(rho), rownames(rho)), ])
-  }
-  variances <- systematic_variances(Sigma) + Sigma$D
-  positive_variances(variances, gene_names(Sigma))
-  sd <- sqrt(unname(variances))
-  if (is.null(gene)) {
-    return(new_factor_cov(Sigma$B / sd, Sigma$F, Sigma$D / unname(variances)))
-  }
-  at <- one_gene(Sigma, gene)
-  value <- drop(Sigma$B %*% loadings_times_F(Sigma, at)[1, ]) / (sd * sd[at])
-  value[at] <- 1
-  stats::setNames(value, gene_names(Sigma))
-}
-
-positive_variances <- function(variances, labels) {
-  if (any(variances <= 0)) {
-    at <- which(variances <= 0)[1]
-    abort_input(
-      paste0(
-        "`Sigma` has variance ", format(variances[[at]]), " for ",
-        label_index("gene", at, labels), ", whose correlations are not defined; ",
-        "leave it out."
-      ),
-      class = "covmash_error_variance"
-    )
-  }
-}
-
-# ---- eigenvalues ------------------------------------------------------------
-
 #' Eigenvalues of a covariance
 #'
 #' All eigenvalues, or the leading ones of a factored covariance without forming it.
@@ -142,7 +31,7 @@ eigenvalues <- function(x, n = NULL) {
     return(first_eigenvalues(values, n, dim(x)[1]))
   }
   if (!is_factor_cov(x)) {
-    x <- check_plain_covariance(x, "x")
+    x <- covariance_input(x, "`x`", "no")
     values <- eigen(x, symmetric = TRUE, only.values = TRUE)$values
     return(first_eigenvalues(values, n, nrow(x)))
   }
@@ -167,10 +56,7 @@ eigenvalues <- function(x, n = NULL) {
 check_n_eigenvalues <- function(n, N) {
   if (!is.null(n) && (!checkmate::test_count(n, positive = TRUE) || n > N)) {
     abort_input(
-      paste0(
-        "`n` must be a whole number from 1 to ", format_count(N), ", the number of ",
-        "genes, not ", describe(n), "."
-      ),
+      "`n` must be a whole number from 1 to {format_count(N)}, the number of genes, not {describe(n)}.",
       class = "covmash_error_argument"
     )
   }

@@ -140,3 +140,16 @@ test_that("printing is a short summary", {
   sim <- small_data(J = 300)
   expect_lt(length(capture.output(print(mash_1by1(sim$data)))), 25)
 })
+
+test_that("a V that is a covariance counts: its variances scale the noise", {
+  sim <- small_data(J = 60, R = 3, shat = "varying", missing = 8)
+  spread <- c(4, 1, 0.25)
+  scaled <- mash_set_data(sim$Bhat, sim$Shat, V = diag(spread))
+  plain <- mash_set_data(sim$Bhat, sim$Shat * rep(sqrt(spread), each = 60))
+  for (prior in c("flat", "ash")) {
+    a <- mash_1by1(scaled, prior = prior, mixsd = c(0.5, 2))
+    b <- mash_1by1(plain, prior = prior, mixsd = c(0.5, 2))
+    for (part in names(a$result)) expect_close(a$result[[part]], b$result[[part]], 1e-12)
+    expect_equal(a$loglik, b$loglik)
+  }
+})

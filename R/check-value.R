@@ -1,0 +1,112 @@
+# Checks of single values and of arguments caught by `...`. All end in abort_input(), so that
+# bad input is one classed error in one sentence. checkmate decides, the message is ours.
+
+# A short description of a value, for messages.
+describe <- function(x) {
+  if (is.null(x)) {
+    return("NULL")
+  }
+  if (is.atomic(x) && length(x) == 1L && is.null(dim(x))) {
+    return(if (is.character(x)) paste0("'", x, "'") else format(x))
+  }
+  if (is.matrix(x)) {
+    return(paste0("a ", typeof(x), " matrix of ", nrow(x), " x ", ncol(x)))
+  }
+  if (is.atomic(x) && is.null(dim(x))) {
+    return(paste0("a vector of type ", typeof(x), " and length ", length(x)))
+  }
+  paste("an object of class", class(x)[1])
+}
+
+# The plural-aware list of a few names.
+quote_some <- function(x, n = 3L) {
+  shown <- paste0("'", first_few(x, n), "'", collapse = ", ")
+  if (length(x) > n) paste0(shown, ", ...") else shown
+}
+
+first_few <- function(x, n) x[seq_len(min(n, length(x)))]
+
+# ---- single values -----------------------------------------------------------
+
+check_flag <- function(x, name) {
+  if (!checkmate::test_flag(x)) {
+    abort_input(
+      "`{name}` must be TRUE or FALSE, not {describe(x)}.",
+      class = "covmash_error_argument"
+    )
+  }
+  invisible(x)
+}
+
+# TRUE or FALSE, one for all or one for each; NULL is FALSE.
+check_flags <- function(x, K, name) {
+  if (is.null(x)) {
+    x <- FALSE
+  }
+  if (!is.logical(x) || anyNA(x) || !length(x) %in% c(1L, K)) {
+    abort_input(
+      "`{name}` must be TRUE or FALSE, or one of them for each of the {plural(K, 'matrix', 'matrices')}, ",
+      "not {describe(x)}.",
+      class = "covmash_error_argument"
+    )
+  }
+  rep_len(x, K)
+}
+
+check_number <- function(x, name, lower = -Inf, upper = Inf, what = "a number",
+                         null_ok = FALSE) {
+  if (null_ok && is.null(x)) {
+    return(invisible(x))
+  }
+  if (!checkmate::test_number(x, lower = lower, upper = upper, finite = TRUE)) {
+    abort_input("`{name}` must be {what}, not {describe(x)}.", class = "covmash_error_argument")
+  }
+  invisible(x)
+}
+
+check_whole <- function(x, name, lower = 0) {
+  ok <- checkmate::test_number(x, lower = lower, finite = TRUE) &&
+    x == round(x)
+  if (!ok) {
+    abort_input(
+      "`{name}` must be a whole number of at least {lower}, not {describe(x)}.",
+      class = "covmash_error_argument"
+    )
+  }
+  invisible(x)
+}
+
+# One of `choices`, partial matching allowed; the full default vector means its
+# first element, as match.arg() has it.
+check_choice <- function(x, choices, name) {
+  if (identical(x, choices)) {
+    return(choices[1])
+  }
+  at <- if (checkmate::test_string(x)) pmatch(x, choices) else NA_integer_
+  if (is.na(at)) {
+    known <- paste0("'", choices, "'", collapse = ", ")
+    abort_input("`{name}` must be one of {known}, not {describe(x)}.", class = "covmash_error_argument")
+  }
+  choices[at]
+}
+
+# ---- unknown arguments -------------------------------------------------------
+
+# The arguments caught by `...`: those in `known` are returned, the others are
+# ignored with a warning, so that a script written for another package runs on.
+take_dots <- function(dots, known, where) {
+  labels <- names(dots)
+  if (is.null(labels)) {
+    labels <- character(length(dots))
+  }
+  unknown <- !(labels %in% known)
+  if (any(unknown)) {
+    shown <- ifelse(nzchar(labels[unknown]), labels[unknown], "(unnamed)")
+    what <- if (sum(unknown) == 1) "argument" else "arguments"
+    warn_covmash(
+      "{where} does not use the {what} {quote_some(shown, 6L)}; ignored.",
+      class = "covmash_warning_ignored"
+    )
+  }
+  dots[!unknown]
+}

@@ -1,0 +1,212 @@
+#' Look at a data object and take parts of it
+#'
+#' @param x,object A data object made by [mash_set_data()].
+#' @param i Rows (effects): numbers, names or `TRUE`/`FALSE`; all if left out.
+#' @param j Columns (conditions), likewise. `V` is cut to the same conditions.
+#' @param drop Ignored: one row or one column stays a matrix.
+#' @param ... Not used.
+#' @return `dim` and `dimnames`: those of `Bhat`. `[`: a data object. `format`: one
+#'   line of text. `print`: `x`, invisibly. `summary`: a list of class
+#'   `"summary.mash_data"` with `dim`, `noise` (missing entries and noise groups)
+#'   and `conditions`, a data frame with the number of missing estimates and
+#'   the range of z-scores and standard errors of each condition.
+#' @name mash_data-methods
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 5, ncond = 3, err_sd = 1)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' dim(data)
+#' data[1:2, c("condition_1", "condition_3")]
+#' summary(data)
+NULL
+
+#' @rdname mash_data-methods
+#' @export
+dim.mash_data <- function(x) dim(x$Bhat)
+
+#' @rdname mash_data-methods
+#' @export
+dimnames.mash_data <- function(x) dimnames(x$Bhat)
+
+#' @rdname mash_data-methods
+#' @export
+`[.mash_data` <- function(x, i, j, ..., drop = FALSE) {
+  if (nargs() - (!missing(drop)) != 3L) {
+    abort_input(
+      "A data object has rows and columns; write data[rows, ] or data[, columns].",
+      class = "covmash_error_index"
+    )
+  }
+  rows <- if (missing(i)) {
+    NULL
+  } else {
+    resolve_index(i, nrow(x$Bhat), rownames(x$Bhat), "i", "row")
+  }
+  columns <- if (missing(j)) {
+    seq_len(ncol(x$Bhat))
+  } else {
+    resolve_index(j, ncol(x$Bhat), colnames(x$Bhat), "j", "column")
+  }
+  if ((!is.null(rows) && length(rows) == 0L) || length(columns) == 0L) {
+    abort_input(
+      "A data object needs at least one row and one column; the selection is empty.",
+      class = "covmash_error_index"
+    )
+  }
+  if (anyDuplicated(columns)) {
+    abort_input(
+      "Column {columns[anyDuplicated(columns)]} is selected twice, which would make `V` singular; select it ",
+      "once.",
+      class = "covmash_error_index"
+    )
+  }
+  cut <- function(matrix) {
+    if (is.null(rows)) {
+      matrix[, columns, drop = FALSE]
+    } else {
+      matrix[rows, columns, drop = FALSE]
+    }
+  }
+  for (part in c("Bhat", "Shat", "Shat_alpha")) {
+    x[[part]] <- cut(x[[part]])
+  }
+  x$V <- x$V[columns, columns, drop = FALSE]
+  x
+}
+
+#' @rdname mash_data-methods
+#' @export
+format.mash_data <- function(x, ...) {
+  paste0(
+    "<mash_data> ", plural(nrow(x$Bhat), "effect"), " x ",
+    plural(ncol(x$Bhat), "condition")
+  )
+}
+
+#' @rdname mash_data-methods
+#' @export
+print.mash_data <- function(x, ...) {
+  cat(format(x), "\n", sep = "")
+  print_noise(noise_summary(x))
+  cat("  errors:     ", describe_V(x$V), "\n", sep = "")
+  cat("  alpha:      ", format(x$alpha), describe_alpha(x$alpha), "\n", sep = "")
+  invisible(x)
+}
+
+describe_V <- function(V) {
+  off <- V[upper.tri(V)]
+  if (length(off) == 0L || all(off == 0)) {
+    return("independent between conditions")
+  }
+  rho <- cov2cor(V)[upper.tri(V)]
+  paste0(
+    "correlated between conditions (", format(min(rho), digits = 2), " to ",
+    format(max(rho), digits = 2), ")"
+  )
+}
+
+describe_alpha <- function(alpha) {
+  if (alpha == 0) {
+    " (prior on the effects)"
+  } else if (alpha == 1) {
+    " (prior on the z-scores)"
+  } else {
+    ""
+  }
+}
+
+# Missing entries and noise groups, counted by the core.
+noise_summary <- function(data, noise = NULL) {
+  if (is.null(noise)) {
+    noise <- run_core(cpp_noise_groups(data))
+  }
+  noise$n_effects <- nrow(data$Bhat)
+  noise$n_conditions <- ncol(data$Bhat)
+  noise
+}
+
+print_noise <- function(noise) {
+  cat("  missing:    ", describe_missing(noise), "\n", sep = "")
+  cat("  noise:      ", describe_noise(noise), "\n", sep = "")
+}
+
+describe_missing <- function(noise) {
+  if (noise$n_missing == 0) {
+    return("none")
+  }
+  size <- as.numeric(noise$n_effects) * noise$n_conditions
+  text <- paste0(
+    format_count(noise$n_missing), " of ", plural(size, "entry", "entries"), " (",
+    format(100 * noise$n_missing / size, digits = 2), " %)"
+  )
+  if (noise$n_all_missing > 0) {
+    text <- paste0(
+      text, ", ", plural(noise$n_all_missing, "row"), " with nothing observed"
+    )
+  }
+  text
+}
+
+describe_noise <- function(noise) {
+  parts <- character()
+  if (noise$n_groups > 0) {
+    parts <- paste0(
+      plural(noise$n_groups, "group"), " of rows with shared noise (",
+      plural(noise$n_shared_rows, "row"), ")"
+    )
+  }
+  if (noise$n_row_specific > 0) {
+    parts <- c(
+      parts, paste0(plural(noise$n_row_specific, "row"), " with noise of their own")
+    )
+  }
+  paste(parts, collapse = ", ")
+}
+
+#' @rdname mash_data-methods
+#' @export
+summary.mash_data <- function(object, ...) {
+  z <- object$Bhat / object$Shat
+  span <- function(x, f) {
+    vapply(seq_len(ncol(x)), function(r) {
+      column <- x[!is.na(x[, r]), r]
+      if (length(column) == 0L) NA_real_ else f(column)
+    }, numeric(1))
+  }
+  conditions <- data.frame(
+    condition = condition_labels(object$Bhat),
+    missing = colSums(is.na(object$Bhat)),
+    z_min = span(z, min),
+    z_median = span(z, median),
+    z_max = span(z, max),
+    shat_min = span(object$Shat, min),
+    shat_max = span(object$Shat, max),
+    row.names = NULL
+  )
+  structure(
+    list(
+      dim = dim(object$Bhat), alpha = object$alpha, V = object$V,
+      noise = noise_summary(object), conditions = conditions
+    ),
+    class = "summary.mash_data"
+  )
+}
+
+#' @export
+print.summary.mash_data <- function(x, digits = 3, n = 20, ...) {
+  cat(
+    "<mash_data> ", plural(x$dim[1], "effect"), " x ",
+    plural(x$dim[2], "condition"), "\n",
+    sep = ""
+  )
+  print_noise(x$noise)
+  cat("  errors:     ", describe_V(x$V), "\n", sep = "")
+  cat("  alpha:      ", format(x$alpha), describe_alpha(x$alpha), "\n", sep = "")
+  shown <- first_few(seq_len(nrow(x$conditions)), n)
+  cat("Conditions (z-scores and standard errors of the observed estimates):\n")
+  print(x$conditions[shown, ], digits = digits, row.names = FALSE)
+  if (nrow(x$conditions) > n) {
+    cat("... and ", nrow(x$conditions) - n, " more\n", sep = "")
+  }
+  invisible(x)
+}
