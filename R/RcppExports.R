@@ -109,3 +109,7 @@ cpp_effect_range <- function(bhat, shat) {
     .Call(`_covmash_cpp_effect_range`, bhat, shat)
 }
 
+cpp_pca <- function(bhat, rows, n_components, n_threads) {
+    .Call(`_covmash_cpp_pca`, bhat, rows, n_components, n_threads)
+}
+

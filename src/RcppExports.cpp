@@ -376,6 +376,19 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_pca
+Rcpp::List cpp_pca(const Rcpp::NumericMatrix& bhat, SEXP rows, int n_components, int n_threads);
+RcppExport SEXP _covmash_cpp_pca(SEXP bhatSEXP, SEXP rowsSEXP, SEXP n_componentsSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type rows(rowsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_components(n_componentsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pca(bhat, rows, n_components, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 11},
@@ -405,6 +418,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_fit_weights", (DL_FUNC) &_covmash_cpp_fit_weights, 4},
     {"_covmash_cpp_noise_groups", (DL_FUNC) &_covmash_cpp_noise_groups, 2},
     {"_covmash_cpp_effect_range", (DL_FUNC) &_covmash_cpp_effect_range, 2},
+    {"_covmash_cpp_pca", (DL_FUNC) &_covmash_cpp_pca, 4},
     {NULL, NULL, 0}
 };
 

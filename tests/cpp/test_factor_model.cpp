@@ -443,9 +443,9 @@ TEST(FactorModel, TallProductsAreThoseOfArmadillo) {
   for (int m : {1, 7, 512, 1300})
     for (int q : {0, 1, 3, 9}) {
       const arma::mat A = reference::draw(g, m, q), B = reference::draw(g, m, 5), C = reference::draw(g, q, 5);
-      EXPECT_LT(largest_difference(covmash::detail::tall_cross(A, B), A.t() * B), 1e-13);
+      EXPECT_LT(largest_difference(covmash::tall_cross(A, B), A.t() * B), 1e-13);
       arma::mat Y = B;
-      covmash::detail::tall_add(Y, A, C);
+      covmash::tall_add(Y, A, C);
       EXPECT_LT(largest_difference(Y, B + A * C), 1e-13);
       const arma::mat F = q > 0 ? arma::mat(arma::cov(reference::draw(g, q + 2, q))) : arma::mat(0, 0);
       const arma::mat direct = arma::sum(A % (A * F), 1);

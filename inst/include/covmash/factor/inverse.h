@@ -96,7 +96,7 @@ class FactorInverse {
     }
     const arma::mat f = triangular_solve(Y.rows(zero_));
     arma::mat P = Y.rows(positive_);
-    detail::tall_add(P, H1_, -f);
+    tall_add(P, H1_, -f);
     solve_noisy(P);
     Y.rows(zero_) = triangular_solve_transposed(f - H1_.t() * P);
     Y.rows(positive_) = P;
@@ -260,32 +260,13 @@ class FactorInverse {
     return R;
   }
 
-  static void triangularise(arma::mat& A) {
-    const arma::uword m = A.n_rows, q = A.n_cols;
-    for (arma::uword k = 0; k < std::min(m, q); ++k) {
-      double* v = A.colptr(k) + k;
-      const double size = detail::length(m - k, v);
-      if (size == 0.0) continue;
-      const double beta = v[0] > 0.0 ? -size : size;
-      const double tau = (beta - v[0]) / beta, head = v[0] - beta;
-      for (arma::uword i = 1; i < m - k; ++i) v[i] /= head;
-      v[0] = beta;
-      for (arma::uword j = k + 1; j < q; ++j) {
-        double* x = A.colptr(j) + k;
-        const double w = tau * (x[0] + detail::dot(m - k - 1, v + 1, x + 1));
-        x[0] -= w;
-        detail::add_multiple(m - k - 1, -w, v + 1, x + 1);
-      }
-    }
-  }
-
   // Splits the factor space by the genes without noise; false if they depend on each other.
   bool border(const arma::mat& G) {
     const arma::uword z = zero_.n_elem;
     arma::mat A = G.rows(zero_).t();
     arma::vec scale(z);
     for (arma::uword i = 0; i < z; ++i) {
-      scale[i] = detail::length(q_, A.colptr(i));
+      scale[i] = stable_norm(q_, A.colptr(i));
       if (scale[i] > 0.0) A.col(i) /= scale[i];
     }
     const PivotedQr qr(std::move(A));
@@ -323,11 +304,11 @@ class FactorInverse {
   void solve_noisy(arma::mat& Y) const {
     whiten(Y);
     if (svd_.s.n_elem > 0) {
-      const arma::mat T = detail::tall_cross(svd_.U, Y);
+      const arma::mat T = tall_cross(svd_.U, Y);
       if (svd_.s.n_elem == Y.n_rows) {  // nothing lies outside the span of U
         Y = svd_.U * (T.each_col() % kept_);
       } else {
-        detail::tall_add(Y, svd_.U, T.each_col() % (kept_ - 1.0));
+        tall_add(Y, svd_.U, T.each_col() % (kept_ - 1.0));
       }
     }
     whiten(Y);
@@ -336,11 +317,11 @@ class FactorInverse {
   void add_quadratic(arma::mat& Y, arma::rowvec& sum) const {
     whiten(Y);
     if (svd_.s.n_elem > 0) {
-      const arma::mat T = detail::tall_cross(svd_.U, Y);
+      const arma::mat T = tall_cross(svd_.U, Y);
       for (arma::uword j = 0; j < T.n_cols; ++j)
         for (arma::uword k = 0; k < T.n_rows; ++k) sum[j] += kept_[k] * T(k, j) * T(k, j);
       if (svd_.s.n_elem == Y.n_rows) return;  // nothing lies outside the span of U
-      detail::tall_add(Y, svd_.U, -T);
+      tall_add(Y, svd_.U, -T);
     }
     sum += arma::sum(arma::square(Y), 0);
   }
