@@ -1,4 +1,8 @@
+#include <covmash/factor/eigenvalues.h>
 #include <covmash/factor/inverse.h>
+#include <covmash/factor/loadings.h>
+#include <covmash/factor/network.h>
+#include <covmash/factor/sample.h>
 #include <gtest/gtest.h>
 
 #include "reference.h"

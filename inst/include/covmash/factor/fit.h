@@ -30,6 +30,8 @@
 #include "../base/executor.h"
 #include "../linalg/lbfgs.h"
 #include "../linalg/leading_eigen.h"
+#include "../linalg/panel.h"
+#include "../linalg/sample_covariance.h"
 
 namespace covmash {
 
