@@ -1,6 +1,6 @@
 #include <covmash/factor/fit.h>
 #include <covmash/factor/missing.h>
-#include <covmash/linalg/log_determinant.h>
+#include <covmash/linalg/cholesky.h>
 #include <gtest/gtest.h>
 
 #include <limits>

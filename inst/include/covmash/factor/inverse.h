@@ -3,8 +3,8 @@
 // determinant, quadratic forms and conditional distributions in O(N q^2), without an N x N matrix.
 //
 // Genes with noise are whitened and their factor diagonalised, diag(noise)^-1/2 G = U diag(s) V'. Then
-//   Sigma^-1 = diag(noise)^-1/2 (I - U diag(s^2 / (1 + s^2)) U') diag(noise)^-1/2,   log|Sigma| = sum log noise + sum
-//   log(1 + s^2),
+//   Sigma^-1   = diag(noise)^-1/2 (I - U diag(s^2 / (1 + s^2)) U') diag(noise)^-1/2,
+//   log|Sigma| = sum log noise + sum log(1 + s^2),
 // the matrix inversion lemma without I + G' diag(noise)^-1 G, whose forming squares the condition number.
 //
 // Genes without noise are functions of the factors (bordered form): G_Z = T Q1' with T lower triangular fixes z
@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/constants.h"
 #include "../base/error.h"
 #include "../base/executor.h"
 #include "../linalg/graded_svd.h"
@@ -117,7 +118,7 @@ class FactorInverse {
   // log N(x; 0, Sigma) for the rows x of X (samples x N), in blocks of samples.
   arma::vec log_density(const arma::mat& X, Executor& executor) const {
     require(X.n_cols == n_, "the samples and the covariance differ in length");
-    const double constant = -0.5 * (static_cast<double>(n_) * std::log(2.0 * arma::datum::pi) + log_det());
+    const double constant = -0.5 * (static_cast<double>(n_) * 2.0 * log_sqrt_2pi + log_det());
     arma::vec out(X.n_rows);
     constexpr arma::uword block = 32;
     const double work = 4.0 * static_cast<double>(X.n_elem) * static_cast<double>(q_ + 1);
@@ -151,7 +152,7 @@ class FactorInverse {
 
   // The mean of log N(x; 0, Sigma) over samples x whose second moments are S.
   double mean_log_density(const arma::mat& S, Executor& executor) const {
-    return -0.5 * (static_cast<double>(n_) * std::log(2.0 * arma::datum::pi) + log_det() + trace(S, executor));
+    return -0.5 * (static_cast<double>(n_) * 2.0 * log_sqrt_2pi + log_det() + trace(S, executor));
   }
 
   // The mean of the factors given the genes at y, for the columns y of Y: q x columns of Y.

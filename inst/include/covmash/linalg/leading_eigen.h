@@ -10,12 +10,14 @@
 #include <algorithm>
 #include <armadillo>
 #include <cmath>
-#include <cstdint>
+#include <cstddef>
 #include <limits>
 #include <utility>
 #include <vector>
 
 #include "../base/error.h"
+#include "../base/executor.h"
+#include "../base/splitmix.h"
 #include "panel.h"
 
 namespace covmash {
@@ -119,13 +121,8 @@ class LeadingEigen {
   static constexpr std::size_t dense_below = 32;
   static constexpr int max_cycles = 200;
 
-  // Any start will do; this one is the same everywhere (splitmix64).
-  double scattered() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53 - 0.5;
-  }
+  // Any start will do.
+  double scattered() { return scatter_() - 0.5; }
 
   // How many of the first pairs have residuals within the tolerance.
   std::size_t n_converged(double tolerance, double floor) const {
@@ -314,7 +311,7 @@ class LeadingEigen {
   std::vector<double> theta_, values_, last_, residuals_;
   double residual_ = 0.0, products_ = 0.0;
   std::size_t locked_ = 0;
-  std::uint64_t state_ = 20250101;
+  SplitMix64 scatter_{20250101};
   int forced_ = 0;
 };
 
