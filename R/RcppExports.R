@@ -13,6 +13,10 @@ cpp_factor_root <- function(F) {
     .Call(`_covmash_cpp_factor_root`, F)
 }
 
+cpp_whole_loadings <- function(B, F) {
+    .Call(`_covmash_cpp_whole_loadings`, B, F)
+}
+
 cpp_systematic_variances <- function(B, F) {
     .Call(`_covmash_cpp_systematic_variances`, B, F)
 }
@@ -27,6 +31,14 @@ cpp_factor_solve <- function(B, F, D, Y) {
 
 cpp_factor_log_density <- function(B, F, D, X, n_threads) {
     .Call(`_covmash_cpp_factor_log_density`, B, F, D, X, n_threads)
+}
+
+cpp_factor_loglik_of_covariance <- function(B, D, S, n_samples, n_threads) {
+    .Call(`_covmash_cpp_factor_loglik_of_covariance`, B, D, S, n_samples, n_threads)
+}
+
+cpp_factor_scores <- function(B, F, D, X, bartlett, n_threads) {
+    .Call(`_covmash_cpp_factor_scores`, B, F, D, X, bartlett, n_threads)
 }
 
 cpp_factor_draws <- function(B, F, D, mean, f, X) {
@@ -51,6 +63,10 @@ cpp_factor_network <- function(B, F, D, threshold, max_edges, n_threads) {
 
 cpp_factor_eigenvalues <- function(B, F, D) {
     .Call(`_covmash_cpp_factor_eigenvalues`, B, F, D)
+}
+
+cpp_factor_leading_eigenvalues <- function(B, F, D, n, tolerance, n_threads) {
+    .Call(`_covmash_cpp_factor_leading_eigenvalues`, B, F, D, n, tolerance, n_threads)
 }
 
 cpp_factor_strengths <- function(B, F) {
@@ -111,5 +127,9 @@ cpp_noise_groups <- function(data) {
 
 cpp_effect_range <- function(data) {
     .Call(`_covmash_cpp_effect_range`, data)
+}
+
+cpp_pca <- function(bhat, rows, n_components, n_threads) {
+    .Call(`_covmash_cpp_pca`, bhat, rows, n_components, n_threads)
 }
 

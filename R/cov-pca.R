@@ -8,6 +8,7 @@
 #' @param subset Rows to use (usually strong ones, e.g. from
 #'   [get_significant_results()]): numbers, names or `TRUE`/`FALSE`; all rows if
 #'   `NULL`.
+#' @param n_threads Number of threads, see [covmash_threads].
 #' @return A named list of R x R matrices with the names of the conditions:
 #'   `PCA_1` to `PCA_<npc>`, of rank one, \eqn{v_k v_k'}, and `tPCA`,
 #'   \eqn{\sum_{k \le npc} d_k^2 v_k v_k' / n}.
@@ -17,6 +18,10 @@
 #'   replaced by the matrix of second moments, each over the rows in which both
 #'   conditions are observed (0 if there is none), with negative eigenvalues
 #'   set to zero, and \eqn{v_k} are its eigenvectors.
+#'
+#'   A condition without any estimate other than 0 has loading exactly 0. The data
+#'   are read in blocks and not copied. Complete data are as exact as by [svd()]:
+#'   nothing is squared before the decomposition.
 #' @section Errors: `npc` out of range: `covmash_error_argument`; a bad `subset`:
 #'   `covmash_error_index`. If there are fewer rows than `npc`, as many components
 #'   as there are rows are returned, with a warning of class
@@ -33,7 +38,7 @@
 #' strong <- get_significant_results(mash_1by1(data, n_threads = 1))
 #' U <- cov_pca(data, npc = 2, subset = strong)
 #' names(U)
-cov_pca <- function(data, npc, subset = NULL) {
+cov_pca <- function(data, npc, subset = NULL, n_threads = NULL) {
   check_data(data)
   R <- ncol(data$Bhat)
   if (missing(npc) || !checkmate::test_count(npc, positive = TRUE) || npc > R) {
@@ -45,22 +50,20 @@ cov_pca <- function(data, npc, subset = NULL) {
       class = "covmash_error_argument"
     )
   }
-  X <- data$Bhat[resolve_subset(subset, data), , drop = FALSE]
-  if (npc > nrow(X)) {
+  rows <- if (!is.null(subset)) resolve_subset(subset, data)
+  n <- if (is.null(rows)) nrow(data$Bhat) else length(rows)
+  if (npc > n) {
     warn_covmash(
       paste0(
-        plural(nrow(X), "row has", "rows have"), " no more than ",
-        plural(nrow(X), "principal component"), "; `npc` is lowered from ", npc, "."
+        plural(n, "row has", "rows have"), " no more than ",
+        plural(n, "principal component"), "; `npc` is lowered from ", npc, "."
       ),
       class = "covmash_warning_rank"
     )
-    npc <- nrow(X)
+    npc <- n
   }
-  axes <- if (anyNA(X)) principal_axes_missing(X) else principal_axes(X)
-  v <- axes$v[, seq_len(npc), drop = FALSE]
-  # Nothing is known of a condition without data: its loading is exactly 0, not
-  # the rounding error of the decomposition, to which mash() would give a sign.
-  v[colSums(X != 0, na.rm = TRUE) == 0, ] <- 0
+  axes <- cpp_pca(data$Bhat, rows, npc, resolve_threads(n_threads))
+  v <- axes$vectors
   labels <- list(colnames(data$Bhat), colnames(data$Bhat))
   if (is.null(colnames(data$Bhat))) {
     labels <- NULL
@@ -71,26 +74,9 @@ cov_pca <- function(data, npc, subset = NULL) {
   }
   Ulist <- lapply(seq_len(npc), function(k) named(r1cov(v[, k])))
   names(Ulist) <- paste0("PCA_", seq_len(npc))
-  total <- v %*% (axes$variance[seq_len(npc)] * t(v))
+  total <- v %*% (axes$variances * t(v))
   c(Ulist, list(tPCA = named(symmetrise(total))))
 }
 
 # Rank-one covariance of a loading vector.
 r1cov <- function(f) tcrossprod(f)
-
-principal_axes <- function(X) {
-  decomposition <- svd(unname(X), nu = 0, nv = min(dim(X)))
-  list(v = decomposition$v, variance = decomposition$d^2 / nrow(X))
-}
-
-# From second moments of the pairs that are observed together. Such a matrix need
-# not be positive semi-definite; its negative part is noise.
-principal_axes_missing <- function(X) {
-  X <- unname(X)
-  observed <- !is.na(X)
-  storage.mode(observed) <- "double"
-  X[is.na(X)] <- 0
-  moments <- crossprod(X) / pmax(crossprod(observed), 1)
-  decomposition <- eigen(symmetrise(moments), symmetric = TRUE)
-  list(v = decomposition$vectors, variance = pmax(decomposition$values, 0))
-}

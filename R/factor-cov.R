@@ -192,5 +192,5 @@ gene_names <- function(x) names(x$D)
 
 # G with Sigma = G G' + D.
 whole_loadings <- function(Sigma) {
-  if (is.null(Sigma$F)) unname(Sigma$B) else unname(Sigma$B) %*% cpp_factor_root(Sigma$F)
+  cpp_whole_loadings(Sigma$B, Sigma$F)
 }

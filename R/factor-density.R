@@ -35,29 +35,8 @@ log_density <- function(x, Sigma, mean = 0, n_threads = NULL) {
   if (any(mean != 0)) {
     x <- x - rep(mean, each = nrow(x))
   }
-  value <- if (anyNA(x)) {
-    log_density_missing(x, Sigma, n_threads)
-  } else {
-    factor_core(Sigma, cpp_factor_log_density, x, n_threads)$value
-  }
+  value <- factor_core(Sigma, cpp_factor_log_density, x, n_threads)$value
   stats::setNames(value, labels)
-}
-
-# Samples with the same observed genes go together.
-log_density_missing <- function(x, Sigma, n_threads) {
-  observed <- !is.na(x)
-  pattern <- apply(observed, 1, function(o) paste(which(!o), collapse = " "))
-  value <- numeric(nrow(x))
-  for (rows in split(seq_len(nrow(x)), pattern)) {
-    genes <- which(observed[rows[1], ])
-    if (length(genes) > 0L) {
-      value[rows] <- factor_core(
-        take_genes(Sigma, genes), cpp_factor_log_density,
-        x[rows, genes, drop = FALSE], n_threads
-      )$value
-    }
-  }
-  value
 }
 
 sample_matrix <- function(x, Sigma) {

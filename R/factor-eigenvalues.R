@@ -11,9 +11,9 @@
 #'   values of \eqn{[B F^{1/2}, D^{1/2}]} by one-sided Jacobi rotations, each with its
 #'   own relative accuracy. Above that, all eigenvalues take O(N^3) time and O(N^2)
 #'   memory, except where \eqn{D} is constant or there are no factors (O(NK^2)). The
-#'   `n` leading ones come from a block Krylov space: O(NK) a product, memory
-#'   O(N (n + K)) times a few steps, until every residual is below 1e-10 of its
-#'   eigenvalue.
+#'   `n` leading ones come from products with the covariance alone, O(NK) each, by
+#'   subspace iteration with Chebyshev filters in O(N (n + K)) memory, until every
+#'   residual is below 1e-10 of its eigenvalue.
 #' @section Errors: `covmash_error_argument` if `n` is not from 1 to the number of genes.
 #'   A warning of class `covmash_warning_convergence` if residuals stay above the
 #'   tolerance.
@@ -67,77 +67,14 @@ first_eigenvalues <- function(values, n, N) {
   if (is.null(n)) values else values[seq_len(n)]
 }
 
-# Rayleigh-Ritz in a growing block Krylov space. The block is wider than n, so that
-# equal eigenvalues are all found. It starts from the span of the loadings, next to
-# which the leading eigenvectors lie when the factors are strong, the noisiest genes,
-# and waves that no structure of the genes is likely to be orthogonal to. Nothing is
-# random: the answer does not depend on a seed.
-leading_eigenvalues <- function(x, n, tol = 1e-10, max_products = 60L) {
-  N <- length(x$D)
-  G <- whole_loadings(x)
-  times <- function(y) G %*% crossprod(G, y) + unname(x$D) * y
-  width <- n + 6L
-  noisy <- order(x$D, decreasing = TRUE)[seq_len(width)]
-  units <- matrix(0, N, width)
-  units[cbind(noisy, seq_len(width))] <- 1
-  waves <- cos(outer(seq_len(N), sqrt(seq_len(width) + 1) * pi) + 1)
-  basis <- orthonormal(cbind(strongest_directions(G), units + 0.1 / sqrt(N) * waves))
-  image <- times(basis)
-  room <- max(300L, 4L * width, ncol(basis) + 2L * width)
-  for (step in seq_len(max_products)) {
-    ritz <- eigen(symmetrise(crossprod(basis, image)), symmetric = TRUE)
-    values <- ritz$values[seq_len(n)]
-    lead <- ritz$vectors[, seq_len(width), drop = FALSE]
-    near <- basis %*% lead
-    residual <- image %*% lead - near * rep(ritz$values[seq_len(width)], each = N)
-    size <- sqrt(colSums(residual^2))[seq_len(n)]
-    if (all(size <= tol * values)) {
-      return(values)
-    }
-    if (ncol(basis) + width > room) {
-      # Start again from the best vectors found so far.
-      image <- image %*% lead
-      basis <- near
-    }
-    # The residuals span what one more product adds.
-    block <- orthonormal(residual, basis)
-    if (ncol(block) == 0L) {
-      return(values)
-    }
-    basis <- cbind(basis, block)
-    image <- cbind(image, times(block))
+# From products with the covariance alone, in the core.
+leading_eigenvalues <- function(x, n, tol = 1e-10) {
+  found <- factor_core(x, cpp_factor_leading_eigenvalues, n, tol, resolve_threads())
+  if (!found$converged) {
+    warn_covmash(
+      "The leading eigenvalues have residuals up to {format(found$residual, digits = 2)} of their size.",
+      class = "covmash_warning_convergence"
+    )
   }
-  warn_covmash(
-    paste0(
-      "The leading eigenvalues have residuals up to ",
-      format(max(size / values), digits = 2), " of their size after ",
-      max_products, " steps."
-    ),
-    class = "covmash_warning_convergence"
-  )
-  values
-}
-
-# At most 100 columns that span the strongest part of the loadings.
-strongest_directions <- function(G) {
-  if (ncol(G) <= 100L) {
-    return(G)
-  }
-  G %*% eigen(crossprod(G), symmetric = TRUE)$vectors[, seq_len(100L)]
-}
-
-# An orthonormal basis of what the columns of y add to `basis`.
-orthonormal <- function(y, basis = NULL) {
-  size <- sqrt(colSums(y^2))
-  y <- y / rep(pmax(size, 1e-300), each = nrow(y))
-  if (!is.null(basis)) {
-    for (pass in 1:2) y <- y - basis %*% crossprod(basis, y)
-  }
-  decomposition <- qr(y, LAPACK = TRUE)
-  weight <- abs(base::diag(qr.R(decomposition)))
-  y <- qr.Q(decomposition)[, weight > 1e-13, drop = FALSE]
-  if (!is.null(basis) && ncol(y) > 0L) {
-    y <- qr.Q(qr(y - basis %*% crossprod(basis, y), LAPACK = TRUE))
-  }
-  y
+  found$values
 }

@@ -356,28 +356,18 @@ estimate_pca <- function(sample, K, options) {
   D <- pmax(left, floor)
   list(
     B = B, D = D, mean = pairs$mean, variance = pairs$variance, at_bound = left <= floor,
-    loglik = complete_loglik(sample, B, D, pairs), objective = NA_real_,
+    loglik = complete_loglik(sample, B, D, pairs, options$n_threads), objective = NA_real_,
     convergence = closed_form
   )
 }
 
-# tr(Sigma^-1 S) and log|Sigma| by the Woodbury identity.
-complete_loglik <- function(sample, B, D, pairs) {
-  if (ncol(B) == 0L) {
-    deviance <- sum(log(D)) + sum(pairs$variance / D)
-    return(-sample$n / 2 * (sample$n_genes * log(2 * pi) + deviance))
-  }
-  W <- B / D
-  M <- crossprod(B, W)
-  M <- M + base::diag(nrow = ncol(B))
-  inner <- if (sample$is_covariance) {
-    crossprod(W, sample$x %*% W)
+complete_loglik <- function(sample, B, D, pairs, n_threads) {
+  run_core(if (sample$is_covariance) {
+    cpp_factor_loglik_of_covariance(B, D, sample$x, sample$n, n_threads)
   } else {
-    crossprod((sample$x - rep(pairs$mean, each = sample$n)) %*% W) / sample$n
-  }
-  trace <- sum(pairs$variance / D) - sum(solve(M, inner)[cbind(seq_len(ncol(B)), seq_len(ncol(B)))])
-  log_det <- sum(log(D)) + as.numeric(determinant(M)$modulus)
-  -sample$n / 2 * (sample$n_genes * log(2 * pi) + log_det + trace)
+    centred <- sample$x - rep(pairs$mean, each = sample$n)
+    sum(cpp_factor_log_density(B, NULL, D, centred, n_threads)$value)
+  })
 }
 
 estimate_ppca <- function(sample, K, options) {

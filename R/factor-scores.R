@@ -40,52 +40,14 @@ factor_scores <- function(fit, newdata, method = c("regression", "bartlett")) {
     )
   }
   x <- genes_of_fit(sample_values(newdata, "`newdata`"), fit)
-  K <- fit$n_factors
-  scores <- matrix(
-    NA_real_, nrow(x), K,
-    dimnames = list(rownames(x), colnames(fit$loadings))
-  )
-  if (K == 0L || nrow(x) == 0L) {
-    return(scores)
-  }
   centre <- if (is.null(fit$mean)) colMeans(x, na.rm = TRUE) else fit$mean
   r <- x - rep(unname(centre), each = nrow(x))
-  for (rows in missing_patterns(x)) {
-    seen <- !is.na(x[rows[1], ])
-    scores[rows, ] <- pattern_scores(fit, r[rows, seen, drop = FALSE], seen, method)
-  }
+  scores <- run_core(cpp_factor_scores(
+    fit$loadings, fit$factor_covariance, fit$noise, r, method == "bartlett", resolve_threads()
+  ))
+  dimnames(scores) <- list(rownames(x), colnames(fit$loadings))
   scores
 }
-
-# Rows with the same missing entries, together.
-missing_patterns <- function(x) {
-  if (!anyNA(x)) {
-    return(list(seq_len(nrow(x))))
-  }
-  key <- apply(is.na(x), 1, function(gone) paste(which(gone), collapse = " "))
-  split(seq_len(nrow(x)), factor(key, levels = unique(key)))
-}
-
-pattern_scores <- function(fit, r, seen, method) {
-  B <- unname(fit$loadings[seen, , drop = FALSE])
-  W <- B / unname(fit$noise[seen])
-  J <- crossprod(B, W)
-  projected <- r %*% W
-  if (method == "bartlett") {
-    if (rcond_or_zero(J) < 1e-14) {
-      return(NA_real_)
-    }
-    return(projected %*% base::solve(J))
-  }
-  F <- fit$factor_covariance
-  if (is.null(F)) {
-    return(projected %*% base::solve(J + base::diag(nrow = ncol(B))))
-  }
-  # (F^-1 + J)^-1 = F (I + J F)^-1
-  projected %*% t(unname(F) %*% base::solve(base::diag(nrow = ncol(B)) + J %*% unname(F)))
-}
-
-rcond_or_zero <- function(J) if (all(J == 0)) 0 else rcond(J)
 
 genes_of_fit <- function(x, fit) {
   genes <- names(fit$noise)

@@ -45,6 +45,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_whole_loadings
+arma::mat cpp_whole_loadings(const arma::mat& B, SEXP F);
+RcppExport SEXP _covmash_cpp_whole_loadings(SEXP BSEXP, SEXP FSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_whole_loadings(B, F));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_systematic_variances
 Rcpp::NumericVector cpp_systematic_variances(const arma::mat& B, const arma::mat& F);
 RcppExport SEXP _covmash_cpp_systematic_variances(SEXP BSEXP, SEXP FSEXP) {
@@ -92,6 +103,35 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< const arma::mat& >::type X(XSEXP);
     Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_factor_log_density(B, F, D, X, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_loglik_of_covariance
+double cpp_factor_loglik_of_covariance(const arma::mat& B, const arma::vec& D, const arma::mat& S, double n_samples, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_loglik_of_covariance(SEXP BSEXP, SEXP DSEXP, SEXP SSEXP, SEXP n_samplesSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type S(SSEXP);
+    Rcpp::traits::input_parameter< double >::type n_samples(n_samplesSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_loglik_of_covariance(B, D, S, n_samples, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_scores
+arma::mat cpp_factor_scores(const arma::mat& B, SEXP F, const arma::vec& D, const arma::mat& X, bool bartlett, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_scores(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP XSEXP, SEXP bartlettSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type X(XSEXP);
+    Rcpp::traits::input_parameter< bool >::type bartlett(bartlettSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_scores(B, F, D, X, bartlett, n_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -172,6 +212,21 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_factor_eigenvalues(B, F, D));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_factor_leading_eigenvalues
+Rcpp::List cpp_factor_leading_eigenvalues(const arma::mat& B, SEXP F, const arma::vec& D, int n, double tolerance, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_leading_eigenvalues(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP nSEXP, SEXP toleranceSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_leading_eigenvalues(B, F, D, n, tolerance, n_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -350,21 +405,38 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_pca
+Rcpp::List cpp_pca(const Rcpp::NumericMatrix& bhat, SEXP rows, int n_components, int n_threads);
+RcppExport SEXP _covmash_cpp_pca(SEXP bhatSEXP, SEXP rowsSEXP, SEXP n_componentsSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type bhat(bhatSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type rows(rowsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_components(n_componentsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pca(bhat, rows, n_components, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 3},
     {"_covmash_cpp_teem", (DL_FUNC) &_covmash_cpp_teem, 3},
     {"_covmash_cpp_factor_root", (DL_FUNC) &_covmash_cpp_factor_root, 1},
+    {"_covmash_cpp_whole_loadings", (DL_FUNC) &_covmash_cpp_whole_loadings, 2},
     {"_covmash_cpp_systematic_variances", (DL_FUNC) &_covmash_cpp_systematic_variances, 2},
     {"_covmash_cpp_factor_log_det", (DL_FUNC) &_covmash_cpp_factor_log_det, 3},
     {"_covmash_cpp_factor_solve", (DL_FUNC) &_covmash_cpp_factor_solve, 4},
     {"_covmash_cpp_factor_log_density", (DL_FUNC) &_covmash_cpp_factor_log_density, 5},
+    {"_covmash_cpp_factor_loglik_of_covariance", (DL_FUNC) &_covmash_cpp_factor_loglik_of_covariance, 5},
+    {"_covmash_cpp_factor_scores", (DL_FUNC) &_covmash_cpp_factor_scores, 6},
     {"_covmash_cpp_factor_draws", (DL_FUNC) &_covmash_cpp_factor_draws, 6},
     {"_covmash_cpp_factor_posterior", (DL_FUNC) &_covmash_cpp_factor_posterior, 4},
     {"_covmash_cpp_factor_precision", (DL_FUNC) &_covmash_cpp_factor_precision, 3},
     {"_covmash_cpp_factor_precision_column", (DL_FUNC) &_covmash_cpp_factor_precision_column, 4},
     {"_covmash_cpp_factor_network", (DL_FUNC) &_covmash_cpp_factor_network, 6},
     {"_covmash_cpp_factor_eigenvalues", (DL_FUNC) &_covmash_cpp_factor_eigenvalues, 3},
+    {"_covmash_cpp_factor_leading_eigenvalues", (DL_FUNC) &_covmash_cpp_factor_leading_eigenvalues, 6},
     {"_covmash_cpp_factor_strengths", (DL_FUNC) &_covmash_cpp_factor_strengths, 2},
     {"_covmash_cpp_fit_factors", (DL_FUNC) &_covmash_cpp_fit_factors, 8},
     {"_covmash_cpp_leading_eigen", (DL_FUNC) &_covmash_cpp_leading_eigen, 6},
@@ -380,6 +452,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_fit_weights", (DL_FUNC) &_covmash_cpp_fit_weights, 4},
     {"_covmash_cpp_noise_groups", (DL_FUNC) &_covmash_cpp_noise_groups, 1},
     {"_covmash_cpp_effect_range", (DL_FUNC) &_covmash_cpp_effect_range, 1},
+    {"_covmash_cpp_pca", (DL_FUNC) &_covmash_cpp_pca, 4},
     {NULL, NULL, 0}
 };
 

@@ -1,7 +1,12 @@
 // Binding of the covariance matrices of factor models.
 #include "bridge.h"
 
+#include <covmash/factor/eigenvalues.h>
+#include <covmash/factor/incomplete.h>
 #include <covmash/factor/inverse.h>
+#include <covmash/factor/loadings.h>
+#include <covmash/factor/network.h>
+#include <covmash/factor/sample.h>
 
 using Rcpp::_;
 
@@ -23,6 +28,10 @@ Rcpp::List singular_list(const covmash::FactorInverse& inverse) {
 
 // [[Rcpp::export(rng = false)]]
 arma::mat cpp_factor_root(const arma::mat& F) { return covmash::factor_root(F); }
+
+// G with B F B' = G G'; F is NULL for the identity.
+// [[Rcpp::export(rng = false)]]
+arma::mat cpp_whole_loadings(const arma::mat& B, SEXP F) { return bridge::whole_loadings(B, F); }
 
 // [[Rcpp::export(rng = false)]]
 Rcpp::NumericVector cpp_systematic_variances(const arma::mat& B, const arma::mat& F) {
@@ -47,16 +56,43 @@ Rcpp::List cpp_factor_solve(const arma::mat& B, SEXP F, const arma::vec& D, arma
   return out;
 }
 
-// The rows of X are samples, of which the mean has been subtracted.
+// The rows of X are samples, of which the mean has been subtracted; values may be missing.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_factor_log_density(const arma::mat& B, SEXP F, const arma::vec& D, const arma::mat& X, int n_threads) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
-    const covmash::FactorInverse inverse(bridge::whole_loadings(B, F), D);
-    Rcpp::List out = singular_list(inverse);
-    if (inverse.singular()) return out;
-    out["value"] = numbers(inverse.log_density(X, threads.executor));
-    return out;
+    arma::vec value;
+    const auto dependent = covmash::log_density_observed(bridge::whole_loadings(B, F), D, X, threads.executor, value);
+    return Rcpp::List::create(_["dependent"] = from_one(dependent), _["value"] = numbers(value));
+  });
+}
+
+// The same for each sample together, from their covariance S (divisor n).
+// [[Rcpp::export(rng = false)]]
+double cpp_factor_loglik_of_covariance(const arma::mat& B, const arma::vec& D, const arma::mat& S, double n_samples,
+                                       int n_threads) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(n_threads);
+    const covmash::FactorInverse inverse(B, D);
+    return n_samples * inverse.mean_log_density(S, threads.executor);
+  });
+}
+
+// samples x factors; regression scores, or Bartlett's with NA where they are not determined.
+// [[Rcpp::export(rng = false)]]
+arma::mat cpp_factor_scores(const arma::mat& B, SEXP F, const arma::vec& D, const arma::mat& X, bool bartlett,
+                            int n_threads) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(n_threads);
+    if (bartlett) {
+      arma::mat scores = covmash::factor_scores(B, D, X, covmash::Scores::bartlett, threads.executor);
+      scores.replace(arma::datum::nan, NA_REAL);
+      return scores;
+    }
+    if (Rf_isNull(F)) return covmash::factor_scores(B, D, X, covmash::Scores::regression, threads.executor);
+    const arma::mat L = covmash::factor_root(Rcpp::as<arma::mat>(F));
+    const arma::mat scores = covmash::factor_scores(B * L, D, X, covmash::Scores::regression, threads.executor);
+    return arma::mat(scores * L.t());
   });
 }
 
@@ -139,6 +175,18 @@ Rcpp::List cpp_factor_network(const arma::mat& B, SEXP F, const arma::vec& D, do
 // [[Rcpp::export(rng = false)]]
 Rcpp::NumericVector cpp_factor_eigenvalues(const arma::mat& B, SEXP F, const arma::vec& D) {
   return numbers(covmash::factor_eigenvalues(bridge::whole_loadings(B, F), D));
+}
+
+// The n largest, with residuals of at most `tolerance` times each.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_factor_leading_eigenvalues(const arma::mat& B, SEXP F, const arma::vec& D, int n, double tolerance,
+                                          int n_threads) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(n_threads);
+    const auto out =
+        covmash::leading_factor_eigenvalues(bridge::whole_loadings(B, F), D, n, tolerance, threads.executor);
+    return Rcpp::List::create(_["values"] = out.values, _["residual"] = out.residual, _["converged"] = out.converged);
+  });
 }
 
 // Squared singular values of B chol(F).

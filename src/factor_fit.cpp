@@ -3,7 +3,7 @@
 
 #include <covmash/factor/fit.h>
 #include <covmash/factor/missing.h>
-#include <covmash/linalg/log_determinant.h>
+#include <covmash/linalg/cholesky.h>
 
 using Rcpp::_;
 

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "reference.h"
+#include "factor_reference.h"
 
 using namespace covmash;
 
@@ -112,4 +112,59 @@ TEST(Cholesky, LikelihoodsUnderANearlySingularVAreThoseOfTheClosedForm) {
         EXPECT_LT(reference::relative_error(loglik[scale > 0.0], expected), bound) << uneven << missing << scale;
       }
     }
+}
+
+TEST(LogDeterminant, IsThatOfTheCholeskyFactor) {
+  SerialExecutor serial;
+  for (arma::uword p : {1, 5, 32, 33, 100}) {
+    const arma::mat x = reference::factor_sample(16, 200, p, 1), S = arma::cov(x);
+    EXPECT_NEAR(covmash::log_determinant(S.memptr(), p, serial), arma::log_det_sympd(S),
+                1e-11 * static_cast<double>(p + 1));
+  }
+  const arma::mat f = reference::factor_sample(17, 40, 2, 1), singular = f * f.t();
+  EXPECT_TRUE(std::isnan(covmash::log_determinant(singular.memptr(), 40, serial)));
+}
+
+// Packed and strided rows, reciprocals on the diagonal, a panel with more rows than columns.
+TEST(Cholesky, OneLoopForEveryLayout) {
+  std::mt19937 g(42);
+  const arma::uword n = 9;
+  const arma::mat A = arma::cov(reference::draw(g, 30, n)), L = arma::chol(A, "lower");
+  const auto entry = [&](std::size_t r, std::size_t c) { return A(r, c); };
+  const auto root = [](std::size_t, double a, double& d) {
+    d = std::sqrt(a);
+    return a > 0.0;
+  };
+  std::vector<double> packed(n * (n + 1) / 2), strided(n * 11), reciprocal(packed), panel(n * 4);
+  ASSERT_TRUE(cholesky(n, n, packed_rows(packed.data()), entry, by_diagonal, root));
+  ASSERT_TRUE(cholesky(n, n, strided_rows(strided.data(), 11), entry, by_diagonal, root));
+  ASSERT_TRUE(cholesky(n, 4, strided_rows(panel.data(), 4), entry, by_diagonal, root));
+  ASSERT_TRUE(
+      cholesky(n, n, packed_rows(reciprocal.data()), entry, by_reciprocal, [](std::size_t, double a, double& d) {
+        d = 1.0 / std::sqrt(a);
+        return a > 0.0;
+      }));
+  for (arma::uword r = 0; r < n; ++r)
+    for (arma::uword c = 0; c <= r; ++c) {
+      const double l = packed_rows(packed.data())(r)[c];
+      EXPECT_NEAR(l, L(r, c), 1e-14);
+      EXPECT_EQ(strided[r * 11 + c], l);
+      if (c < 4) {
+        EXPECT_EQ(panel[r * 4 + c], l);
+      }
+      const double other = packed_rows(reciprocal.data())(r)[c];
+      EXPECT_NEAR(r == c ? 1.0 / other : other, l, 1e-14);
+    }
+  const arma::vec b = reference::draw(g, n, 1);
+  arma::vec x = b;
+  forward_substitute(n, packed_rows(packed.data()), x.memptr());
+  EXPECT_LT(reference::largest_difference(L * x, b), 1e-13);
+  back_substitute(n, packed_rows(packed.data()), x.memptr());
+  EXPECT_LT(reference::largest_difference(A * x, b), 1e-13);
+  arma::mat inverse(n, n, arma::fill::zeros);  // columns are the rows of the inverse
+  invert_lower(n, packed_rows(packed.data()), strided_rows(inverse.memptr(), n));
+  EXPECT_LT(reference::largest_difference(L * inverse.t(), arma::eye(n, n)), 1e-13);
+  // Pivots decide when to give up.
+  EXPECT_FALSE(cholesky(n, n, packed_rows(packed.data()), entry, by_diagonal,
+                        [](std::size_t r, double, double& d) { return d = 1.0, r < 3; }));
 }

@@ -67,3 +67,24 @@ TEST(Covariance, RefusesWhatIsNone) {
   EXPECT_THROW(recognise(arma::ones(2, 3)), input_error);
   EXPECT_THROW(recognise(arma::mat{{-1.0, 0.0}, {0.0, 1.0}}), input_error);
 }
+
+TEST(Covariance, LowRankPlusDiagonalKeepsItsStructure) {
+  std::mt19937 g(35);
+  const arma::mat G = reference::draw(g, 5, 2);
+  const arma::vec noise = {0.0, 1.0, 2.0, 0.5, 3.0};
+  const covmash::Covariance whole = covmash::low_rank_plus_diagonal(G, noise);
+  EXPECT_EQ(whole.structure, covmash::Structure::low_rank_plus_diagonal);
+  EXPECT_LT(distance(whole.matrix(), G * G.t() + arma::diagmat(noise)), 1e-14);
+  const arma::mat root = whole.whole_factor();
+  EXPECT_LT(distance(root * root.t(), whole.matrix()), 1e-14);
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(G, arma::zeros(5)).structure, covmash::Structure::low_rank);
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(G.col(0), arma::zeros(5)).structure, covmash::Structure::rank1);
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(arma::mat(5, 0), arma::zeros(5)).structure, covmash::Structure::null);
+  arma::mat hole = G;
+  hole.row(0).zeros();
+  const covmash::Covariance with_hole = covmash::low_rank_plus_diagonal(hole, noise);
+  EXPECT_EQ(with_hole.zero_variance, (std::vector<unsigned char>{1, 0, 0, 0, 0}));
+  arma::mat single(5, 1, arma::fill::zeros);
+  single(2, 0) = 3.0;
+  EXPECT_EQ(covmash::low_rank_plus_diagonal(single, arma::zeros(5)).structure, covmash::Structure::singleton);
+}

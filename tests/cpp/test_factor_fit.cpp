@@ -1,31 +1,17 @@
 #include <covmash/factor/fit.h>
-#include <covmash/factor/missing.h>
-#include <covmash/linalg/log_determinant.h>
 #include <gtest/gtest.h>
 
-#include <limits>
-
-#include "reference.h"
+#include "factor_reference.h"
 
 using covmash::FactorFit;
 using covmash::FactorFitOptions;
 using covmash::FactorProfile;
-using covmash::LeadingEigen;
-using covmash::Panel;
 using covmash::SampleCovariance;
 using covmash::SerialExecutor;
 using covmash::ThreadExecutor;
+using reference::factor_sample;
 
 namespace {
-
-arma::mat factor_sample(unsigned seed, arma::uword n, arma::uword p, arma::uword K) {
-  std::mt19937 g(seed);
-  std::uniform_real_distribution<double> uniform(0.5, 1.5);
-  const arma::mat B = reference::draw(g, p, K);
-  arma::mat x = reference::draw(g, n, K) * B.t();
-  for (arma::uword j = 0; j < p; ++j) x.col(j) += std::sqrt(uniform(g)) * reference::draw(g, n, 1);
-  return x;
-}
 
 SampleCovariance covariance_of(const arma::mat& x, bool standardise = true) {
   SerialExecutor serial;
@@ -39,89 +25,6 @@ FactorFitOptions options_for(std::size_t K) {
 }
 
 }  // namespace
-
-TEST(Panel, ProductsAreThoseOfPlainLoopsOnEveryInstructionSet) {
-  std::mt19937 g(1);
-  const std::string before = covmash::simd::kernels().name;
-  for (const auto* table : covmash::simd::available_tables()) {
-    covmash::simd::select_table(table->name);
-    for (arma::uword rows : {1, 7, 64, 131})
-      for (arma::uword inner : {1, 5, 257, 600})
-        for (arma::uword columns : {1, 8, 13, 24}) {
-          const arma::mat A = reference::draw(g, inner, rows), B = reference::draw(g, inner, columns);
-          Panel X(inner, columns), Y(rows, columns);
-          for (arma::uword i = 0; i < inner; ++i)
-            for (arma::uword j = 0; j < columns; ++j) X(i, j) = B(i, j);
-          SerialExecutor serial;
-          // Column-major A (inner x rows) is A' in row-major order.
-          covmash::multiply_into(covmash::row_major(A.memptr(), inner), X, Y, serial);
-          const arma::mat expected = A.t() * B;
-          for (arma::uword i = 0; i < rows; ++i)
-            for (arma::uword j = 0; j < columns; ++j)
-              ASSERT_NEAR(Y(i, j), expected(i, j), 1e-12 * static_cast<double>(inner) * 10) << table->name;
-          for (arma::uword i = 0; i < rows; ++i)
-            for (arma::uword j = columns; j < Y.width(); ++j) ASSERT_EQ(Y(i, j), 0.0);
-        }
-  }
-  covmash::simd::select_table(before);
-}
-
-TEST(SampleCovariance, IsTheSampleCovariance) {
-  for (arma::uword p : {3, 40, 150})
-    for (bool standardise : {false, true}) {
-      const arma::mat x = factor_sample(2, 300, p, 2) + 100.0;
-      const SampleCovariance S = covariance_of(x, standardise);
-      ASSERT_TRUE(S.is_formed());
-      const arma::mat expected = standardise ? arma::mat(arma::cor(x)) : arma::mat(arma::cov(x, 1));
-      EXPECT_LT(arma::abs(S.matrix() - expected).max(), 1e-11);
-      EXPECT_EQ(arma::abs(S.matrix() - S.matrix().t()).max(), 0.0);
-      EXPECT_NEAR(S.mean()[1], arma::mean(x.col(1)), 1e-12);
-    }
-  EXPECT_FALSE(covariance_of(factor_sample(2, 20, 200, 2)).is_formed());
-}
-
-TEST(LeadingEigen, AgreesWithTheWholeDecomposition) {
-  SerialExecutor serial;
-  for (arma::uword n : {60, 500}) {
-    const arma::uword p = 200, k = 5;
-    const arma::mat x = factor_sample(3, n, p, 3);
-    const SampleCovariance S = covariance_of(x);
-    LeadingEigen eigen(S, k, serial);
-    ASSERT_FALSE(eigen.whole());
-    std::mt19937 g(4);
-    std::uniform_real_distribution<double> uniform(0.5, 2.0);
-    for (int repeat = 0; repeat < 3; ++repeat) {
-      std::vector<double> e(p);
-      for (double& value : e) value = uniform(g);
-      eigen.solve(e, 1e-10);
-      arma::mat A = arma::cor(x);
-      for (arma::uword i = 0; i < p; ++i)
-        for (arma::uword j = 0; j < p; ++j) A(i, j) *= e[i] * e[j];
-      const arma::vec values = arma::reverse(arma::eig_sym(A));
-      for (arma::uword j = 0; j < k; ++j) EXPECT_NEAR(eigen.values()[j], values[j], 1e-11 * values[0]);
-      EXPECT_LT(eigen.residual(), 1e-10 * values[0]);
-    }
-  }
-}
-
-TEST(LeadingEigen, SurvivesMatricesWithoutGapOrOfLowRank) {
-  SerialExecutor serial;
-  const arma::uword p = 150;
-  const arma::mat identity = arma::eye(p, p);
-  const SampleCovariance flat = SampleCovariance::from_matrix(identity.memptr(), p, false);
-  LeadingEigen eigen(flat, 3, serial);
-  eigen.solve(std::vector<double>(p, 1.0), 1e-10);
-  for (double value : eigen.values()) EXPECT_NEAR(value, 1.0, 1e-12);
-  std::mt19937 g(5);
-  const arma::mat f = reference::draw(g, p, 2), low = f * f.t();
-  const SampleCovariance two = SampleCovariance::from_matrix(low.memptr(), p, false);
-  LeadingEigen of_two(two, 4, serial);
-  of_two.solve(std::vector<double>(p, 1.0), 1e-10);
-  const arma::vec expected = arma::reverse(arma::eig_sym(f.t() * f));
-  EXPECT_NEAR(of_two.values()[0], expected[0], 1e-10 * expected[0]);
-  EXPECT_NEAR(of_two.values()[1], expected[1], 1e-10 * expected[0]);
-  EXPECT_LT(std::fabs(of_two.values()[3]), 1e-8 * expected[0]);
-}
 
 TEST(FactorProfile, DerivativesAreThoseOfDifferences) {
   SerialExecutor serial;
@@ -192,61 +95,15 @@ TEST(FactorFit, IsStationaryAndTheSameForEveryHolding) {
 
 TEST(FactorFit, ThreadsDoNotChangeABit) {
   const arma::mat x = factor_sample(11, 250, 200, 4);
-  arma::mat gone = x;
-  std::mt19937 g(12);
-  for (double& value : gone)
-    if (g() % 10 == 0) value = std::numeric_limits<double>::quiet_NaN();
   SerialExecutor serial;
   const FactorFit one = covmash::fit_factors(covariance_of(x), options_for(4), serial);
-  covmash::MissingFactorOptions missing;
-  missing.n_factors = 4;
-  const auto first = covmash::fit_factors_missing(gone.memptr(), 250, 200, missing, serial);
   for (std::size_t threads : {2, 3, 7}) {
     ThreadExecutor executor(threads);
     const auto S = SampleCovariance::from_data(x.memptr(), 250, 200, true, executor);
     const FactorFit many = covmash::fit_factors(S, options_for(4), executor);
     EXPECT_EQ(arma::abs(many.loadings - one.loadings).max(), 0.0);
     EXPECT_EQ(arma::abs(many.psi - one.psi).max(), 0.0);
-    const auto second = covmash::fit_factors_missing(gone.memptr(), 250, 200, missing, executor);
-    EXPECT_EQ(arma::abs(second.loadings - first.loadings).max(), 0.0);
-    EXPECT_EQ(second.loglik, first.loglik);
   }
-}
-
-TEST(FactorFit, MissingValuesAreLeftOutOfTheLikelihood) {
-  const arma::uword n = 50, p = 6;
-  arma::mat x = factor_sample(13, n, p, 1);
-  std::mt19937 g(14);
-  for (double& value : x)
-    if (g() % 5 == 0) value = std::numeric_limits<double>::quiet_NaN();
-  SerialExecutor serial;
-  covmash::MissingFactorOptions options;
-  options.n_factors = 1;
-  const auto fit = covmash::fit_factors_missing(x.memptr(), n, p, options, serial);
-  EXPECT_TRUE(fit.converged);
-  const arma::mat Sigma = fit.loadings * fit.loadings.t() + arma::diagmat(fit.psi);
-  double loglik = 0.0;
-  for (arma::uword i = 0; i < n; ++i) {
-    const arma::uvec seen = arma::find_finite(x.row(i));
-    if (seen.is_empty()) continue;
-    const arma::mat V = Sigma(seen, seen);
-    const arma::vec row = x.row(i).t();
-    const arma::vec r = row(seen) - fit.mean(seen);
-    loglik -= 0.5 * (static_cast<double>(seen.n_elem) * std::log(2.0 * arma::datum::pi) + arma::log_det_sympd(V) +
-                     arma::dot(r, arma::solve(V, r)));
-  }
-  EXPECT_NEAR(fit.loglik, loglik, 1e-10 * std::fabs(loglik));
-}
-
-TEST(LogDeterminant, IsThatOfTheCholeskyFactor) {
-  SerialExecutor serial;
-  for (arma::uword p : {1, 5, 32, 33, 100}) {
-    const arma::mat x = factor_sample(16, 200, p, 1), S = arma::cov(x);
-    EXPECT_NEAR(covmash::log_determinant(S.memptr(), p, serial), arma::log_det_sympd(S),
-                1e-11 * static_cast<double>(p + 1));
-  }
-  const arma::mat f = factor_sample(17, 40, 2, 1), singular = f * f.t();
-  EXPECT_TRUE(std::isnan(covmash::log_determinant(singular.memptr(), 40, serial)));
 }
 
 TEST(FactorFit, RefusesWhatCannotBe) {

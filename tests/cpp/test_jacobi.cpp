@@ -15,7 +15,9 @@ void expect_decomposition(const arma::mat& G) {
   EXPECT_LT(arma::abs(s.Q * arma::diagmat(s.sigma) - G * s.W).max() / scale, 1e-13);
   EXPECT_LT(arma::abs(s.W.t() * s.W - arma::eye(G.n_cols, G.n_cols)).max(), 1e-13);
   const arma::mat Q = s.Q.head_cols(s.rank);
-  if (s.rank > 0) EXPECT_LT(arma::abs(Q.t() * Q - arma::eye(s.rank, s.rank)).max(), 1e-13);
+  if (s.rank > 0) {
+    EXPECT_LT(arma::abs(Q.t() * Q - arma::eye(s.rank, s.rank)).max(), 1e-13);
+  }
   EXPECT_LE(s.rank, std::min(G.n_rows, G.n_cols));
 }
 

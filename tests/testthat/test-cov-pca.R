@@ -84,3 +84,82 @@ test_that("a condition without data has loading exactly zero, and mash() gives i
   expect_true(all(get_pm(fit)[, 2] == 0))
   expect_close(unname(get_lfsr(fit)[, 2]), rep(1, 60), 1e-12)
 })
+
+# ---- the core against svd() and plain R --------------------------------------
+
+# Up to the signs of the axes.
+expect_axes <- function(axes, v, variances, tol) {
+  expect_close(axes$variances, variances, tol * max(variances))
+  for (k in seq_along(variances)) {
+    expect_close(tcrossprod(axes$vectors[, k]), tcrossprod(v[, k]), tol)
+  }
+}
+
+pairwise_axes <- function(X, npc) {
+  R <- ncol(X)
+  moments <- matrix(0, R, R)
+  for (r in seq_len(R)) {
+    for (s in seq_len(R)) {
+      both <- !is.na(X[, r]) & !is.na(X[, s])
+      if (any(both)) moments[r, s] <- mean(X[both, r] * X[both, s])
+    }
+  }
+  e <- eigen((moments + t(moments)) / 2, symmetric = TRUE)
+  list(v = e$vectors, variances = pmax(e$values[seq_len(npc)], 0))
+}
+
+test_that("complete rows have the axes of svd(), also of tiny and nearly equal singular values", {
+  set.seed(21)
+  for (size in list(c(1, 4), c(3, 7), c(7, 7), c(8, 7), c(256, 7), c(5000, 12))) {
+    X <- matrix(rnorm(prod(size)), size[1])
+    s <- svd(X)
+    npc <- min(size)
+    expect_axes(cpp_pca(X, NULL, npc, 1L), s$v, s$d^2 / size[1], 1e-10)
+  }
+  # Gaps of 1e-3 of the largest and below; a Gram matrix would have lost the last two axes.
+  d <- c(1, 0.999, 1e-3, 1e-4, 9e-5, 1e-7)
+  X <- qr.Q(qr(matrix(rnorm(2400), 400))) %*% (d * t(qr.Q(qr(matrix(rnorm(36), 6)))))
+  s <- svd(X)
+  axes <- cpp_pca(X, NULL, 6L, 1L)
+  expect_axes(axes, s$v, s$d^2 / 400, 1e-10)
+  expect_close(sqrt(400 * axes$variances), s$d, 1e-14)
+})
+
+test_that("rows with missing entries have the axes of pairwise second moments", {
+  set.seed(22)
+  for (J in c(7, 64, 65, 300, 3000)) {
+    X <- matrix(rnorm(J * 6), J) %*% matrix(rnorm(36), 6)
+    X[sample(length(X), length(X) / 5)] <- NA
+    X[1, 1] <- NA
+    plain <- pairwise_axes(X, 6)
+    axes <- cpp_pca(X, NULL, 6L, 1L)
+    expect_close(axes$variances, plain$variances, 1e-12 * plain$variances[1])
+    expect_axes(cpp_pca(X, NULL, 2L, 1L), plain$v, plain$variances[1:2], 1e-10)
+  }
+})
+
+test_that("axes have the same bits for any number of threads, and for rows chosen or cut out", {
+  set.seed(23)
+  X <- matrix(rnorm(60000 * 10), 60000)
+  for (missing in c(FALSE, TRUE)) {
+    if (missing) X[sample(length(X), 5000)] <- NA
+    one <- cpp_pca(X, NULL, 10L, 1L)
+    for (n_threads in 2:3) expect_identical(cpp_pca(X, NULL, 10L, n_threads), one)
+    rows <- sample(60000, 40000)
+    expect_identical(cpp_pca(X, rows, 10L, 2L), cpp_pca(X[rows, ], NULL, 10L, 1L))
+  }
+  data <- mash_set_data(X, 1)
+  expect_identical(cov_pca(data, 3, n_threads = 2), cov_pca(data, 3, n_threads = 1))
+  expect_identical(cov_pca(data, 3, rows, n_threads = 2), cov_pca(data[rows, ], 3, n_threads = 1))
+  expect_input_error(cov_pca(data, 3, n_threads = 0), "n_threads")
+})
+
+test_that("fewer rows than components: as many as there are rows, with a warning", {
+  data <- small_data(J = 20, R = 5)$data
+  expect_warning(U <- cov_pca(data, 4, subset = 1:2), class = "covmash_warning_rank")
+  expect_named(U, c("PCA_1", "PCA_2", "tPCA"))
+  s <- svd(data$Bhat[1:2, ])
+  expect_close(unname(U$PCA_2), tcrossprod(s$v[, 2]), 1e-12)
+  expect_warning(U <- cov_pca(data, 2, subset = 3), class = "covmash_warning_rank")
+  expect_close(unname(U$tPCA), unname(tcrossprod(data$Bhat[3, ])), 1e-12)
+})

@@ -8,8 +8,8 @@
 // Expected second derivatives are P o P (elementwise square) with P = I - U U' (Lawley and Maxwell 1971, section 4);
 // a vector costs O(p K^2), so they precondition a quasi-Newton search. Small problems, whose spectrum is known whole,
 // take Newton steps with the exact second derivatives
-//   diag(S_ii / psi_i) - L o H - sum_k (u_k u_k') o sum_{m > K} c_km u_m u_m',   c_km = (l_k - 1)(l_k + l_m)/(l_k -
-//   l_m),
+//   diag(S_ii / psi_i) - L o H - sum_k (u_k u_k') o sum_{m > K} c_km u_m u_m',
+//   c_km = (l_k - 1) (l_k + l_m) / (l_k - l_m),
 // H = U U', L = U diag(lambda) U'. With up to 150 variables several starts are tried, with up to 64 more of them
 // where their ends differ. psi is bounded below; the bounds active at the end are reported
 // (Heywood cases), as are the Kuhn-Tucker conditions.
@@ -20,7 +20,6 @@
 #include <armadillo>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <limits>
 #include <utility>
@@ -28,8 +27,11 @@
 
 #include "../base/error.h"
 #include "../base/executor.h"
+#include "../base/splitmix.h"
 #include "../linalg/lbfgs.h"
 #include "../linalg/leading_eigen.h"
+#include "../linalg/panel.h"
+#include "../linalg/sample_covariance.h"
 
 namespace covmash {
 
@@ -321,15 +323,10 @@ class FactorSearch {
     return starts;
   }
 
-  // Low and high values in a pattern of no meaning: splitmix64, the same everywhere.
+  // Low and high values in a pattern of no meaning.
   Vector scattered_start() {
     Vector psi(S_.size());
-    for (double& value : psi) {
-      std::uint64_t z = (scatter_ += 0x9e3779b97f4a7c15ULL);
-      z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-      z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-      value = 0.02 + 0.96 * static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-    }
+    for (double& value : psi) value = 0.02 + 0.96 * scatter_();
     return psi;
   }
 
@@ -474,7 +471,7 @@ class FactorSearch {
   Executor& executor_;
   FactorProfile profile_;
   Vector low_, high_;
-  std::uint64_t scatter_ = 42;
+  SplitMix64 scatter_{42};
 };
 
 inline FactorFit fit_factors(const SampleCovariance& S, const FactorFitOptions& options, Executor& executor) {

@@ -1,11 +1,10 @@
 #pragma once
 // The covariance matrix of a factor model, Sigma = G G' + diag(noise), G = B chol(F) of N x q: its inverse,
-// determinant, quadratic forms, conditional distributions and partial correlations in O(N q^2), without an N x N
-// matrix.
+// determinant, quadratic forms and conditional distributions in O(N q^2), without an N x N matrix.
 //
 // Genes with noise are whitened and their factor diagonalised, diag(noise)^-1/2 G = U diag(s) V'. Then
-//   Sigma^-1 = diag(noise)^-1/2 (I - U diag(s^2 / (1 + s^2)) U') diag(noise)^-1/2,   log|Sigma| = sum log noise + sum
-//   log(1 + s^2),
+//   Sigma^-1   = diag(noise)^-1/2 (I - U diag(s^2 / (1 + s^2)) U') diag(noise)^-1/2,
+//   log|Sigma| = sum log noise + sum log(1 + s^2),
 // the matrix inversion lemma without I + G' diag(noise)^-1 G, whose forming squares the condition number.
 //
 // Genes without noise are functions of the factors (bordered form): G_Z = T Q1' with T lower triangular fixes z
@@ -15,21 +14,20 @@
 
 #include <algorithm>
 #include <armadillo>
-#include <atomic>
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <utility>
 #include <vector>
 
-#include "../model/covariance.h"
+#include "../base/constants.h"
 #include "../base/error.h"
 #include "../base/executor.h"
 #include "../linalg/graded_svd.h"
+#include "../linalg/householder.h"
+#include "../linalg/panel.h"
 
 namespace covmash {
-
-// L with L L' = F, with a column for each rank of F or a few more; small negative eigenvalues, which rounding makes,
-// are taken as 0.
-inline arma::mat factor_root(const arma::mat& F) { return recognise(F).whole_factor(); }
 
 // The law of the factors u ~ N(0, I) when some genes are known: mean and root, u | x ~ N(mean, root root').
 struct FactorPosterior {
@@ -96,7 +94,7 @@ class FactorInverse {
     }
     const arma::mat f = triangular_solve(Y.rows(zero_));
     arma::mat P = Y.rows(positive_);
-    detail::tall_add(P, H1_, -f);
+    tall_add(P, H1_, -f);
     solve_noisy(P);
     Y.rows(zero_) = triangular_solve_transposed(f - H1_.t() * P);
     Y.rows(positive_) = P;
@@ -120,7 +118,7 @@ class FactorInverse {
   // log N(x; 0, Sigma) for the rows x of X (samples x N), in blocks of samples.
   arma::vec log_density(const arma::mat& X, Executor& executor) const {
     require(X.n_cols == n_, "the samples and the covariance differ in length");
-    const double constant = -0.5 * (static_cast<double>(n_) * std::log(2.0 * arma::datum::pi) + log_det());
+    const double constant = -0.5 * (static_cast<double>(n_) * 2.0 * log_sqrt_2pi + log_det());
     arma::vec out(X.n_rows);
     constexpr arma::uword block = 32;
     const double work = 4.0 * static_cast<double>(X.n_elem) * static_cast<double>(q_ + 1);
@@ -133,31 +131,74 @@ class FactorInverse {
     return out;
   }
 
+  // tr(Sigma^-1 S) for a symmetric S (N x N), in blocks of its columns.
+  double trace(const arma::mat& S, Executor& executor) const {
+    check(S.n_rows);
+    require(S.n_cols == n_, "the two covariances differ in size");
+    constexpr arma::uword block = 32;
+    const std::size_t blocks = (n_ + block - 1) / block;
+    std::vector<double> sums(blocks, 0.0);
+    const double work = 4.0 * static_cast<double>(n_) * static_cast<double>(n_) * static_cast<double>(q_ + 1);
+    executor.run(blocks, work, [&](std::size_t task, std::size_t) {
+      const arma::uword from = task * block, to = std::min<arma::uword>(n_, from + block);
+      arma::mat Y = S.cols(from, to - 1);
+      solve(Y);
+      for (arma::uword j = from; j < to; ++j) sums[task] += Y(j, j - from);
+    });
+    double sum = 0.0;
+    for (double part : sums) sum += part;
+    return sum;
+  }
+
+  // The mean of log N(x; 0, Sigma) over samples x whose second moments are S.
+  double mean_log_density(const arma::mat& S, Executor& executor) const {
+    return -0.5 * (static_cast<double>(n_) * 2.0 * log_sqrt_2pi + log_det() + trace(S, executor));
+  }
+
+  // The mean of the factors given the genes at y, for the columns y of Y: q x columns of Y.
+  arma::mat expected_factors(const arma::mat& Y) const {
+    check(Y.n_rows);
+    arma::mat f, rest;
+    if (zero_.is_empty()) {
+      rest = Y;
+    } else {
+      f = triangular_solve(Y.rows(zero_));
+      rest = Y.rows(positive_) - H1_ * f;
+    }
+    whiten(rest);
+    arma::mat t = tall_cross(svd_.U, rest);
+    for (arma::uword j = 0; j < t.n_cols; ++j)
+      for (arma::uword k = 0; k < t.n_rows; ++k) t(k, j) *= svd_.s[k] / hypot_[k] / hypot_[k];
+    const arma::mat mean = svd_.V.head_cols(svd_.s.n_elem) * t;
+    if (zero_.is_empty()) return mean;
+    const arma::uword z = zero_.n_elem;
+    return basis_.head_cols(z) * f + basis_.tail_cols(q_ - z) * mean;
+  }
+
+  // Whether the genes determine the factors: G' diag(noise)^-1 G can be inverted.
+  bool identified() const {
+    const arma::uword r = svd_.s.n_elem;
+    return zero_.is_empty() && r == q_ && (r == 0 || svd_.s[r - 1] > 1e-7 * svd_.s[0]);
+  }
+
+  // (G' diag(noise)^-1 G)^-1 G' diag(noise)^-1 y for the columns y of Y, weighted least squares; only if identified().
+  arma::mat least_squares_factors(const arma::mat& Y) const {
+    check(Y.n_rows);
+    require(identified(), "the factors are not determined by these genes");
+    arma::mat rest = Y;
+    whiten(rest);
+    arma::mat t = tall_cross(svd_.U, rest);
+    t.each_col() /= svd_.s;
+    return svd_.V * t;
+  }
+
   // The factors given the genes at y.
   FactorPosterior posterior(const arma::vec& y) const {
-    check(y.n_elem);
-    arma::mat f;
-    arma::vec rest = y.elem(positive_);
-    if (!zero_.is_empty()) {
-      f = triangular_solve(y.elem(zero_));
-      rest -= H1_ * f;
-    }
-    rest /= root_noise_;
-    const arma::uword r = svd_.s.n_elem;
-    arma::vec t = svd_.U.t() * rest;
-    arma::vec scale(svd_.V.n_cols, arma::fill::ones);
-    for (arma::uword k = 0; k < r; ++k) {
-      t[k] *= svd_.s[k] / hypot_[k] / hypot_[k];
-      scale[k] = 1.0 / hypot_[k];
-    }
     FactorPosterior out;
-    out.mean = svd_.V.head_cols(r) * t;
+    out.mean = expected_factors(y);
     out.root = svd_.V;
-    for (arma::uword k = 0; k < scale.n_elem; ++k) out.root.col(k) *= scale[k];
-    if (zero_.is_empty()) return out;
-    const arma::uword z = zero_.n_elem;
-    out.mean = basis_.head_cols(z) * f + basis_.tail_cols(q_ - z) * out.mean;
-    out.root = basis_.tail_cols(q_ - z) * out.root;
+    for (arma::uword k = 0; k < svd_.s.n_elem; ++k) out.root.col(k) /= hypot_[k];
+    if (!zero_.is_empty()) out.root = basis_.tail_cols(q_ - zero_.n_elem) * out.root;
     return out;
   }
 
@@ -260,32 +301,13 @@ class FactorInverse {
     return R;
   }
 
-  static void triangularise(arma::mat& A) {
-    const arma::uword m = A.n_rows, q = A.n_cols;
-    for (arma::uword k = 0; k < std::min(m, q); ++k) {
-      double* v = A.colptr(k) + k;
-      const double size = detail::length(m - k, v);
-      if (size == 0.0) continue;
-      const double beta = v[0] > 0.0 ? -size : size;
-      const double tau = (beta - v[0]) / beta, head = v[0] - beta;
-      for (arma::uword i = 1; i < m - k; ++i) v[i] /= head;
-      v[0] = beta;
-      for (arma::uword j = k + 1; j < q; ++j) {
-        double* x = A.colptr(j) + k;
-        const double w = tau * (x[0] + detail::dot(m - k - 1, v + 1, x + 1));
-        x[0] -= w;
-        detail::add_multiple(m - k - 1, -w, v + 1, x + 1);
-      }
-    }
-  }
-
   // Splits the factor space by the genes without noise; false if they depend on each other.
   bool border(const arma::mat& G) {
     const arma::uword z = zero_.n_elem;
     arma::mat A = G.rows(zero_).t();
     arma::vec scale(z);
     for (arma::uword i = 0; i < z; ++i) {
-      scale[i] = detail::length(q_, A.colptr(i));
+      scale[i] = stable_norm(q_, A.colptr(i));
       if (scale[i] > 0.0) A.col(i) /= scale[i];
     }
     const PivotedQr qr(std::move(A));
@@ -323,11 +345,11 @@ class FactorInverse {
   void solve_noisy(arma::mat& Y) const {
     whiten(Y);
     if (svd_.s.n_elem > 0) {
-      const arma::mat T = detail::tall_cross(svd_.U, Y);
+      const arma::mat T = tall_cross(svd_.U, Y);
       if (svd_.s.n_elem == Y.n_rows) {  // nothing lies outside the span of U
         Y = svd_.U * (T.each_col() % kept_);
       } else {
-        detail::tall_add(Y, svd_.U, T.each_col() % (kept_ - 1.0));
+        tall_add(Y, svd_.U, T.each_col() % (kept_ - 1.0));
       }
     }
     whiten(Y);
@@ -336,11 +358,11 @@ class FactorInverse {
   void add_quadratic(arma::mat& Y, arma::rowvec& sum) const {
     whiten(Y);
     if (svd_.s.n_elem > 0) {
-      const arma::mat T = detail::tall_cross(svd_.U, Y);
+      const arma::mat T = tall_cross(svd_.U, Y);
       for (arma::uword j = 0; j < T.n_cols; ++j)
         for (arma::uword k = 0; k < T.n_rows; ++k) sum[j] += kept_[k] * T(k, j) * T(k, j);
       if (svd_.s.n_elem == Y.n_rows) return;  // nothing lies outside the span of U
-      detail::tall_add(Y, svd_.U, -T);
+      tall_add(Y, svd_.U, -T);
     }
     sum += arma::sum(arma::square(Y), 0);
   }
@@ -362,131 +384,5 @@ class FactorInverse {
   GradedSvd svd_;
   arma::vec kept_, hypot_;
 };
-
-// The diagonal of B F B', in chunks of rows.
-inline arma::vec systematic_variances(const arma::mat& B, const arma::mat& F) {
-  constexpr arma::uword chunk = 512;
-  const simd::KernelTable& kernels = simd::kernels();
-  arma::vec out(B.n_rows, arma::fill::zeros), product(chunk);
-  for (arma::uword from = 0; from < B.n_rows && B.n_cols > 0; from += chunk) {
-    const arma::uword n = std::min(chunk, B.n_rows - from);
-    const double* rows = B.memptr() + from;
-    for (arma::uword k = 0; k < B.n_cols; ++k) {
-      product.zeros();
-      kernels.add_combination(n, B.n_cols, rows, B.n_rows, F.colptr(k), product.memptr());
-      for (arma::uword i = 0; i < n; ++i) out[from + i] += product[i] * rows[k * B.n_rows + i];
-    }
-  }
-  return out;
-}
-
-// Draws: X (samples x N, standard normal) becomes mean' + f G' + X diag(noise)^1/2, f (samples x q) standard normal.
-inline void factor_draws(const arma::mat& G, const arma::vec& noise, const arma::vec& mean, const arma::mat& f,
-                         arma::mat& X) {
-  const simd::KernelTable& kernels = simd::kernels();
-  const arma::mat loadings = G.t();
-  for (arma::uword i = 0; i < X.n_cols; ++i) {
-    double* x = X.colptr(i);
-    const double sd = std::sqrt(noise[i]), centre = mean[i];
-    for (arma::uword j = 0; j < X.n_rows; ++j) x[j] = sd * x[j] + centre;
-    kernels.add_combination(X.n_rows, f.n_cols, f.memptr(), f.n_rows, loadings.colptr(i), x);
-  }
-}
-
-// All eigenvalues of G G' + diag(noise), decreasing, each with its own relative accuracy: squared singular values of
-// [G, diag(noise)^1/2] by one-sided Jacobi. O(N^3) a sweep; for N up to a few hundred.
-inline arma::vec factor_eigenvalues(const arma::mat& G, const arma::vec& noise) {
-  const arma::uword n = G.n_rows;
-  const arma::mat root = arma::join_cols(G.t(), arma::mat(arma::diagmat(arma::sqrt(noise))));
-  const GradedSvd svd = graded_svd(root);
-  arma::vec out(n, arma::fill::zeros);
-  out.head(svd.s.n_elem) = arma::square(svd.s);
-  return arma::sort(out, "descend");
-}
-
-// Two genes and their partial correlation.
-struct Edge {
-  arma::uword first, second;
-  double weight;
-};
-
-struct EdgeList {
-  std::vector<Edge> edges;
-  bool complete = true;  // false if there are more than `max_edges`
-};
-
-namespace detail {
-
-// Pairs of rows of V whose inner product is at least `threshold` in absolute value, scanned in tiles of 64 x 64:
-// O(N^2 q) time, memory O(edges).
-inline EdgeList strong_pairs(const arma::mat& V, double threshold, std::size_t max_edges, Executor& executor) {
-  constexpr arma::uword tile = 64;
-  const arma::uword n = V.n_rows, q = V.n_cols;
-  const arma::mat rows = V.t();
-  const simd::KernelTable& kernels = simd::kernels();
-  const arma::uword strips = (n + tile - 1) / tile;
-  std::vector<std::vector<Edge>> found(strips);
-  std::atomic<std::size_t> total{0};
-  const double work = static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(q + 1);
-  executor.run(strips, work, [&](std::size_t strip, std::size_t) {
-    if (total > max_edges) return;
-    const arma::uword from = strip * tile, to = std::min(n, from + tile);
-    std::vector<Edge>& mine = found[strip];
-    double weight[tile];
-    for (arma::uword column = from; column < n; column += tile) {
-      const arma::uword end = std::min(n, column + tile);
-      for (arma::uword i = from; i < to; ++i) {
-        const arma::uword first = std::max(column, i + 1);
-        if (first >= end) continue;
-        kernels.inner_products(q, rows.colptr(i), end - first, rows.colptr(first), q, weight + (first - column));
-        for (arma::uword j = first; j < end; ++j)
-          if (std::fabs(weight[j - column]) >= threshold) mine.push_back({i, j, weight[j - column]});
-      }
-      if (mine.size() > max_edges) break;
-    }
-    total += mine.size();
-  });
-  EdgeList out;
-  out.complete = total <= max_edges;
-  if (!out.complete) return out;
-  for (const auto& part : found) out.edges.insert(out.edges.end(), part.begin(), part.end());
-  return out;
-}
-
-}  // namespace detail
-
-// The edges of the network of partial correlations, those of at least `threshold` in absolute value, by first and
-// second gene. For genes with noise the partial correlation is an inner product; genes without noise have a column
-// each.
-inline EdgeList partial_correlation_network(const FactorInverse& inverse, double threshold, std::size_t max_edges,
-                                            Executor& executor) {
-  arma::mat V = inverse.precision_factor();
-  if (!V.is_empty()) V.each_col() %= inverse.root_noise() / arma::sqrt(inverse.kept_precision());
-  EdgeList list = detail::strong_pairs(V, threshold, max_edges, executor);
-  if (!list.complete) return list;
-  for (Edge& e : list.edges) {
-    e.first = inverse.noisy()[e.first];
-    e.second = inverse.noisy()[e.second];
-  }
-  const arma::uvec& noiseless = inverse.noiseless();
-  if (!noiseless.is_empty()) {
-    const arma::mat columns = inverse.noiseless_columns();
-    const arma::vec sd = arma::sqrt(inverse.precision_diagonal());
-    std::vector<unsigned char> done(inverse.genes(), 0);
-    for (arma::uword k = 0; k < noiseless.n_elem; ++k) {
-      const arma::uword gene = noiseless[k];
-      done[gene] = 1;
-      for (arma::uword i = 0; i < inverse.genes(); ++i) {
-        if (done[i]) continue;
-        const double weight = -columns(i, k) / (sd[i] * sd[gene]);
-        if (std::fabs(weight) >= threshold) list.edges.push_back({std::min(i, gene), std::max(i, gene), weight});
-      }
-    }
-    if (list.edges.size() > max_edges) list.complete = false;
-  }
-  std::sort(list.edges.begin(), list.edges.end(),
-            [](const Edge& a, const Edge& b) { return a.first != b.first ? a.first < b.first : a.second < b.second; });
-  return list;
-}
 
 }  // namespace covmash

@@ -19,11 +19,15 @@
 #include <utility>
 #include <vector>
 
+#include "../base/buffer.h"
+#include "../base/constants.h"
 #include "../base/error.h"
 #include "../base/executor.h"
-#include "fit.h"
+#include "../linalg/cholesky.h"
 #include "../linalg/lbfgs.h"
 #include "../linalg/panel.h"
+#include "../linalg/sample_covariance.h"
+#include "fit.h"
 
 namespace covmash {
 
@@ -215,13 +219,36 @@ class MissingFactorSearch {
     ++evaluations_;
     Point at;
     at.x = std::move(x);
-    const std::size_t K = K_, half = K * (K + 1) / 2;
-    // What the rows need of the variables.
-    Panel mask_side(p_, half + K), value_side(p_, std::max<std::size_t>(K, 1));
+    const Vector w = precisions(at);
+    const RowMoments rows = row_moments(at, w);
+    Panel second(p_, pairs()), first(p_, K_ + 1);
+    multiply_into(row_major(seen_by_variable_.data(), n_), rows.moments, second, executor_);
+    multiply_into(row_major(by_variable_.data(), n_), rows.means, first, executor_);
+    add_deviances(rows, at);
+    add_gradient(w, first, second, at);
+    return at;
+  }
+
+  // 1 / psi by variable.
+  Vector precisions(const Point& at) const {
     Vector w(p_);
+    for (std::size_t j = 0; j < p_; ++j) w[j] = std::exp(-at.x[psi_at(j)]);
+    return w;
+  }
+
+  // By row: the moments of (1, f) given the row, lower triangle; their first column; -2 log-likelihood without its
+  // constant, and the size of its terms.
+  struct RowMoments {
+    Panel moments, means;
+    Vector deviance, size;
+  };
+
+  RowMoments row_moments(const Point& at, const Vector& w) {
+    const std::size_t K = K_, half = K * (K + 1) / 2;
+    // G - I and B_O' Psi_O^-1 mu_O by row, and B_O' Psi_O^-1 x_O.
+    Panel mask_side(p_, half + K), value_side(p_, std::max<std::size_t>(K, 1));
     for (std::size_t j = 0; j < p_; ++j) {
       const double* a = at.x.data() + j * stride();
-      w[j] = std::exp(-at.x[psi_at(j)]);
       std::size_t c = 0;
       for (std::size_t k = 0; k < K; ++k) {
         for (std::size_t l = 0; l <= k; ++l) mask_side(j, c++) = a[1 + k] * a[1 + l] * w[j];
@@ -233,92 +260,111 @@ class MissingFactorSearch {
     multiply_into(row_major(seen_by_sample_.data(), p_), mask_side, G, executor_);
     multiply_into(row_major(by_sample_.data(), p_), value_side, v, executor_);
 
-    // Row by row: moments of the factors and the log-likelihood (times -2).
-    Panel moments(n_, pairs()), means(n_, K + 1);
-    Vector deviance(n_), size(n_);
+    RowMoments out{Panel(n_, pairs()), Panel(n_, K + 1), Vector(n_), Vector(n_)};
     constexpr std::size_t block = 64;
     const double work = static_cast<double>(n_) * (static_cast<double>(K * K * K) + 4.0 * static_cast<double>(p_));
     executor_.run((n_ + block - 1) / block, work, [&](std::size_t task, std::size_t) {
-      std::vector<double> L(K * K), inverse(K * K), m(K), rhs(K);
+      RowWorkspace ws{Vector(half), Vector(half), Vector(K), Vector(K)};
       for (std::size_t i = task * block; i < std::min(n_, (task + 1) * block); ++i) {
-        double quad = 0.0, log_psi = 0.0, observed = 0.0;
-        const double* row = by_sample_.data() + i * p_;
-        const double* seen = seen_by_sample_.data() + i * p_;
-        for (std::size_t j = 0; j < p_; ++j) {
-          const double r = row[j] - at.x[j * stride()];
-          quad += seen[j] * w[j] * r * r;
-          log_psi += seen[j] * at.x[psi_at(j)];
-          observed += seen[j];
-        }
-        double log_det = 0.0;
-        std::size_t c = 0;
-        for (std::size_t k = 0; k < K; ++k)
-          for (std::size_t l = 0; l <= k; ++l) {
-            double a = G(i, c++) + (k == l ? 1.0 : 0.0);
-            for (std::size_t q = 0; q < l; ++q) a -= L[k * K + q] * L[l * K + q];
-            if (k == l) {
-              log_det += std::log(a);
-              L[k * K + k] = std::sqrt(a);
-            } else {
-              L[k * K + l] = a / L[l * K + l];
-            }
-          }
-        // inverse = L^-1 (lower), then m = G^-1 v
-        for (std::size_t l = 0; l < K; ++l)
-          for (std::size_t k = l; k < K; ++k) {
-            double a = k == l ? 1.0 : 0.0;
-            for (std::size_t q = l; q < k; ++q) a -= L[k * K + q] * inverse[q * K + l];
-            inverse[k * K + l] = a / L[k * K + k];
-          }
-        double explained = 0.0;
-        for (std::size_t k = 0; k < K; ++k) {
-          double a = 0.0;
-          for (std::size_t l = 0; l <= k; ++l) a += inverse[k * K + l] * (v(i, l) - G(i, half + l));
-          rhs[k] = a;
-          explained += a * a;
-        }
-        for (std::size_t k = 0; k < K; ++k) {
-          double a = 0.0;
-          for (std::size_t l = k; l < K; ++l) a += inverse[l * K + k] * rhs[l];
-          m[k] = a;
-        }
-        means(i, 0) = moments(i, 0) = 1.0;
-        c = 1;
-        for (std::size_t k = 0; k < K; ++k) {
-          means(i, k + 1) = m[k];
-          moments(i, c++) = m[k];
-          for (std::size_t l = 0; l <= k; ++l) {
-            double a = m[k] * m[l];
-            for (std::size_t q = k; q < K; ++q) a += inverse[q * K + k] * inverse[q * K + l];
-            moments(i, c++) = a;
-          }
-        }
-        deviance[i] = log_psi + log_det + quad - explained;
-        size[i] = std::fabs(log_psi) + std::fabs(log_det) + quad + explained;
+        const double log_det = invert_information(G.row(i), ws);
+        const double explained = factor_means(v.row(i), G.row(i) + half, ws);
+        write_moments(ws, out.moments.row(i), out.means.row(i));
+        double quad = 0.0, log_psi = 0.0;
+        residuals(at, w, i, quad, log_psi);
+        out.deviance[i] = log_psi + log_det + quad - explained;
+        out.size[i] = std::fabs(log_psi) + std::fabs(log_det) + quad + explained;
       }
     });
+    return out;
+  }
 
-    Panel second(p_, pairs()), first(p_, K + 1);
-    multiply_into(row_major(seen_by_variable_.data(), n_), moments, second, executor_);
-    multiply_into(row_major(by_variable_.data(), n_), means, first, executor_);
+  // One row: factor L of G and its inverse, packed by rows; L^-1 (v - mean part) and m.
+  struct RowWorkspace {
+    Vector L, inverse, half_way, m;
+  };
 
+  // L^-1 of G = I + g, g packed by rows. Returns log|G|.
+  double invert_information(const double* g, RowWorkspace& ws) const {
+    double log_det = 0.0;
+    cholesky(
+        K_, K_, packed_rows(ws.L.data()),
+        [g](std::size_t k, std::size_t l) { return g[k * (k + 1) / 2 + l] + (k == l ? 1.0 : 0.0); }, by_diagonal,
+        [&](std::size_t, double a, double& diagonal) {
+          log_det += std::log(a);
+          diagonal = std::sqrt(a);
+          return true;
+        });
+    invert_lower(K_, packed_rows(ws.L.data()), packed_rows(ws.inverse.data()));
+    return log_det;
+  }
+
+  // m = G^-1 (v - shift). Returns m' G m.
+  double factor_means(const double* v, const double* shift, RowWorkspace& ws) const {
+    const auto inverse = packed_rows(ws.inverse.data());
+    double explained = 0.0;
+    for (std::size_t k = 0; k < K_; ++k) {
+      double a = 0.0;
+      for (std::size_t l = 0; l <= k; ++l) a += inverse(k)[l] * (v[l] - shift[l]);
+      ws.half_way[k] = a;
+      explained += a * a;
+    }
+    for (std::size_t k = 0; k < K_; ++k) {
+      double a = 0.0;
+      for (std::size_t l = k; l < K_; ++l) a += inverse(l)[k] * ws.half_way[l];
+      ws.m[k] = a;
+    }
+    return explained;
+  }
+
+  // (1, m)(1, m)' + G^-1 in its lower right corner, and (1, m).
+  void write_moments(RowWorkspace& ws, double* moments, double* means) const {
+    const auto inverse = packed_rows(ws.inverse.data());
+    means[0] = moments[0] = 1.0;
+    std::size_t c = 1;
+    for (std::size_t k = 0; k < K_; ++k) {
+      means[k + 1] = ws.m[k];
+      moments[c++] = ws.m[k];
+      for (std::size_t l = 0; l <= k; ++l) {
+        double a = ws.m[k] * ws.m[l];
+        for (std::size_t q = k; q < K_; ++q) a += inverse(q)[k] * inverse(q)[l];
+        moments[c++] = a;
+      }
+    }
+  }
+
+  // Of what row i observes: sum (x - mu)^2 / psi, and sum log psi.
+  void residuals(const Point& at, const Vector& w, std::size_t i, double& quad, double& log_psi) const {
+    const double *row = by_sample_.data() + i * p_, *seen = seen_by_sample_.data() + i * p_;
+    for (std::size_t j = 0; j < p_; ++j) {
+      const double r = row[j] - at.x[j * stride()];
+      quad += seen[j] * w[j] * r * r;
+      log_psi += seen[j] * at.x[psi_at(j)];
+    }
+  }
+
+  void add_deviances(const RowMoments& rows, Point& at) const {
     const double n = static_cast<double>(n_);
     at.f = 0.0;
     for (std::size_t i = 0; i < n_; ++i) {
-      at.f += deviance[i];
-      at.rounding += size[i];
+      at.f += rows.deviance[i];
+      at.rounding += rows.size[i];
     }
     at.f /= n;
     at.rounding *= 8.0 * std::numeric_limits<double>::epsilon() / n;
+  }
+
+  // By Fisher's identity, from the sums over the rows that observe a variable.
+  void add_gradient(const Vector& w, const Panel& first, const Panel& second, Point& at) const {
+    const double n = static_cast<double>(n_);
     at.gradient.assign(at.x.size(), 0.0);
     at.second.resize(p_ * pairs());
     for (std::size_t j = 0; j < p_; ++j) {
       const double* a = at.x.data() + j * stride();
       std::copy_n(second.row(j), pairs(), at.second.data() + j * pairs());
       double residual = squares_[j];
-      for (std::size_t k = 0; k <= K; ++k) {
+      for (std::size_t k = 0; k <= K_; ++k) {
         double sum = 0.0;
-        for (std::size_t l = 0; l <= K; ++l) sum += second(j, pair(k, l)) * a[l];
+        for (std::size_t l = 0; l <= K_; ++l) sum += second(j, pair(k, l)) * a[l];
         at.gradient[j * stride() + k] = -2.0 / n * w[j] * (first(j, k) - sum);
         residual += a[k] * (sum - 2.0 * first(j, k));
       }
@@ -330,7 +376,6 @@ class MissingFactorSearch {
       at.psi_free[j] = !(at.x[psi_at(j)] <= low() && g >= 0.0);
       if (!at.psi_free[j]) g = 0.0;
     }
-    return at;
   }
 
   static std::size_t pair(std::size_t k, std::size_t l) { return k >= l ? k * (k + 1) / 2 + l : l * (l + 1) / 2 + k; }
@@ -340,27 +385,22 @@ class MissingFactorSearch {
     const std::size_t m = K_ + 1;
     const double n = static_cast<double>(n_);
     Vector out(q.size(), 0.0);
-    std::vector<double> L(m * m), y(m);
+    Vector factor(m * (m + 1) / 2), y(m);
+    const auto L = packed_rows(factor.data());
     for (std::size_t j = 0; j < p_; ++j) {
       const double* S = at.second.data() + j * pairs();
-      for (std::size_t k = 0; k < m; ++k)
-        for (std::size_t l = 0; l <= k; ++l) {
-          double a = S[pair(k, l)];
-          for (std::size_t i = 0; i < l; ++i) a -= L[k * m + i] * L[l * m + i];
-          L[k * m + l] = k == l ? std::sqrt(std::max(a, 1e-12 * S[pair(k, k)])) : a / L[l * m + l];
-        }
-      for (std::size_t k = 0; k < m; ++k) {
-        double a = q[j * stride() + k];
-        for (std::size_t i = 0; i < k; ++i) a -= L[k * m + i] * y[i];
-        y[k] = a / L[k * m + k];
-      }
-      const double factor = 0.5 * n * std::exp(at.x[psi_at(j)]);
-      for (std::size_t k = m; k-- > 0;) {
-        double a = y[k];
-        for (std::size_t i = k + 1; i < m; ++i) a -= L[i * m + k] * y[i];
-        y[k] = a / L[k * m + k];
-        out[j * stride() + k] = factor * y[k];
-      }
+      // A diagonal that cancelled to nothing still gives a direction.
+      cholesky(
+          m, m, L, [S](std::size_t k, std::size_t l) { return S[pair(k, l)]; }, by_diagonal,
+          [S](std::size_t k, double a, double& diagonal) {
+            diagonal = std::sqrt(std::max(a, 1e-12 * S[pair(k, k)]));
+            return true;
+          });
+      std::copy_n(q.data() + j * stride(), m, y.data());
+      forward_substitute(m, L, y.data());
+      back_substitute(m, L, y.data());
+      const double scale = 0.5 * n * std::exp(at.x[psi_at(j)]);
+      for (std::size_t k = 0; k < m; ++k) out[j * stride() + k] = scale * y[k];
     }
     for (std::size_t j = 0; j < n_psi(); ++j) {
       const double rows = options_.equal_psi ? n_values_ : count_[j];
@@ -392,8 +432,7 @@ class MissingFactorSearch {
       fit.loadings.row(j) *= std::sqrt(fit.psi[j]) * scale_[j];
       fit.psi[j] *= scale_[j] * scale_[j];
     }
-    constexpr double log_2_pi = 1.8378770664093454836;
-    fit.loglik = -0.5 * (static_cast<double>(n_) * at.f + n_values_ * log_2_pi) - log_scale_;
+    fit.loglik = -0.5 * (static_cast<double>(n_) * at.f + n_values_ * 2.0 * log_sqrt_2pi) - log_scale_;
     fit.step = at.step;
     fit.evaluations = evaluations_;
   }

@@ -1,17 +1,102 @@
 #pragma once
-// Cholesky factor of an ill-conditioned covariance, every entry good to nearly the last bit.
+// Cholesky factors L L' = A (n x n), row by row: one loop for every scalar one, in doubles or pairs of doubles, of a
+// whole matrix or of a panel of columns, n^3 / 3 flops; and what is made of them.
 //
-// In double precision the factor of C, and with it every log-likelihood, is off by about eps cond(C): 1e-6 at a
-// condition of 5e10. Entries that are merely rounded cost eps sqrt(cond(C)), which is all that the whitened data can be
-// good to anyway. So the factorization of such a C runs in pairs of doubles (106 bits): about 20 times the time of the
-// plain one, once for each pattern of observed conditions. Dekker 1971, doi:10.1007/BF01397083.
+// In double precision the factor of an ill-conditioned covariance C, and with it every log-likelihood, is off by about
+// eps cond(C): 1e-6 at a condition of 5e10. Entries that are merely rounded cost eps sqrt(cond(C)), which is all that
+// the whitened data can be good to anyway. So the factorization of such a C runs in pairs of doubles (106 bits): about
+// 20 times the time of the plain one, once for each pattern of observed conditions. Dekker 1971,
+// doi:10.1007/BF01397083.
 
+#include <algorithm>
 #include <armadillo>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <vector>
 
+#include "../base/buffer.h"
+#include "../base/executor.h"
+#include "panel.h"
+
 namespace covmash {
+
+// ---- the loop ----------------------------------------------------------------------------------------------------
+
+// a - x y, for every kind of number.
+inline double minus_product(double a, double x, double y) { return a - x * y; }
+
+// The first `columns` columns of L, m rows of them (m > columns: the rows below a diagonal block). row(r) points to row
+// r of L; entry(r, c), c <= r, is A. off_diagonal(a, d) makes an entry of what the columns before it leave of A, d being
+// what stands on the diagonal of its column: a / d, or a * d where reciprocals stand there. pivot(r, a, d) sets the
+// diagonal from what is left of A(r, r), or returns false to give up.
+template <typename Row, typename Entry, typename OffDiagonal, typename Pivot>
+bool cholesky(std::size_t m, std::size_t columns, Row&& row, Entry&& entry, OffDiagonal&& off_diagonal, Pivot&& pivot) {
+  for (std::size_t r = 0; r < m; ++r) {
+    auto* own = row(r);
+    for (std::size_t c = 0; c < std::min(r + 1, columns); ++c) {
+      const auto* other = row(c);
+      auto a = entry(r, c);
+      for (std::size_t k = 0; k < c; ++k) a = minus_product(a, own[k], other[k]);
+      if (c < r) {
+        own[c] = off_diagonal(a, other[c]);
+      } else if (!pivot(r, a, own[r])) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+// Where rows are: L(r, c) = data[r (r + 1) / 2 + c], or data[r stride + c].
+template <typename Number>
+auto packed_rows(Number* data) {
+  return [data](std::size_t r) { return data + r * (r + 1) / 2; };
+}
+template <typename Number>
+auto strided_rows(Number* data, std::size_t stride) {
+  return [data, stride](std::size_t r) { return data + r * stride; };
+}
+
+// off_diagonal for a diagonal of reciprocals, and for the diagonal itself.
+constexpr auto by_reciprocal = [](double a, double d) { return a * d; };
+constexpr auto by_diagonal = [](double a, double d) { return a / d; };
+
+// ---- with the factor; its diagonal itself ------------------------------------------------------------------------
+
+// x <- L^-1 x
+template <typename Row>
+void forward_substitute(std::size_t n, Row&& row, double* x) {
+  for (std::size_t r = 0; r < n; ++r) {
+    const double* l = row(r);
+    double a = x[r];
+    for (std::size_t k = 0; k < r; ++k) a -= l[k] * x[k];
+    x[r] = a / l[r];
+  }
+}
+
+// x <- L'^-1 x
+template <typename Row>
+void back_substitute(std::size_t n, Row&& row, double* x) {
+  for (std::size_t r = n; r-- > 0;) {
+    double a = x[r];
+    for (std::size_t k = r + 1; k < n; ++k) a -= row(k)[r] * x[k];
+    x[r] = a / row(r)[r];
+  }
+}
+
+// The lower triangle of L^-1, rows at inverse(r).
+template <typename Row, typename Inverse>
+void invert_lower(std::size_t n, Row&& row, Inverse&& inverse) {
+  for (std::size_t c = 0; c < n; ++c)
+    for (std::size_t r = c; r < n; ++r) {
+      double a = r == c ? 1.0 : 0.0;
+      for (std::size_t k = c; k < r; ++k) a -= row(r)[k] * inverse(k)[c];
+      inverse(r)[c] = a / row(r)[r];
+    }
+}
+
+// ---- ill-conditioned matrices ------------------------------------------------------------------------------------
 
 namespace detail {
 
@@ -56,30 +141,59 @@ inline bool ill_conditioned(const arma::mat& C) {
   return !(arma::accu(arma::square(X)) <= 1000.0 + 10.0 * static_cast<double>(C.n_rows));
 }
 
-// Lower factor of C by packed rows; false if C is not positive definite. O(R^3 / 3).
+// Lower factor of C by packed rows, every entry good to nearly the last bit; false if C is not positive definite.
 inline bool accurate_cholesky(const arma::mat& C, std::vector<double>& packed) {
   using detail::DoublePair;
   const std::size_t R = C.n_rows;
   std::vector<DoublePair> L(R * (R + 1) / 2);
-  DoublePair* row = L.data();
-  for (std::size_t r = 0; r < R; ++r) {
-    const DoublePair* other = L.data();
-    for (std::size_t c = 0; c <= r; ++c) {
-      DoublePair a = {C(r, c), 0.0};
-      for (std::size_t k = 0; k < c; ++k) a = detail::minus_product(a, row[k], other[k]);
-      if (c < r) {
-        row[c] = detail::quotient(a, other[c]);
-      } else {
+  const bool positive = cholesky(
+      R, R, packed_rows(L.data()),
+      [&](std::size_t r, std::size_t c) {
+        return DoublePair{C(r, c), 0.0};
+      },
+      detail::quotient,
+      [](std::size_t, DoublePair a, DoublePair& diagonal) {
         if (!(a.high > 0.0)) return false;
-        row[c] = detail::square_root(a);
-      }
-      other += c + 1;
-    }
-    row += r + 1;
-  }
+        diagonal = detail::square_root(a);
+        return true;
+      });
+  if (!positive) return false;
   packed.resize(L.size());
   for (std::size_t i = 0; i < L.size(); ++i) packed[i] = L[i].high;
   return true;
+}
+
+// ---- large matrices ----------------------------------------------------------------------------------------------
+
+// log|S|, S p x p, of which the lower triangle is read. NaN if S is singular to rounding: a pivot below p eps of its
+// diagonal. By panels of 32 columns: nearly all of the p^3 / 3 flops are in products. Memory p^2.
+inline double log_determinant(const double* S, std::size_t p, Executor& executor) {
+  constexpr std::size_t width = 32;
+  Buffer<double> L(p * p), X(p * width), Y(p * width);  // L row-major
+  double log_det = 0.0;
+  const double tiny = static_cast<double>(p) * std::numeric_limits<double>::epsilon();
+  for (std::size_t first = 0; first < p; first += width) {
+    executor.checkpoint();
+    const std::size_t columns = std::min(width, p - first), rows = p - first;
+    // What the columns to the left explain.
+    for (std::size_t k = 0; k < first; ++k)
+      for (std::size_t j = 0; j < width; ++j) X[k * width + j] = j < columns ? L[(first + j) * p + k] : 0.0;
+    if (first > 0)
+      multiply_into(rows, first, row_major(L.data() + first * p, p), X.data(), width, width, Y.data(), width, executor);
+    const auto S_at = [&](std::size_t i, std::size_t j) { return S[(first + j) * p + first + i]; };
+    const bool positive = cholesky(
+        rows, columns, strided_rows(L.data() + first * p + first, p),
+        [&](std::size_t i, std::size_t j) { return first > 0 ? S_at(i, j) - Y[i * width + j] : S_at(i, j); },
+        by_diagonal,
+        [&](std::size_t i, double a, double& diagonal) {
+          if (!(a > tiny * S_at(i, i))) return false;
+          log_det += std::log(a);
+          diagonal = std::sqrt(a);
+          return true;
+        });
+    if (!positive) return std::numeric_limits<double>::quiet_NaN();
+  }
+  return log_det;
 }
 
 }  // namespace covmash

@@ -8,13 +8,9 @@
 #include <utility>
 #include <vector>
 
-namespace covmash {
+#include "panel.h"
 
-inline double dot(const std::vector<double>& a, const std::vector<double>& b) {
-  double s = 0.0;
-  for (std::size_t i = 0; i < a.size(); ++i) s += a[i] * b[i];
-  return s;
-}
+namespace covmash {
 
 class Lbfgs {
  public:

@@ -1,164 +1,53 @@
 #pragma once
-// The leading eigenpairs of A = E S E, where S is a sample covariance (p x p) and E a diagonal scaling that changes
+// The leading eigenpairs of A = E S E, where S (p x p) is known by its products and E a diagonal scaling that changes
 // from call to call.
 //
-// S is held as itself or, when there are fewer samples than variables, by the data it comes from: it is then never
-// formed. Small problems are decomposed whole (LAPACK, O(p^3)). Otherwise: subspace iteration with Chebyshev filters
-// (Zhou and Saad 2007, SIAM J. Matrix Anal. Appl. 29, 954-971) on a panel of a few more than k columns, started from
-// the answer of the call before. One product costs 2 p^2 (or 4 n p) flops a column; about five are needed when the
-// scaling has changed little. Memory O(p k) beside S.
+// Small matrices are decomposed whole (LAPACK, O(p^3)). Otherwise: subspace iteration with Chebyshev filters (Zhou and
+// Saad 2007, SIAM J. Matrix Anal. Appl. 29, 954-971) on a panel of a few more than k columns, started from the answer of
+// the call before. About five products of S with the panel are needed when the scaling has changed little. Memory
+// O(p k) beside S.
 
 #include <algorithm>
 #include <armadillo>
 #include <cmath>
-#include <cstdint>
+#include <cstddef>
 #include <limits>
 #include <utility>
 #include <vector>
 
 #include "../base/error.h"
+#include "../base/executor.h"
+#include "../base/splitmix.h"
 #include "panel.h"
 
 namespace covmash {
 
-// A sample covariance, as a matrix or as X'X of data already centred, scaled and divided by sqrt(n).
-class SampleCovariance {
+// A symmetric positive semi-definite matrix, known by its products.
+class SymmetricOperator {
  public:
-  // x: n x p, column-major, complete. Columns are centred and, if asked, scaled to unit variance (divisor n). Needs
-  // O(n p) time if the covariance is not formed, O(n p^2) if it is (when p <= 2 n or p is small).
-  static SampleCovariance from_data(const double* x, std::size_t n, std::size_t p, bool standardise,
-                                    Executor& executor) {
-    require(n >= 2 && p >= 1, "the data need at least two samples and one variable");
-    SampleCovariance out;
-    out.p_ = p;
-    out.n_ = n;
-    out.mean_.resize(p);
-    out.variance_.resize(p);
-    out.by_variable_.require_size(n * p);
-    out.by_sample_.require_size(n * p);
-    const double root = std::sqrt(static_cast<double>(n));
-    for (std::size_t j = 0; j < p; ++j) {
-      const double* column = x + j * n;
-      double sum = 0.0;
-      for (std::size_t i = 0; i < n; ++i) sum += column[i];
-      const double mean = sum / static_cast<double>(n);
-      // The second pass takes out what rounding left in the mean.
-      double rest = 0.0;
-      for (std::size_t i = 0; i < n; ++i) rest += column[i] - mean;
-      out.mean_[j] = mean + rest / static_cast<double>(n);
-      double* to = out.by_variable_.data() + j * n;
-      double squares = 0.0;
-      for (std::size_t i = 0; i < n; ++i) {
-        to[i] = (column[i] - out.mean_[j]) / root;
-        squares += to[i] * to[i];
-      }
-      out.variance_[j] = squares;
-      const double sd = std::sqrt(squares);
-      if (standardise) {
-        require(squares > 0.0, "a variable is constant");
-        for (std::size_t i = 0; i < n; ++i) to[i] /= sd;
-      }
-    }
-    // In tiles, so that both sides stay in the cache.
-    constexpr std::size_t tile = 32;
-    for (std::size_t j0 = 0; j0 < p; j0 += tile)
-      for (std::size_t i0 = 0; i0 < n; i0 += tile)
-        for (std::size_t j = j0; j < std::min(p, j0 + tile); ++j)
-          for (std::size_t i = i0; i < std::min(n, i0 + tile); ++i)
-            out.by_sample_[i * p + j] = out.by_variable_[j * n + i];
-    out.diagonal_ = standardise ? std::vector<double>(p, 1.0) : out.variance_;
-    if (p <= std::max<std::size_t>(2 * n, 128)) out.form(executor);
-    return out;
-  }
+  virtual ~SymmetricOperator() = default;
+  virtual std::size_t size() const = 0;
+  // Y = A X.
+  virtual void apply(const Panel& X, Panel& Y, Executor& executor) const = 0;
+  // Whether it is there as a matrix, which is decomposed whole if it is small; and that matrix.
+  virtual bool is_formed() const { return false; }
+  virtual arma::mat matrix() const { throw input_error("the matrix has not been formed"); }
+};
 
-  // S: p x p, symmetric.
-  static SampleCovariance from_matrix(const double* S, std::size_t p, bool standardise) {
-    SampleCovariance out;
-    out.p_ = p;
-    out.variance_.resize(p);
-    for (std::size_t j = 0; j < p; ++j) out.variance_[j] = S[j * p + j];
-    out.S_.require_size(p * p);
-    std::vector<double> inverse(p, 1.0);
-    if (standardise)
-      for (std::size_t j = 0; j < p; ++j) {
-        require(out.variance_[j] > 0.0, "a variable is constant");
-        inverse[j] = 1.0 / std::sqrt(out.variance_[j]);
-      }
-    for (std::size_t j = 0; j < p; ++j)
-      for (std::size_t i = 0; i < p; ++i) out.S_[j * p + i] = S[j * p + i] * inverse[i] * inverse[j];
-    if (standardise)
-      for (std::size_t j = 0; j < p; ++j) out.S_[j * p + j] = 1.0;
-    out.diagonal_ = standardise ? std::vector<double>(p, 1.0) : out.variance_;
-    return out;
-  }
-
-  std::size_t size() const { return p_; }
-  bool is_formed() const { return S_.size() > 0; }
-  const std::vector<double>& mean() const { return mean_; }
-  const std::vector<double>& variance() const { return variance_; }
-  const std::vector<double>& diagonal() const { return diagonal_; }
-  // Largest possible rank.
-  std::size_t rank_bound() const { return n_ == 0 ? p_ : std::min(p_, n_ - 1); }
-
-  // p x p, only if formed.
-  const double* data() const { return S_.data(); }
-  arma::mat matrix() const {
-    require(is_formed(), "the covariance has not been formed");
-    return arma::mat(S_.data(), p_, p_);
-  }
-
-  // Y = S X.
-  void apply(const Panel& X, Panel& Y, Executor& executor) const {
-    if (is_formed()) {
-      multiply_into(row_major(S_.data(), p_), X, Y, executor);
-      return;
-    }
-    Panel T(n_, X.columns());
-    multiply_into(row_major(by_sample_.data(), p_), X, T, executor);
-    multiply_into(row_major(by_variable_.data(), n_), T, Y, executor);
-  }
-
- private:
-  // S = X'X, upper triangle by panels of 32 columns, then mirrored.
-  void form(Executor& executor) {
-    constexpr std::size_t width = 32, depth = 256;
-    S_.require_size(p_ * p_);
-    const std::size_t panels = (p_ + width - 1) / width;
-    const auto& kernels = simd::kernels();
-    const double work = static_cast<double>(n_) * static_cast<double>(p_) * static_cast<double>(p_);
-    executor.run(panels, work, [&](std::size_t panel, std::size_t) {
-      const std::size_t first = panel * width, columns = std::min(width, p_ - first), rows = first + columns;
-      Buffer<double> X(depth * width), Y(rows * width);
-      for (std::size_t k = 0; k < n_; k += depth) {
-        const std::size_t inner = std::min(depth, n_ - k);
-        for (std::size_t i = 0; i < inner; ++i)
-          for (std::size_t j = 0; j < width; ++j)
-            X[i * width + j] = j < columns ? by_sample_[(k + i) * p_ + first + j] : 0.0;
-        kernels.panel_product(rows, inner, by_variable_.data() + k, n_, 1, X.data(), width, width, Y.data(), width,
-                              k > 0);
-      }
-      for (std::size_t i = 0; i < rows; ++i)
-        for (std::size_t j = 0; j < columns; ++j)
-          if (i <= first + j) S_[i * p_ + first + j] = Y[i * width + j];
-    });
-    for (std::size_t i = 0; i < p_; ++i) {
-      S_[i * p_ + i] = diagonal_[i];
-      for (std::size_t j = 0; j < i; ++j) S_[i * p_ + j] = S_[j * p_ + i];
-    }
-    by_sample_ = Buffer<double>();
-    by_variable_ = Buffer<double>();
-  }
-
-  std::size_t p_ = 0, n_ = 0;
-  std::vector<double> mean_, variance_, diagonal_;
-  Buffer<double> S_, by_sample_, by_variable_;
+struct LeadingEigenOptions {
+  std::size_t guard = 2;  // columns beyond k, at least
+  // Tolerances are parts of each eigenvalue.
+  bool relative = false;
+  // Pairs that have converged are taken out of the matrix, so that those next to them, perhaps orders of magnitude
+  // smaller, do not drown in them. Pays where the last of the k are at the edge of a dense part of the spectrum.
+  bool deflate = false;
 };
 
 class LeadingEigen {
  public:
-  LeadingEigen(const SampleCovariance& S, std::size_t k, Executor& executor)
-      : S_(S), k_(std::min(k, S.size())), executor_(executor) {
-    const std::size_t w = Panel::padded(k_ + 2);
+  LeadingEigen(const SymmetricOperator& S, std::size_t k, Executor& executor, const LeadingEigenOptions& options = {})
+      : S_(S), k_(std::min(k, S.size())), executor_(executor), options_(options) {
+    const std::size_t w = Panel::padded(k_ + options.guard);
     whole_ = S.is_formed() && S.size() < std::max<std::size_t>(dense_below, 6 * w);
     if (!whole_ && k_ > 0) start(w);
   }
@@ -173,6 +62,9 @@ class LeadingEigen {
   arma::mat all_vectors;
   // Largest norm of A u - lambda u over the k pairs.
   double residual() const { return residual_; }
+  const std::vector<double>& residuals() const { return residuals_; }
+  // Whether the last solve reached its tolerance.
+  bool converged() const { return converged_; }
   double products() const { return products_; }
 
   // Before the next solve: the columns beyond k start anew, and some filtering is done in any case. A pair that all
@@ -181,6 +73,13 @@ class LeadingEigen {
     for (std::size_t i = 0; i < V_.rows(); ++i)
       for (std::size_t j = k_; j < V_.width(); ++j) V_(i, j) = scattered() / std::sqrt(static_cast<double>(V_.rows()));
     forced_ = 2;
+  }
+
+  // The first columns to iterate on, instead of meaningless ones: anything near the leading eigenvectors.
+  void begin_with(const arma::mat& X) {
+    if (whole_ || k_ == 0) return;
+    for (std::size_t j = 0; j < std::min<std::size_t>(X.n_cols, V_.width()); ++j)
+      for (std::size_t i = 0; i < V_.rows(); ++i) V_(i, j) = X(i, j);
   }
 
   // Solve for the scaling e (p). Residual norms are at most `tolerance`, or what rounding allows.
@@ -204,10 +103,13 @@ class LeadingEigen {
     for (int cycle = 0;; ++cycle) {
       rayleigh_ritz();
       const double floor = 4.0 * std::numeric_limits<double>::epsilon() * theta_[0] * std::sqrt(static_cast<double>(p));
-      if (residual_ <= std::max(tolerance, floor) && cycle >= forced_) break;
+      const std::size_t good = n_converged(tolerance, floor);
+      converged_ = good == k_;
+      if (converged_ && cycle >= forced_) break;
       stalled = residual_ > 0.7 * before ? stalled + 1 : 0;
       before = std::min(before, residual_);
-      if (cycle >= max_cycles || (stalled > 8 && residual_ < 1e-8 * theta_[0])) break;
+      if (cycle >= max_cycles || (stalled > 8 && residual_ < 1e-8 * theta_[locked_])) break;
+      if (options_.deflate) lock(good);
       filter(tolerance);
       orthonormalise();
     }
@@ -219,12 +121,33 @@ class LeadingEigen {
   static constexpr std::size_t dense_below = 32;
   static constexpr int max_cycles = 200;
 
-  // Any start will do; this one is the same everywhere (splitmix64).
-  double scattered() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53 - 0.5;
+  // Any start will do.
+  double scattered() { return scatter_() - 0.5; }
+
+  // How many of the first pairs have residuals within the tolerance.
+  std::size_t n_converged(double tolerance, double floor) const {
+    std::size_t n = 0;
+    while (n < k_ && residuals_[n] <= std::max(options_.relative ? tolerance * theta_[n] : tolerance, floor)) ++n;
+    return n;
+  }
+
+  // The first n pairs stay as they are in the next filter.
+  void lock(std::size_t n) {
+    locked_ = n;
+    if (n == 0) return;
+    lock_ = Panel(V_.rows(), n);
+    for (std::size_t i = 0; i < V_.rows(); ++i) std::copy_n(V_.row(i), n, lock_.row(i));
+  }
+
+  // X <- X less its part in the locked directions; the columns of those become zero.
+  void deflate(Panel& X) {
+    if (locked_ == 0) return;
+    for (std::size_t i = 0; i < X.rows(); ++i) std::fill_n(X.row(i), locked_, 0.0);
+    const std::vector<double> C = cross_product(lock_, X, executor_);
+    multiply_into(X.rows(), lock_.width(), as_factor(lock_), C.data(), X.width(), X.width(), scaled_.data(), X.width(),
+                  executor_);
+    for (std::size_t i = 0; i < X.rows(); ++i)
+      for (std::size_t j = 0; j < X.width(); ++j) X(i, j) -= scaled_(i, j);
   }
 
   void start(std::size_t w) {
@@ -246,8 +169,10 @@ class LeadingEigen {
     if (!arma::eig_sym(values, all_vectors, A)) throw numeric_error("an eigendecomposition did not converge");
     all_values = arma::reverse(values);
     all_vectors = arma::fliplr(all_vectors);
+    converged_ = true;
     values_.assign(all_values.begin(), all_values.begin() + static_cast<std::ptrdiff_t>(k_));
     residual_ = 0.0;
+    residuals_.assign(k_, 0.0);
     ++products_;
   }
 
@@ -333,8 +258,9 @@ class LeadingEigen {
         squares[j] += r * r;
       }
     residual_ = 0.0;
-    for (std::size_t j = 0; j < k_; ++j) residual_ = std::max(residual_, std::sqrt(squares[j]));
-    largest_ = theta_[0] + std::sqrt(squares[0]);
+    residuals_.resize(w);
+    for (std::size_t j = 0; j < w; ++j) residuals_[j] = std::sqrt(squares[j]);
+    for (std::size_t j = 0; j < k_; ++j) residual_ = std::max(residual_, residuals_[j]);
   }
 
   // V <- T_d(A) V with the Chebyshev polynomial that is small on [0, theta_w], the part of the spectrum not wanted; AV
@@ -342,42 +268,50 @@ class LeadingEigen {
   void filter(double tolerance) {
     const std::size_t p = V_.rows(), w = V_.width();
     double cut = theta_[w - 1];
-    for (std::size_t j = w; j-- > k_ && cut <= 1e-3 * theta_[0];) cut = std::max(cut, theta_[j]);
-    cut = std::max(cut, 1e-8 * theta_[0]);
+    for (std::size_t j = w; j-- > k_ && cut <= 1e-3 * theta_[locked_];) cut = std::max(cut, theta_[j]);
+    cut = std::max(cut, 1e-8 * theta_[locked_]);
     const double half = 0.5 * cut;
     auto growth = [&](double theta) { return std::acosh(std::max(theta / half - 1.0, 1.0 + 1e-12)); };
-    const double wanted = std::log(std::max(4.0 * residual_ / std::max(tolerance, 1e-300), forced_ > 0 ? 1e4 : 2.0));
-    const double slowest = std::max(growth(theta_[k_ - 1]), 1e-6), spread = growth(largest_) - slowest;
+    // The largest eigenvalue, by what the residual leaves open.
+    const double largest = theta_[locked_] + residuals_[locked_];
+    const double small = std::max(options_.relative ? tolerance * theta_[k_ - 1] : tolerance, 1e-300);
+    const double wanted = std::log(std::max(4.0 * residual_ / small, forced_ > 0 ? 1e4 : 2.0));
+    const double slowest = std::max(growth(theta_[k_ - 1]), 1e-6), spread = growth(largest) - slowest;
     double degree = std::ceil(std::min(wanted / slowest, 30.0));
     // The strongest direction must not drown the weakest one in rounding.
     if (spread > 0.0) degree = std::min(degree, std::floor(16.0 / spread));
     const int d = static_cast<int>(std::max(degree, 1.0));
 
-    double sigma = half / (largest_ - half);
+    double sigma = half / (largest - half);
     const double tau = 2.0 / sigma;
     for (std::size_t i = 0; i < p; ++i)
       for (std::size_t j = 0; j < w; ++j) AV_(i, j) = (AV_(i, j) - half * V_(i, j)) * (sigma / half);
     std::swap(V_, AV_);  // V: degree 1, AV: degree 0
+    deflate(V_);
+    deflate(AV_);
     for (int i = 2; i <= d; ++i) {
       const double sigma_next = 1.0 / (tau - sigma);
       apply(V_, next_);
+      deflate(next_);
       const double a = 2.0 * sigma_next / half, b = sigma * sigma_next;
       for (std::size_t r = 0; r < p; ++r)
         for (std::size_t j = 0; j < w; ++j) AV_(r, j) = a * (next_(r, j) - half * V_(r, j)) - b * AV_(r, j);
       std::swap(V_, AV_);
       sigma = sigma_next;
     }
+    for (std::size_t i = 0; i < p && locked_ > 0; ++i) std::copy_n(lock_.row(i), locked_, V_.row(i));
   }
 
-  const SampleCovariance& S_;
+  const SymmetricOperator& S_;
   std::size_t k_;
   Executor& executor_;
-  bool whole_ = false;
-  Panel V_, AV_, next_, scaled_;
-  std::vector<double> theta_, values_, last_;
+  LeadingEigenOptions options_;
+  bool whole_ = false, converged_ = false;
+  Panel V_, AV_, next_, scaled_, lock_;
+  std::vector<double> theta_, values_, last_, residuals_;
   double residual_ = 0.0, products_ = 0.0;
-  double largest_ = 0.0;  // the largest eigenvalue, by what the residual leaves open
-  std::uint64_t state_ = 20250101;
+  std::size_t locked_ = 0;
+  SplitMix64 scatter_{20250101};
   int forced_ = 0;
 };
 

@@ -5,6 +5,7 @@
 // of multiply-adds, so results have the same bits for any number of threads.
 
 #include <algorithm>
+#include <armadillo>
 #include <cstddef>
 #include <vector>
 
@@ -73,6 +74,50 @@ inline std::vector<double> cross_product(const Panel& X, const Panel& Y, Executo
   std::vector<double> out(X.width() * Y.width());
   multiply_into(X.width(), X.rows(), transposed(X), Y.data(), Y.width(), Y.width(), out.data(), Y.width(), executor);
   return out;
+}
+
+// ---- long columns ----------------------------------------------------------------------------------------------
+
+inline double dot(std::size_t n, const double* x, const double* y) {
+  double out;
+  simd::kernels().inner_products(n, x, 1, y, n, &out);
+  return out;
+}
+
+inline double dot(const std::vector<double>& x, const std::vector<double>& y) {
+  return dot(x.size(), x.data(), y.data());
+}
+
+// y += a x
+inline void add_multiple(std::size_t n, double a, const double* x, double* y) {
+  simd::kernels().add_combination(n, 1, x, n, &a, y);
+}
+
+// A'B for tall matrices, in chunks of rows that stay in the cache.
+inline arma::mat tall_cross(const arma::mat& A, const arma::mat& B) {
+  constexpr arma::uword chunk = 512;
+  const simd::KernelTable& kernels = simd::kernels();
+  arma::mat out(A.n_cols, B.n_cols, arma::fill::zeros);
+  arma::vec part(A.n_cols);
+  for (arma::uword from = 0; from < A.n_rows && A.n_cols > 0; from += chunk) {
+    const arma::uword n = std::min(chunk, A.n_rows - from);
+    for (arma::uword j = 0; j < B.n_cols; ++j) {
+      kernels.inner_products(n, B.colptr(j) + from, A.n_cols, A.memptr() + from, A.n_rows, part.memptr());
+      out.col(j) += part;
+    }
+  }
+  return out;
+}
+
+// Y += A C for tall A and Y.
+inline void tall_add(arma::mat& Y, const arma::mat& A, const arma::mat& C) {
+  constexpr arma::uword chunk = 512;
+  const simd::KernelTable& kernels = simd::kernels();
+  for (arma::uword from = 0; from < A.n_rows && A.n_cols > 0; from += chunk) {
+    const arma::uword n = std::min(chunk, A.n_rows - from);
+    for (arma::uword j = 0; j < Y.n_cols; ++j)
+      kernels.add_combination(n, A.n_cols, A.memptr() + from, A.n_rows, C.colptr(j), Y.colptr(j) + from);
+  }
 }
 
 }  // namespace covmash

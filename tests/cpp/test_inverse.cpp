@@ -1,9 +1,12 @@
+#include <covmash/factor/eigenvalues.h>
 #include <covmash/factor/inverse.h>
+#include <covmash/factor/loadings.h>
 #include <gtest/gtest.h>
 
-#include "reference.h"
+#include "factor_reference.h"
 
 using covmash::FactorInverse;
+using reference::largest_difference;
 
 namespace {
 
@@ -213,51 +216,9 @@ arma::mat sigma_of(const Problem& p) {
 
 }  // namespace
 
-TEST(GradedSvd, DecomposesEveryShape) {
-  std::mt19937 g(1);
-  for (int m : {1, 2, 5, 30})
-    for (int q : {0, 1, 2, 5, 30, 40}) {
-      const arma::mat A = reference::draw(g, m, q);
-      const covmash::GradedSvd svd = covmash::graded_svd(A);
-      const arma::uword r = svd.s.n_elem;
-      ASSERT_EQ(r, static_cast<arma::uword>(std::min(m, q)));
-      ASSERT_EQ(svd.V.n_cols, static_cast<arma::uword>(q));
-      if (q == 0) continue;
-      EXPECT_LT(arma::abs(svd.U * arma::diagmat(svd.s) * svd.V.head_cols(r).t() - A).max(), 1e-13);
-      EXPECT_LT(arma::abs(svd.U.t() * svd.U - arma::eye(r, r)).max(), 1e-13);
-      EXPECT_LT(arma::abs(svd.V.t() * svd.V - arma::eye(q, q)).max(), 1e-13);
-    }
-}
-
-TEST(GradedSvd, DeficientFactorsKeepAnOrthogonalBasis) {
-  std::mt19937 g(2);
-  for (int m : {3, 12}) {
-    arma::mat A = reference::draw(g, m, 6);
-    A.cols(2, 3).zeros();
-    const covmash::GradedSvd svd = covmash::graded_svd(A);
-    EXPECT_LT(arma::abs(svd.V.t() * svd.V - arma::eye(6, 6)).max(), 1e-13);
-    EXPECT_LT(arma::abs(svd.U * arma::diagmat(svd.s) * svd.V.head_cols(svd.s.n_elem).t() - A).max(), 1e-13);
-    EXPECT_LE(svd.s.n_elem, 4u);
-  }
-  EXPECT_EQ(covmash::graded_svd(arma::zeros(4, 2)).s.n_elem, 0u);
-}
-
-TEST(GradedSvd, RowsOfAnySizeKeepTheirAccuracy) {
-  std::mt19937 g(3);
-  arma::mat A = reference::draw(g, 9, 3);
-  for (arma::uword i = 0; i < 9; ++i) A.row(i) *= std::pow(10.0, 60.0 * static_cast<double>(i % 3) - 60.0);
-  const covmash::GradedSvd svd = covmash::graded_svd(A);
-  const arma::mat back = svd.U * arma::diagmat(svd.s) * svd.V.t();
-  for (arma::uword i = 0; i < 9; ++i)
-    if (i % 3 == 2) {
-      EXPECT_LT(arma::abs(back.row(i) / A.row(i) - 1.0).max(), 1e-12);
-    }
-  EXPECT_TRUE(svd.U.is_finite());
-}
-
 #if COVMASH_HAVE_QUAD
 // Every quantity within 1e-9 of the truth, or nearer to it than the dense computation.
-TEST(FactorModel, FiveHundredCasesAgainstQuadPrecision) {
+TEST(FactorInverse, FiveHundredCasesAgainstQuadPrecision) {
   std::mt19937 g(20);
   int within = 0, cases = 500;
   double worst[6] = {0, 0, 0, 0, 0, 0}, worst_dense[6] = {0, 0, 0, 0, 0, 0};
@@ -363,15 +324,7 @@ TEST(FactorModel, FiveHundredCasesAgainstQuadPrecision) {
 }
 #endif
 
-namespace {
-
-double largest_difference(const arma::mat& a, const arma::mat& b) {
-  return a.is_empty() ? 0.0 : arma::abs(a - b).max() / std::max(1.0, arma::abs(b).max());
-}
-
-}  // namespace
-
-TEST(FactorModel, NoiselessGenesAreTakenExactly) {
+TEST(FactorInverse, NoiselessGenesAreTakenExactly) {
   std::mt19937 g(31);
   for (int repeat = 0; repeat < 40; ++repeat) {
     const int n = 2 + repeat % 9, q = 1 + repeat % 5;
@@ -399,7 +352,7 @@ TEST(FactorModel, NoiselessGenesAreTakenExactly) {
   }
 }
 
-TEST(FactorModel, SingularCovariancesNameTheirGenes) {
+TEST(FactorInverse, SingularCovariancesNameTheirGenes) {
   const arma::mat G = {{1.0, 0.0}, {2.0, 0.0}, {0.0, 1.0}, {1.0, 1.0}};
   const FactorInverse inverse(G, {0.0, 0.0, 1.0, 1.0});
   EXPECT_TRUE(inverse.singular());
@@ -415,7 +368,7 @@ TEST(FactorModel, SingularCovariancesNameTheirGenes) {
   EXPECT_THROW(FactorInverse(G, {1.0, 1.0}), covmash::input_error);
 }
 
-TEST(FactorModel, NetworkAndDensityDoNotDependOnThreads) {
+TEST(FactorInverse, DensityDoesNotDependOnThreads) {
   std::mt19937 g(32);
   const arma::mat G = reference::draw(g, 400, 5);
   arma::vec noise = arma::abs(reference::draw(g, 400, 1)) + 0.5;
@@ -426,59 +379,44 @@ TEST(FactorModel, NetworkAndDensityDoNotDependOnThreads) {
   covmash::ThreadExecutor threads(3);
   const arma::vec a = inverse.log_density(X, serial), b = inverse.log_density(X, threads);
   EXPECT_TRUE(arma::all(a == b));
-  const auto one = covmash::partial_correlation_network(inverse, 0.02, 100000, serial);
-  const auto many = covmash::partial_correlation_network(inverse, 0.02, 100000, threads);
-  ASSERT_EQ(one.edges.size(), many.edges.size());
-  ASSERT_GT(one.edges.size(), 100u);
-  for (std::size_t i = 0; i < one.edges.size(); ++i) {
-    EXPECT_EQ(one.edges[i].first, many.edges[i].first);
-    EXPECT_EQ(one.edges[i].second, many.edges[i].second);
-    EXPECT_EQ(one.edges[i].weight, many.edges[i].weight);
+  const arma::mat S = arma::cov(X);
+  EXPECT_EQ(inverse.trace(S, serial), inverse.trace(S, threads));
+}
+
+TEST(FactorInverse, MeanLogDensityIsThatOfTheSamples) {
+  std::mt19937 g(36);
+  covmash::SerialExecutor serial;
+  for (bool noiseless : {false, true}) {
+    const arma::mat G = reference::draw(g, 70, 4), X = reference::draw(g, 90, 70);
+    arma::vec noise = arma::abs(reference::draw(g, 70, 1)) + 0.2;
+    if (noiseless) noise[3] = 0.0;
+    const FactorInverse inverse(G, noise);
+    const arma::mat S = X.t() * X / 90.0;
+    const arma::mat Sigma = G * G.t() + arma::diagmat(noise);
+    EXPECT_NEAR(inverse.trace(S, serial) / arma::trace(arma::solve(Sigma, S)), 1.0, 1e-11);
+    EXPECT_NEAR(inverse.mean_log_density(S, serial) / arma::mean(inverse.log_density(X, serial)), 1.0, 1e-12);
   }
-  EXPECT_FALSE(covmash::partial_correlation_network(inverse, 0.02, 10, threads).complete);
 }
 
-TEST(FactorModel, TallProductsAreThoseOfArmadillo) {
-  std::mt19937 g(33);
-  for (int m : {1, 7, 512, 1300})
-    for (int q : {0, 1, 3, 9}) {
-      const arma::mat A = reference::draw(g, m, q), B = reference::draw(g, m, 5), C = reference::draw(g, q, 5);
-      EXPECT_LT(largest_difference(covmash::detail::tall_cross(A, B), A.t() * B), 1e-13);
-      arma::mat Y = B;
-      covmash::detail::tall_add(Y, A, C);
-      EXPECT_LT(largest_difference(Y, B + A * C), 1e-13);
-      const arma::mat F = q > 0 ? arma::mat(arma::cov(reference::draw(g, q + 2, q))) : arma::mat(0, 0);
-      const arma::mat direct = arma::sum(A % (A * F), 1);
-      EXPECT_LT(largest_difference(covmash::systematic_variances(A, F), direct), 1e-13);
+TEST(FactorInverse, FactorsOfManySamplesAreThoseOfEach) {
+  std::mt19937 g(37);
+  for (bool noiseless : {false, true}) {
+    const arma::mat G = reference::draw(g, 12, 3), Y = reference::draw(g, 12, 5);
+    arma::vec noise = arma::abs(reference::draw(g, 12, 1)) + 0.2;
+    if (noiseless) noise[3] = 0.0;
+    const FactorInverse inverse(G, noise);
+    const arma::mat Sigma = G * G.t() + arma::diagmat(noise), f = inverse.expected_factors(Y);
+    EXPECT_LT(largest_difference(f, G.t() * arma::solve(Sigma, Y)), 1e-12);
+    for (arma::uword j = 0; j < 5; ++j)
+      EXPECT_LT(largest_difference(f.col(j), inverse.posterior(Y.col(j)).mean), 1e-15);
+    EXPECT_EQ(inverse.identified(), !noiseless);
+    if (noiseless) {
+      EXPECT_THROW(inverse.least_squares_factors(Y), covmash::input_error);
+      continue;
     }
-}
-
-TEST(FactorModel, DrawsAreLinearInTheirNormals) {
-  std::mt19937 g(34);
-  const arma::mat G = reference::draw(g, 6, 2), f = reference::draw(g, 9, 2), e = reference::draw(g, 9, 6);
-  const arma::vec noise = {0.0, 1.0, 2.0, 0.5, 3.0, 4.0}, mean = {1, 2, 3, 4, 5, 6};
-  arma::mat X = e;
-  covmash::factor_draws(G, noise, mean, f, X);
-  EXPECT_LT(largest_difference(X, arma::ones(9) * mean.t() + f * G.t() + e * arma::diagmat(arma::sqrt(noise))), 1e-14);
-}
-
-TEST(FactorModel, PriorsKeepTheirStructure) {
-  std::mt19937 g(35);
-  const arma::mat G = reference::draw(g, 5, 2);
-  const arma::vec noise = {0.0, 1.0, 2.0, 0.5, 3.0};
-  const covmash::Covariance whole = covmash::low_rank_plus_diagonal(G, noise);
-  EXPECT_EQ(whole.structure, covmash::Structure::low_rank_plus_diagonal);
-  EXPECT_LT(largest_difference(whole.matrix(), G * G.t() + arma::diagmat(noise)), 1e-14);
-  const arma::mat root = whole.whole_factor();
-  EXPECT_LT(largest_difference(root * root.t(), whole.matrix()), 1e-14);
-  EXPECT_EQ(covmash::low_rank_plus_diagonal(G, arma::zeros(5)).structure, covmash::Structure::low_rank);
-  EXPECT_EQ(covmash::low_rank_plus_diagonal(G.col(0), arma::zeros(5)).structure, covmash::Structure::rank1);
-  EXPECT_EQ(covmash::low_rank_plus_diagonal(arma::mat(5, 0), arma::zeros(5)).structure, covmash::Structure::null);
-  arma::mat hole = G;
-  hole.row(0).zeros();
-  const covmash::Covariance with_hole = covmash::low_rank_plus_diagonal(hole, noise);
-  EXPECT_EQ(with_hole.zero_variance, (std::vector<unsigned char>{1, 0, 0, 0, 0}));
-  arma::mat single(5, 1, arma::fill::zeros);
-  single(2, 0) = 3.0;
-  EXPECT_EQ(covmash::low_rank_plus_diagonal(single, arma::zeros(5)).structure, covmash::Structure::singleton);
+    const arma::mat W = arma::diagmat(1.0 / noise) * G;
+    EXPECT_LT(largest_difference(inverse.least_squares_factors(Y), arma::solve(G.t() * W, W.t() * Y)), 1e-12);
+  }
+  EXPECT_FALSE(FactorInverse(reference::draw(g, 2, 3), arma::ones(2)).identified());
+  EXPECT_FALSE(FactorInverse(arma::ones(5, 2), arma::ones(5)).identified());
 }
