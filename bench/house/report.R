@@ -4,8 +4,8 @@
 #   --out=DIR          where results go: bench/results, or _build/bench with --quick
 #   --runs=5           measurements of each case, in turns; medians are reported
 
-# `more`: further options of the script, by name with their defaults.
-script_options <- function(more = list()) {
+# `more`: further options of the script, by name with their defaults; `runs`: how many if nothing is said.
+script_options <- function(more = list(), runs = 5) {
   opts <- utils::modifyList(list(out = "", runs = "", quick = "no"), more)
   for (arg in sub("^--smoke", "--quick", commandArgs(trailingOnly = TRUE))) {
     name <- gsub("-", "_", sub("^--([^=]*).*", "\\1", arg))
@@ -18,10 +18,7 @@ script_options <- function(more = list()) {
     opts[[name]] <- if (grepl("=", arg, fixed = TRUE)) sub("^[^=]*=", "", arg) else "yes"
   }
   opts$quick <- yes_or_no(opts$quick, "quick")
-  if (!nzchar(opts$runs)) {
-    opts$runs <- if (opts$quick) "1" else "5"
-  }
-  opts$runs <- whole_number(opts$runs, "runs", 1)
+  opts$runs <- if (nzchar(opts$runs)) whole_number(opts$runs, "runs", 1) else if (opts$quick) 1 else runs
   # Seconds that a measurement of a short task fills.
   opts$least <- if (opts$quick) 0.02 else 0.5
   if (!nzchar(opts$out)) {
@@ -69,13 +66,13 @@ report_table <- function(title, frame, columns, labels = 1) {
 at_most <- function(x, goal) ifelse(is.na(goal), NA, x <= goal)
 at_least <- function(x, goal) ifelse(is.na(goal), NA, x >= goal)
 
-report_head <- function(title, opts, about) {
+report_head <- function(title, opts, about, version = covmash::covmash_info()$version) {
   info <- covmash::covmash_info()
   c(
     paste("#", title), "",
     if (opts$quick) c("**Quick run on small data: the figures say nothing about speed.**", ""),
     sprintf(
-      "covmash %s, instruction set **%s**; %s; BLAS %s; %s, %d cores; %s.", info$version, info$simd, info$r,
+      "covmash %s, instruction set **%s**; %s; BLAS %s; %s, %d cores; %s.", version, info$simd, info$r,
       basename(info$blas), processor(), parallel::detectCores(), format(Sys.Date())
     ),
     about, ""
