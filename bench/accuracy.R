@@ -61,8 +61,8 @@ cases <- function(smoke) {
 
 n_effects <- 34
 
-# As many as make a form of their own worth while for a group, which are more where there are few conditions; in no order,
-# and two effects that match nobody.
+# As many as make a form of their own worth while for a group, which are more where there are few conditions; in no
+# order, and two effects that match nobody.
 groups_of_effects <- function(R) {
   sizes <- if (R < 12) c(37, 40, 45, 38, 41) else c(16, 9, 20, 13, 17, 16, 12)
   c(sample(rep(seq_along(sizes), sizes)), length(sizes) + 1:2)
@@ -144,7 +144,7 @@ simulate_case <- function(case, seed) {
   error[modelled, ] <- error[modelled, ] %*% chol(C)
   bhat <- b + shat * error
   if (case$missing > 0) {
-    bhat[missing_cells(case, group)] <- NaN
+    bhat[missing_cells(case, group)] <- NA
   }
   list(bhat = bhat, shat = shat, C = C, factors = F)
 }

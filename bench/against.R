@@ -170,17 +170,17 @@ page <- function(frame, opts) {
   c(
     report_head("This build against another one", opts, c(
       sprintf(
-        "Fresh processes in turns, %d thread(s), the other build covmash %s; both with the matrices that it made. Medians",
+        "Fresh processes in turns, %d thread(s), the other build covmash %s; both with the matrices that it made.",
         opts$threads, utils::packageDescription("covmash", opts$against, "Version")
       ),
-      "of processor seconds; \"to clock\": of seconds by the clock. No workload may take more than the goal says, in",
-      "times of the other build or in milliseconds more. \"sums\": largest relative difference of the sums of the results."
+      "Medians of processor seconds; \"clock\": of seconds by the clock. No workload may take more than the goal says,",
+      "in times of the other build or in ms more. \"sums\": largest relative difference of the sums of the results."
     ), utils::packageDescription("covmash", opts$library, "Version")),
     report_table("Processor seconds", frame, c(
-      "workload" = "workload", "J" = "J", "R" = "R", "runs" = "runs", "this build" = "new_cpu:4", "the other" = "old_cpu:4",
-      "ratio" = "ratio:3", "ms more" = "difference_ms:1", "goal" = "goal", "reached" = "reached",
-      "quartiles, this" = "new_quartiles", "the other's" = "old_quartiles", "to clock, this" = "new_seconds:4",
-      "the other's" = "old_seconds:4", "sums" = "sums_difference:g"
+      "workload" = "workload", "J" = "J", "R" = "R", "runs" = "runs", "this build" = "new_cpu:4",
+      "the other" = "old_cpu:4", "ratio" = "ratio:3", "ms more" = "difference_ms:1", "goal" = "goal",
+      "reached" = "reached", "quartiles, this" = "new_quartiles", "the other's" = "old_quartiles",
+      "clock, this" = "new_seconds:4", "the other's" = "old_seconds:4", "sums" = "sums_difference:g"
     ))
   )
 }

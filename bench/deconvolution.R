@@ -58,7 +58,9 @@ page <- function(frame, sets, start, w, opts) {
         "`cov_ed(tol = 0, maxiter = %d)`: the strong rows of %d x %d effects, %d x %d, seed %d, %d matrices.",
         w$iterations, w$J, w$R, nrow(sets[[1]]$Bhat), w$R, w$seed, length(start)
       ),
-      sprintf("Medians of %d runs in turns; the ratio is of processor seconds, the gain of seconds by the clock.", opts$runs)
+      sprintf(
+        "Medians of %d runs in turns; the ratio is of processor seconds, the gain of seconds by the clock.", opts$runs
+      )
     )),
     report_table("Seconds", frame, c(
       "noise" = "noise", "processor, one thread" = "cpu_seconds:3", "ratio to complete" = "ratio:2",
@@ -66,7 +68,8 @@ page <- function(frame, sets, start, w, opts) {
       "gain" = "gain:2", "goal of the gain" = "goal_gain:1", "reached" = "reached", "same bits" = "same_bits"
     )),
     report_table("Results", frame, c(
-      "noise" = "noise", "log-likelihood" = "loglik:6", "largest difference of a matrix from complete" = "from_complete:g"
+      "noise" = "noise", "log-likelihood" = "loglik:6",
+      "largest difference of a matrix from complete" = "from_complete:g"
     )),
     "The log-likelihood is that of the matrices under the weights that suit them best.", ""
   )

@@ -57,7 +57,7 @@ page <- function(frame, w, opts) {
         paste(unique(frame$components), collapse = ", "), opts$runs
       ),
       sprintf(
-        "turns; \"step\": likelihood + posterior over that of the size before, never to be above %.1f; \"all\": one Shat.",
+        "turns; \"step\": likelihood + posterior over that of the size before, at most %.1f; \"all\": one Shat.",
         w$goal_step
       )
     )),

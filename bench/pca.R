@@ -75,16 +75,16 @@ page <- function(frame, w, opts) {
   c(
     report_head("Principal components of many effects", opts, c(
       sprintf(
-        "`cov_pca(data, %d)`, %.0f x %d, seed %d. Seconds by the clock, medians of %d runs in turns; the memory is what",
+        "`cov_pca(data, %d)`, %.0f x %d, seed %d. Seconds by the clock, medians of %d runs in turns; the memory is",
         w$npc, w$J, w$R, w$seed, opts$runs
       ),
-      "the run adds to that of the data, on two threads, MB of 10^6 bytes."
+      "what the run adds to that of the data, on two threads, MB of 10^6 bytes."
     )),
     report_table("Seconds and memory", frame, c(
       "data" = "data", "one thread" = "seconds:2", "two threads" = "seconds_2_threads:2", "goal" = "goal_seconds:0",
       "processor" = "cpu_seconds:2", "data, MB" = "data_mb:0", "added, MB" = "added_mb:0", "goal, MB" = "goal_mb:0",
-      "relative difference from svd()" = "svd_difference:g", "goal of it" = "goal_svd:g", "same bits" = "same_bits",
-      "reached" = "reached"
+      "relative difference from svd()" = "svd_difference:g", "goal of it" = "goal_svd:g",
+      "same bits" = "same_bits", "reached" = "reached"
     ))
   )
 }
