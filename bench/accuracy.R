@@ -17,7 +17,8 @@ loglik_bound <- function(cond) pmax(1e-11, 20 * .Machine$double.eps * sqrt(cond)
 
 # ---- cases ------------------------------------------------------------------
 
-# noise: "common" (one row of Shat), "proportional" (one up to a factor: shared too), "row-specific".
+# noise: "common" (one row of Shat), "proportional" (one up to a factor: shared too), "row-specific"; "grouped" (a few
+#    effects have a row of Shat in common) and "grouped, proportional" (up to a factor).
 # shat: "one", "ordinary" (0.5 to 1.5), "wide" (1e-3 to 1e3).
 # C: "identity", "equicorrelated" (0.5, or so close to 1 that the condition is `cond`), "spread" (random eigenvectors,
 #    eigenvalues in geometric progression), "graded" (a covariance with variances from 1 down to 1 / cond).
@@ -41,7 +42,15 @@ cases <- function(smoke) {
     one("row-specific", "ordinary", c("spread", "equicorrelated", "graded"), ill),
     one("common", "one", "equicorrelated", missing = 0.3),
     one("row-specific", "wide", "equicorrelated", missing = 0.3),
-    one("row-specific", "ordinary", "spread", ill, missing = 0.3)
+    one("row-specific", "ordinary", "spread", ill, missing = 0.3),
+    one("grouped", "ordinary", c("identity", "equicorrelated")),
+    one("grouped", "wide", c("identity", "equicorrelated")),
+    one("grouped", "ordinary", c("spread", "equicorrelated", "graded"), ill),
+    one("grouped, proportional", "ordinary", c("identity", "equicorrelated")),
+    one("grouped, proportional", "wide", "equicorrelated"),
+    one("grouped, proportional", "ordinary", "spread", ill),
+    one("grouped", "wide", "equicorrelated", missing = 0.3),
+    one("grouped", "ordinary", "spread", ill, missing = 0.3)
   )
   out$case <- sprintf(
     "%s, R=%d, Shat %s, C %s%s%s", out$noise, out$R, out$shat, out$C,
@@ -50,8 +59,14 @@ cases <- function(smoke) {
   out
 }
 
-# Enough for effects of any noise to share a decomposition, which takes 32.
 n_effects <- 34
+
+# As many as make a form of their own worth while for a group, which are more where there are few conditions; in no
+# order, and two effects that match nobody.
+groups_of_effects <- function(R) {
+  sizes <- if (R < 12) c(37, 40, 45, 38, 41) else c(16, 9, 20, 13, 17, 16, 12)
+  c(sample(rep(seq_along(sizes), sizes)), length(sizes) + 1:2)
+}
 
 correlation <- function(kind, cond, R) {
   if (kind == "identity") {
@@ -105,8 +120,9 @@ scale_sd <- 2^c(-4, 0, 3)
 # Half of the effects are draws from the model, the others know nothing of C.
 simulate_case <- function(case, seed) {
   set.seed(seed)
-  J <- n_effects
   R <- case$R
+  group <- if (startsWith(case$noise, "grouped")) groups_of_effects(R) else seq_len(n_effects)
+  J <- length(group)
   C <- correlation(case$C, case$cond, R)
   draw_shat <- function(n) {
     switch(case$shat, one = rep(1, n), ordinary = runif(n, 0.5, 1.5), wide = 10^runif(n, -3, 3))
@@ -115,7 +131,9 @@ simulate_case <- function(case, seed) {
     "common" = matrix(draw_shat(R), J, R, byrow = TRUE),
     # One direction times powers of 2: proportional in exact arithmetic.
     "proportional" = 2^sample(-2:2, J, TRUE) %o% draw_shat(R),
-    "row-specific" = matrix(draw_shat(J * R), J, R)
+    "row-specific" = matrix(draw_shat(J * R), J, R),
+    "grouped" = matrix(draw_shat(max(group) * R), ncol = R)[group, ],
+    "grouped, proportional" = 2^sample(-2:2, J, TRUE) * matrix(draw_shat(max(group) * R), ncol = R)[group, ]
   )
   F <- factors(R)
   b <- t(vapply(seq_len(J), function(j) {
@@ -126,20 +144,20 @@ simulate_case <- function(case, seed) {
   error[modelled, ] <- error[modelled, ] %*% chol(C)
   bhat <- b + shat * error
   if (case$missing > 0) {
-    bhat[missing_cells(case, J)] <- NaN
+    bhat[missing_cells(case, group)] <- NA
   }
   list(bhat = bhat, shat = shat, C = C, factors = F)
 }
 
-# One pattern where the noise is common, in all rows but two, so that 32 rows share it; at least two observed entries
-# in every row.
-missing_cells <- function(case, J) {
+# One pattern where the noise is common, in all rows but two; one a group; at least two observed entries in every row.
+missing_cells <- function(case, group) {
   R <- case$R
+  J <- length(group)
   pattern <- function() replace(runif(R) < case$missing, sample(R, 2), FALSE)
   if (case$noise == "common") {
     return(outer(seq_len(J) > 2, pattern(), "&"))
   }
-  t(vapply(seq_len(J), function(j) pattern(), logical(R)))
+  t(vapply(seq_len(max(group)), function(j) pattern(), logical(R)))[group, ]
 }
 
 # ---- truth ------------------------------------------------------------------
@@ -224,24 +242,23 @@ blank_answer <- function(problem) {
   list(loglik = matrix(NA_real_, J, P), mean = each, sd = each, negative = each)
 }
 
+# One component after the other has all the weight: the mixture is that component, while all effects that share their
+# noise are computed as they are with the whole prior.
 covmash_answer <- function(problem, simd) {
   before <- covmash:::cpp_simd()
   on.exit(covmash:::cpp_set_simd(before))
   covmash:::cpp_set_simd(simd)
-  U <- unname(covariances(problem))
+  data <- covmash::mash_set_data(problem$bhat, problem$shat, V = problem$C)
   out <- blank_answer(problem)
-  data <- list(Bhat = problem$bhat, Shat = problem$shat, V = problem$C)
-  prior <- function(Ulist, grid) list(Ulist = Ulist, grid = grid, usepointmass = FALSE, pi = 1)
-  settings <- list(lfdr = FALSE, posterior_weights = FALSE, n_threads = 1)
-  out$loglik[] <- covmash:::cpp_loglik_matrix(data, prior(U, scale_sd), settings)
-  for (l in seq_along(scale_sd)) {
-    for (k in seq_along(U)) {
-      one <- covmash:::cpp_posterior(data, prior(U[k], scale_sd[l]), settings)
-      p <- (l - 1) * length(U) + k
-      out$mean[, , p] <- one$PosteriorMean
-      out$sd[, , p] <- one$PosteriorSD
-      out$negative[, , p] <- one$NegativeProb
-    }
+  P <- ncol(out$loglik)
+  g <- list(Ulist = covariances(problem), grid = scale_sd, usepointmass = FALSE)
+  for (p in seq_len(P)) {
+    g$pi <- replace(numeric(P), p, 1)
+    one <- covmash::mash(data, g = g, fixg = TRUE, verbose = FALSE, n_threads = 1)
+    out$loglik[, p] <- one$vloglik
+    out$mean[, , p] <- one$result$PosteriorMean
+    out$sd[, , p] <- one$result$PosteriorSD
+    out$negative[, , p] <- one$result$NegativeProb
   }
   out
 }
@@ -320,8 +337,8 @@ run_case <- function(case, program, seed) {
     do.call(rbind, lapply(seq_len(K), function(k) {
       over <- function(x, what, ...) largest(x[[what]], k, K, ...)
       data.frame(
-        case = case$case, U = names(problem$factors)[k], instruction_set = simd, seed = seed, J = n_effects, R = case$R,
-        cond_C = cond,
+        case = case$case, U = names(problem$factors)[k], instruction_set = simd, seed = seed,
+        J = nrow(problem$bhat), R = case$R, cond_C = cond,
         loglik_covmash = over(ours, "loglik"), loglik_mashr = over(peer, "loglik"), loglik_bound = loglik_bound(cond),
         loglik_input = over(moved_data, "loglik"), loglik_input_U = over(moved_U, "loglik"),
         mean_covmash = over(ours, "mean"), mean_mashr = over(peer, "mean"),
@@ -436,8 +453,8 @@ markdown <- function(results, opts) {
       paste(unique(results$instruction_set), collapse = ", "), mashr, info$r, format(Sys.Date())
     ),
     sprintf(
-      "%d effects a case, %d prior covariances at %d scales, the worst of all and of the instruction sets.",
-      n_effects, length(unique(results$U)), length(scale_sd)
+      "%s effects a case, %d prior covariances at %d scales, the worst of all and of the instruction sets.",
+      paste(range(results$J), collapse = " to "), length(unique(results$U)), length(scale_sd)
     ),
     sprintf(
       "The truth is good to %.0e (log-likelihood), %.0e (mean), %.0e (sd): two ways to compute it differ by that.",

@@ -52,6 +52,43 @@ workloads <- list(
   )
 )
 
+# Workloads that compare covmash with itself, or mashr where that is said, each with a script of its own: their sizes,
+# here and with --quick. Goals are ratios of times in one process, whatever the instruction set, if not said otherwise.
+own_scripts <- list(
+  patterns = list(
+    J = 6400, R = 44, seed = 110, patterns = c(0, 100, 200, 400, 1000), goal_patterns = 200, missing = 5,
+    full_rank = 10, goal_ratio = 3, goal_full_rank = 8,
+    quick = list(J = 320, R = 6, patterns = c(0, 5, 10), goal_patterns = 10, missing = 2, full_rank = 3)
+  ),
+  groups = list(
+    J = 6400, R = c(8, 20, 44), seed = 110, sizes = c(1, 8, 16, 31, 32, 33, 64, 128, 256), full_rank = 10,
+    goal_step = 1.2,
+    quick = list(J = 320, R = c(4, 8), sizes = c(1, 8, 32), full_rank = 3)
+  ),
+  many = list(
+    scales = c(6, 11, 22), random = 1189, small_J = 400, small = c(301, 501, 722, 1500), seed = 111,
+    goal_seconds = c("54 x 22" = 2, "1500" = 0.5), goal_to_grid = 2, goal_ratio = c("1189" = 6), goal_kkt = 1e-8,
+    quick = list(scales = 2, random = 20, small_J = 100, small = 30)
+  ),
+  deconvolution = list(
+    J = 20000, R = 44, seed = 103, strong = 2000, npc = 5, iterations = 50, patterns = 60, missing = 5,
+    pattern_seed = 112, goal_ratio = c(NA, 1.5, 1.5, 1.5, 5), goal_two_threads = 1.6,
+    quick = list(J = 1000, R = 6, strong = 200, iterations = 5, patterns = 6, missing = 2)
+  ),
+  pca = list(
+    J = 1e6, R = 50, seed = 113, npc = 5, missing = 0.05, goal_seconds = 3, goal_mb = 200, goal_agreement = 1e-10,
+    quick = list(J = 5000, R = 8)
+  )
+)
+
+sizes_of <- function(name, quick) {
+  w <- own_scripts[[name]]
+  if (quick) {
+    w[names(w$quick)] <- w$quick
+  }
+  w
+}
+
 # Half of the speed on AVX2, a quarter on the baseline.
 goal_share <- function(simd) switch(simd, avx512 = 1, avx2 = 0.5, 0.25)
 

@@ -74,3 +74,94 @@ must_agree <- function(ours, theirs, what) {
     stop("The two packages do not have the same ", what, "; the comparison would not be fair.", call. = FALSE)
   }
 }
+
+# ---- the workloads of a script of their own ---------------------------------
+
+named_covariances <- function(Ulist, prefix = "random_") {
+  stats::setNames(Ulist, paste0(prefix, seq_along(Ulist)))
+}
+
+# Complete data for 0 patterns.
+patterns_data <- function(sim, n_patterns, w) {
+  Bhat <- if (n_patterns > 0) missing_patterns(sim$Bhat, n_patterns, w$missing, w$seed) else sim$Bhat
+  covmash::mash_set_data(Bhat, sim$Shat)
+}
+
+# Canonical matrices, low-rank but for five, and some of full rank.
+patterns_matrices <- function(data, w) {
+  c(covmash::cov_canonical(data), named_covariances(random_covariances(w$full_rank, ncol(data$Bhat), 110)))
+}
+
+# Full rank, where sharing a decomposition matters most; and what every list has.
+full_rank_matrices <- function(data, w) {
+  canonical <- c("identity", "equal_effects", "simple_het")
+  c(
+    covmash::cov_canonical(data, cov_methods = canonical),
+    named_covariances(random_covariances(w$full_rank, ncol(data$Bhat), 113))
+  )
+}
+
+# The same effects, `size` neighbours with one row of Shat of their own; one Shat for all if the size is Inf.
+grouped_data <- function(sim, size) {
+  if (is.infinite(size)) {
+    return(covmash::mash_set_data(sim$Bhat, sim$Shat))
+  }
+  J <- nrow(sim$B)
+  R <- ncol(sim$B)
+  group <- ceiling(seq_len(J) / size)
+  set.seed(1)
+  Shat <- matrix(stats::runif(max(group) * R, 0.5, 1.5), ncol = R)[group, , drop = FALSE]
+  covmash::mash_set_data(sim$B + Shat * (sim$Bhat - sim$B), Shat)
+}
+
+# Real z-scores and as many null ones.
+real_and_null <- function() {
+  z <- covmash::gtex_z
+  set.seed(1)
+  null <- matrix(stats::rnorm(length(z)), nrow(z), dimnames = list(paste0("null_", seq_len(nrow(z))), NULL))
+  covmash::mash_set_data(rbind(z, null))
+}
+
+real_matrices <- function(data) {
+  c(covmash::cov_canonical(data), covmash::cov_pca(data, 4, subset = seq_len(nrow(data$Bhat) / 2)))
+}
+
+# w U for every matrix and scale, as a list of matrices.
+scaled_matrices <- function(Ulist, scales) {
+  wU <- unlist(lapply(scales, function(w) lapply(unname(Ulist), `*`, w)), recursive = FALSE)
+  stats::setNames(wU, paste0(rep(names(Ulist), length(scales)), "_", rep(seq_along(scales), each = length(Ulist))))
+}
+
+many_scales <- function(n) 2^seq(-4, 6, length.out = n)
+
+# The strong rows of workload c, the matrices to start from, and other noise for some or all of these rows.
+deconvolution_data <- function(w) {
+  sim <- simulate_effects(w$J, w$R, w$seed, "one")
+  data <- covmash::mash_set_data(sim$Bhat, sim$Shat)
+  strong <- strong_rows(data, w)
+  list(Bhat = sim$Bhat[strong, ], Shat = sim$Shat[strong, ], start = covmash::cov_pca(data, w$npc, subset = strong))
+}
+
+deconvolution_cases <- function(x, w) {
+  one_missing <- replace(x$Bhat, 1, NA)
+  odd_row <- x$Shat
+  odd_row[1, ] <- odd_row[1, ] * (1 + 1e-7)
+  patterns <- missing_patterns(x$Bhat, w$patterns, w$missing, w$pattern_seed)
+  set <- covmash::mash_set_data
+  cases <- list(
+    set(x$Bhat, x$Shat), set(one_missing, x$Shat), set(x$Bhat, odd_row),
+    set(x$Bhat, replace(x$Shat, 1, x$Shat[1] * (1 + 1e-7))), set(patterns, x$Shat)
+  )
+  stats::setNames(cases, c(
+    "complete", "one missing entry", "one row of Shat times 1 + 1e-7", "one entry of Shat times 1 + 1e-7",
+    paste(w$patterns, "missing patterns")
+  ))
+}
+
+# The same number of steps for all, and no word about them.
+deconvolve <- function(data, start, iterations, n_threads = 1) {
+  withCallingHandlers(
+    covmash::cov_ed(data, start, tol = 0, maxiter = iterations, n_threads = n_threads),
+    covmash_warning_convergence = function(w) invokeRestart("muffleWarning")
+  )
+}

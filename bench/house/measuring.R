@@ -8,10 +8,10 @@ timed <- function(expr) {
 }
 
 # The clock has milliseconds: a short task is repeated until it has taken half a second in all.
-timed_well <- function(run) {
+timed_well <- function(run, least = 0.5) {
   first <- timed(run())
-  times <- min(50, ceiling(0.5 / max(first$seconds, 0.005)))
-  if (first$seconds > 0.25 || times < 2) {
+  times <- min(50, ceiling(least / max(first$seconds, 0.005)))
+  if (first$seconds > least / 2 || times < 2) {
     return(first)
   }
   taken <- system.time(for (i in seq_len(times)) first$value <- run())
@@ -25,6 +25,23 @@ middle <- function(runs, what = "seconds") stats::median(vapply(runs, `[[`, 0, w
 forget <- function(runs) lapply(runs, `[`, c("seconds", "cpu"))
 
 last_value <- function(runs) runs[[length(runs)]]$value
+
+# Functions without arguments, by name, each once a round, so that others' work meets all of them alike. The last value
+# of each and the medians.
+in_turns <- function(cases, runs, least = 0.5) {
+  rounds <- lapply(cases, function(run) list())
+  values <- lapply(cases, function(run) NULL)
+  for (i in seq_len(runs)) {
+    for (name in names(cases)) {
+      run <- timed_well(cases[[name]], least)
+      values[[name]] <- run$value
+      rounds[[name]] <- c(rounds[[name]], forget(list(run)))
+    }
+  }
+  list(
+    values = values, cpu = vapply(rounds, middle, 0, what = "cpu"), seconds = vapply(rounds, middle, 0)
+  )
+}
 
 # Turns: covmash on one thread, mashr, covmash on two threads. Only the last value of each is kept.
 take_turns <- function(ours, theirs, opts) {

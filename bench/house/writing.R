@@ -190,7 +190,13 @@ other_reports <- function(opts) {
   pages <- c(
     "accuracy.md" = "accuracy against quad precision, and mashr's",
     "peak.md" = "fraction of the machine's peak reached by each kernel",
-    "curves.md" = "cost in J, R, K and L"
+    "curves.md" = "cost in J, R, K and L",
+    "patterns.md" = "what missing data cost",
+    "groups.md" = "effects that share their noise, by how many they are",
+    "many.md" = "weights of many matrices at one scale",
+    "deconvolution.md" = "deconvolution where the noise is not the same for all, and two threads",
+    "pca.md" = "principal components of many effects",
+    "against.md" = "this build against another one"
   )
   there <- pages[file.exists(file.path(opts$out, names(pages)))]
   if (length(there) == 0) {

@@ -60,6 +60,7 @@ class Cases {
       elementary(s);
       posterior(s);
       row_specific(s);
+      grouped(s);
       mixture_weights(s);
       deconvolution(s);
     }
@@ -243,6 +244,80 @@ class Cases {
     }
   }
 
+  // Noise that a few effects share: the form of `width` groups, one block of one of them.
+  void grouped(const Size& s) {
+    const KernelTable& k = k_;
+    const std::size_t m = s.R, q = s.q, L = s.scales, W = k.width, n = std::min(m, q + 1), N = std::max(n, q);
+    const std::size_t padded = (m + W - 1) / W * W, reflectors = std::min(q, m - 1);
+    double *F = numbers(m * q), *shat = numbers(m * W), *G = numbers(m * q * W), *work = numbers((3 * m + q) * W),
+           *alpha = numbers(N * W), *beta = numbers(N * W), *tau = numbers(N * W), *back = numbers(m * q * W);
+    // Whitening and both reflectors of every column.
+    double flops = d(m * q), flops_back = 0.0, reflect = 0.0;
+    for (std::size_t i = 0; i < q; ++i) {
+      flops += 4.0 * d(q - i) * d(m - i - 1) + 4.0 * d(m - i - 1) * d(q - i - 1) + 2.0 * d(m + q - 2 * i);
+      if (i + 1 < q) flops_back += 4.0 * d(m) * d(q - i);
+      if (i < reflectors) reflect += 4.0 * d(m - i - 1) + 1.0;
+    }
+    const double bytes = 8.0 * d(W) * d(m * q + m + 3 * q), touched = bytes + 24.0 * d(W * m);
+    add(
+        "group_decompose", s.name, d(W) * flops, bytes,
+        [=, &k] { k.group_decompose(m, q, F, shat, nullptr, G, work, alpha, beta, tau, nullptr); }, touched)
+        .divide(d(W) * d(2 * q), d(W) * d(2 * q));
+    add(
+        "group_decompose, posterior", s.name, d(W) * (flops + flops_back), bytes + 8.0 * d(W * m * q),
+        [=, &k] { k.group_decompose(m, q, F, shat, nullptr, G, work, alpha, beta, tau, back); },
+        touched + 8.0 * d(W * m * q))
+        .divide(d(W) * d(2 * q), d(W) * d(2 * q));
+
+    // True reflections, tau = 2 / |v|^2: repeated, they leave the numbers as large as they are.
+    double *V = numbers(m * q), *t = numbers(m * 64), *one_tau = numbers(q);
+    for (std::size_t i = 0; i < reflectors; ++i) {
+      double squares = 0.0;
+      for (std::size_t r = i + 1; r < m; ++r) squares += V[i * m + r] * V[i * m + r];
+      one_tau[i] = 2.0 / squares;
+    }
+    const double effects = 64;
+    add("group_reflect", s.name, effects * reflect, 8.0 * (2.0 * effects * d(m) + d(m * q) / 2),
+        [=, &k] { k.group_reflect(m, reflectors, V, one_tau, t, 0, 64); });
+
+    // One group: the lanes are scales, whole registers of them.
+    const double scales = d((L + W - 1) / W * W);
+    double *a = numbers(N), *b = numbers(N), *w = numbers(L), *link = numbers(L * n), *inverse = numbers(L * n),
+           *kappa = numbers(L * n), *log_det = numbers(L);
+    add("group_tables", s.name, scales * (12.0 * d(n) + log_flops + 2.0), 8.0 * d(2 * n + L * (3 * n + 1)), [=, &k] {
+      k.group_tables(n, a, b, 1.3, L, w, link, inverse, kappa, log_det);
+    }).divide(scales * d(n + 1));
+
+    double *X = numbers(m * 64), *rest = numbers(64), *constant = numbers(64), *out = numbers(L * 64), *c = numbers(64),
+           *c2 = numbers(64);
+    add("group_loglik", s.name, effects * d(L) * (5.0 * d(n) + 1.0), 8.0 * (effects * d(n + L + 2) + d(2 * L * n)),
+        [=, &k] { k.group_loglik(n, L, link, inverse, log_det, X, rest, constant, out, 0, 64); });
+    add("group_lane_loglik", s.name, effects * d(L) * (17.0 * d(n) + log_flops + 6.0), 8.0 * effects * d(n + L + 3),
+        [=, &k] { k.group_lane_loglik(n, a, b, c2, L, w, X, rest, constant, out, 0, 64); })
+        .divide(effects * d(L) * d(n + 1));
+
+    // One scale.
+    double *space = numbers(3 * N * W), *coef = numbers(N * 64), *variance = numbers(padded),
+           *lane_variance = numbers(m * 64), *columns = numbers(q * padded);
+    add("group_coordinates", s.name, effects * (10.0 * d(n) + 1.0), 8.0 * (effects * d(n + N + 1) + d(4 * n)),
+        [=, &k] { k.group_coordinates(n, q, a, b, link, inverse, kappa, c, c2, 0.7, X, space, coef, 0, 64); });
+    add("group_coordinates, by lane", s.name, effects * (21.0 * d(n) + 2.0), 8.0 * effects * d(n + N + 2), [=, &k] {
+      k.group_coordinates(n, q, a, b, nullptr, nullptr, nullptr, c, c2, 0.7, X, space, coef, 0, 64);
+    }).divide(effects * d(n));
+    add("group_variance", s.name, 5.0 * d(padded * q) + 10.0 * d(q), 8.0 * d(padded * (q + 1)), [=, &k] {
+      k.group_variance(m, q, a, b, 1.3, 0.7, columns, padded, space, variance);
+    }).divide(d(q));
+    add("group_lane_variance", s.name, effects * (5.0 * d(m * q) + 12.0 * d(q)), 8.0 * (effects * d(m) + d(m * q)),
+        [=, &k] { k.group_lane_variance(m, q, a, b, c2, 0.7, columns, padded, space, lane_variance, 0, 64); })
+        .divide(effects * d(q));
+
+    // Rank 1: the form of each effect from the whitened vector of its group.
+    double *along = numbers(64), *across = numbers(64), *length = numbers(64);
+    add("group_vector", s.name, effects * (8.0 * d(m) + 7.0), 8.0 * (effects * d(m + 4) + d(m)), [=, &k] {
+      k.group_vector(m, F, c, X, along, across, length, 0, 64);
+    }).divide(effects, effects * 2.0);
+  }
+
   // One block in cache, and many, which come from memory as in a fit.
   void mixture_weights(const Size& s) {
     const KernelTable& k = k_;
@@ -327,7 +402,7 @@ class Cases {
         add("NoiseModel", size + (shat == one ? ", 20000 effects, shared" : ", 20000 effects, row-specific"), 0.0,
             16.0 * d(J * R), [=] {
               const covmash::NoiseModel noise({bhat, shat, J, R}, arma::eye(R, R));
-              sink = static_cast<double>(noise.blocks().size());
+              sink = static_cast<double>(noise.shared().size() + noise.row_specific().size());
             });
     }
     for (const std::size_t n : {std::size_t(24), std::size_t(96)}) {
