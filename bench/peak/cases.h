@@ -74,6 +74,12 @@ class Cases {
   double* numbers(std::size_t n, double low = 0.1, double high = 1.0) {
     return fill(doubles_.emplace_back(n).data(), n, low, high);
   }
+  // 0, ..., n - 1
+  std::size_t* indices(std::size_t n) {
+    auto& out = indices_.emplace_back(n);
+    for (std::size_t i = 0; i < n; ++i) out[i] = i;
+    return out.data();
+  }
   float* floats(std::size_t n) { return fill(floats_.emplace_back(n).data(), n, 0.1, 1.0); }
 
   template <typename T>
@@ -362,18 +368,34 @@ class Cases {
 
   void deconvolution(const Size& s) {
     const KernelTable& k = k_;
-    const std::size_t R = s.R, W = k.width, packed = R * (R + 1) / 2;
+    const std::size_t R = s.R, W = k.width, packed = R * (R + 1) / 2, n = 64 / W;
     double *C = numbers(R * R, 0.0, 0.0), *U = numbers(R * R, 0.0, 0.0);
     for (std::size_t r = 0; r < R; ++r) C[r * R + r] = U[r * R + r] = 1.0;
-    double *shat = numbers(R * W), *observed = numbers(R * W, 1.0, 1.0), *y = numbers(R * W),
-           *work = numbers(packed * W), *inverse = numbers(packed * W), *x = numbers(R * W), *out = numbers(W),
-           *moment = numbers(packed * W), *gamma = numbers(W);
-    const double r = d(R);
-    add("rowwise_inverse", s.name, d(W) * (r * r * r + 4.5 * r * r + r * log_flops), 8.0 * d(W) * 2.0 * d(packed),
-        [=, &k] { k.rowwise_inverse(R, C, U, shat, observed, y, work, inverse, x, out); })
-        .divide(d(W) * 2.0 * r, d(W) * r);
-    add("rowwise_moment", s.name, d(W) * 6.0 * d(packed), 8.0 * d(W) * 3.0 * d(packed),
-        [=, &k] { k.rowwise_moment(R, observed, inverse, x, gamma, moment); });
+    std::size_t* every = indices(R);
+    double *shat = numbers(R * W), *A = numbers(packed * W), *L = numbers(packed * W), *out = numbers(64 * W),
+           *N = numbers(R * (R + 5) / 2 * W), *z = numbers(R * W), *x = numbers(R * W), *D = numbers(packed * W),
+           *gamma = numbers(64), *block = numbers(R * 64), *scaled = numbers(4 * 64);
+    k.pack_noisy_covariance(R, every, R, C, U, shat, A);
+    std::copy_n(A, packed * W, L);
+    k.pack_cholesky(R, L, out);
+    k.pack_inverse(R, shat, L, N);
+    const double r = d(R), w = d(W), triangle = 8.0 * w * d(packed);
+    add("pack_noisy_covariance", s.name, w * 3.0 * d(packed), triangle,
+        [=, &k] { k.pack_noisy_covariance(R, every, R, C, U, shat, A); });
+    add("pack_cholesky", s.name, w * (r * r * r / 3.0 + r * log_flops), 2.0 * triangle, [=, &k] {
+      std::copy_n(A, packed * W, L);
+      k.pack_cholesky(R, L, out);
+    }).divide(w * 2.0 * r, w * r);
+    add("pack_forward", s.name, w * (r * r + 2.0 * r), triangle, [=, &k] { k.pack_forward(R, 1, L, z, out); });
+    add("pack_inverse", s.name, w * r * r * r / 3.0, 2.0 * triangle, [=, &k] { k.pack_inverse(R, shat, L, N); });
+    add("pack_backward", s.name, w * r * r, triangle, [=, &k] { k.pack_backward(R, 1, N, z, x); });
+    add("pack_add_inverse", s.name, w * r * r * r / 3.0, 3.0 * triangle,
+        [=, &k] { k.pack_add_inverse(R, every, N, gamma, D); });
+    add("add_weighted_squares", std::string(s.name) + ", pack", w * (r * r + r), 2.0 * triangle,
+        [=, &k] { k.add_weighted_squares(R, 1, every, gamma, x, W, R * W, scaled, D); });
+    add("add_weighted_squares", std::string(s.name) + ", block", 64.0 * (r * r + r), 2.0 * triangle + 8.0 * 64.0 * r,
+        [=, &k] { k.add_weighted_squares(R, n, every, gamma, block, 64, W, scaled, D); });
+    add("add_lanes", s.name, w * d(packed), triangle, [=, &k] { k.add_lanes(packed, D, A); });
   }
 
   // Plain C++, the same for every instruction set: measured once, against the peak of the baseline.
@@ -419,6 +441,7 @@ class Cases {
   const KernelTable& k_;
   std::deque<covmash::Buffer<double>> doubles_;
   std::deque<covmash::Buffer<float>> floats_;
+  std::deque<std::vector<std::size_t>> indices_;
   std::deque<std::vector<unsigned char>> flags_;
   std::deque<std::vector<const float*>> columns_;
   unsigned long long state_ = 20240601;

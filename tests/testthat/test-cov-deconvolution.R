@@ -63,6 +63,66 @@ for (case in list(
   })
 }
 
+# Rows with the same noise are computed together, whatever their number; what is asked is the plain formula row by row.
+for (case in list(
+  list(label = "complete", R = 4, sizes = 200, missing = FALSE, odd = FALSE),
+  list(label = "one missing entry", R = 4, sizes = 200, missing = FALSE, odd = TRUE),
+  list(label = "groups of all sizes", R = 5, sizes = c(1, 1, 2, 3, 7, 20, 31, 32, 33, 50, 64, 70), missing = FALSE, odd = FALSE),
+  list(label = "patterns of all sizes", R = 5, sizes = c(1, 1, 2, 3, 7, 20, 31, 32, 33, 50, 64, 70), missing = TRUE, odd = TRUE),
+  list(label = "many small groups", R = 3, sizes = rep(2:6, 10), missing = TRUE, odd = FALSE)
+)) {
+  test_that(paste("bovy on rows that share their noise is the plain formula:", case$label), {
+    withr::with_seed(11, {
+      J <- sum(case$sizes)
+      R <- case$R
+      run <- sample(rep(seq_along(case$sizes), case$sizes))
+      Shat <- matrix(runif(length(case$sizes) * R, 0.5, 2), ncol = R)[run, ]
+      Bhat <- Shat * matrix(rnorm(J * R, sd = 2), J)
+      if (case$missing) {
+        unseen <- matrix(runif(length(case$sizes) * R) < 0.3, ncol = R)
+        unseen[rowSums(!unseen) == 0, 1] <- FALSE
+        Bhat[unseen[run, ]] <- NA
+      }
+      if (case$odd) Bhat[5, 2] <- NA
+      V <- random_correlation(R)
+      start <- list(full = random_covariance("full", R), line = random_covariance("rank1", R), one = diag(R))
+    })
+    data <- mash_set_data(Bhat, Shat, V = V)
+    state <- list(w = rep(1 / 3, 3), Ulist = start)
+    for (i in 1:4) state <- plain_ed_step(data, state$w, state$Ulist)
+    fit <- cpp_ed(data$Bhat, data$Shat, data$V, start, rep(1 / 3, 3), 0, 4, 0, FALSE, rep(FALSE, 3), 2L)
+    expect_close(fit$av_loglik, state$loglik, 1e-10)
+    expect_close(fit$pi, state$w, 1e-10)
+    for (k in 1:3) expect_close(fit$Ulist[[k]], state$Ulist[[k]], 1e-10)
+  })
+}
+
+test_that("an odd row leaves the fit of the others where it was", {
+  sim <- small_data(J = 200, R = 4)
+  start <- cov_pca(sim$data, 2)
+  complete <- deconvolve(sim$data, start, maxiter = 20, tol = 0)
+  Shat <- sim$Shat
+  Shat[7, ] <- 1 + 1e-9
+  proportional <- deconvolve(mash_set_data(sim$Bhat, Shat), start, maxiter = 20, tol = 0)
+  Shat[7, 2:4] <- 1
+  single <- deconvolve(mash_set_data(sim$Bhat, Shat), start, maxiter = 20, tol = 0)
+  for (k in 1:3) {
+    expect_close(proportional[[k]], complete[[k]], 1e-6)
+    expect_close(single[[k]], complete[[k]], 1e-6)
+  }
+})
+
+test_that("factor_cov objects are taken as V and in the list of starts", {
+  loadings <- matrix(c(0.8, 0.5, -0.3, 0.6))
+  V <- factor_covariance(loadings, D = 1 - drop(loadings)^2)
+  start <- list(x = factor_covariance(2 * loadings, D = c(0.5, 1, 0.2, 0.1)), y = diag(4))
+  sim <- small_data(R = 4, missing = 3)
+  from_factors <- deconvolve(mash_set_data(sim$Bhat, sim$Shat, V = V), start, maxiter = 5)
+  start$x <- unname(as.matrix(start$x))
+  from_dense <- deconvolve(mash_set_data(sim$Bhat, sim$Shat, V = unname(as.matrix(V))), start, maxiter = 5)
+  for (k in 1:2) expect_close(from_factors[[k]], from_dense[[k]], 1e-12)
+})
+
 test_that("bovy never lowers the log-likelihood and keeps the rank of its start, but for the ridge", {
   sim <- small_data(J = 60, R = 4, shat = "varying")
   start <- cov_pca(sim$data, 2)

@@ -2,13 +2,14 @@
 // M-steps of a deconvolution: a new covariance U from the moments of the E-step (expectation.h), one function a step.
 // N = mass; R conditions, rank q.
 //
-//   extreme deconvolution   F+ = F chol( I + F' (X - H) F / N )',  U = F F'     any noise; keeps the rank. 2 R^2 q flops
-//                           and a few times that for q = R. The step of Bovy, Hogg & Roweis 2011
-//                           (doi:10.1214/10-AOAS439, equations 15-18 with means fixed at 0), on the factor:
-//                           positive semi-definite by construction.
-//   ridge                   U+ = (N U + w I) / (N + 1)                          their prior on covariances, section 4
-//   truncated               U+ = Q (D - I)_+ Q',  S = Q D Q' = sum gamma y y' / N    noise I only; of any rank: the exact
-//                           maximiser. Yang, Wang, Carbonetto & Stephens 2024, arXiv:2406.08784. 10 R^3 flops.
+//   extreme deconvolution   F+ = F chol( I + F' (X - H) F / N )',   U = F F'
+//       Any noise; keeps the rank, and is positive semi-definite by construction. 2 R^2 q + 4 R q^2 flops. The step of
+//       Bovy, Hogg & Roweis 2011 (doi:10.1214/10-AOAS439, equations 15-18 with means fixed at 0), on the factor.
+//   ridge                   U+ = (N U + w I) / (N + 1)
+//       Their prior on covariances (section 4 there), after a step.
+//   truncated               U+ = Q (D - I)_+ Q',   S = Q D Q' = sum gamma y y' / N
+//       Noise I; of any rank: the exact maximiser. Some 10 R^3 flops. Yang, Carbonetto, Gerard & Stephens 2024,
+//       arXiv:2406.08784.
 
 #include <armadillo>
 #include <string>
@@ -22,13 +23,14 @@ namespace covmash {
 // U = F F' is renewed together with its factor; component: its index, for messages.
 inline void extreme_deconvolution_step(const ComponentMoments& moments, std::size_t component, arma::mat& F,
                                        arma::mat& U) {
+  if (F.is_empty()) return;  // U = 0
   arma::mat A = transposed_product(F, product((moments.X - moments.H) / moments.mass, F));
   A.diag() += 1.0;
   arma::mat L;
   if (!arma::chol(L, arma::symmatu(A), "lower"))
     throw numeric_error("the update of component " + std::to_string(component + 1) + " is not positive definite");
   F = product(F, L);
-  U = product(F, F.t());
+  U = product_transposed(F, F);
 }
 
 inline void ridge_step(double mass, double ridge, arma::mat& F, arma::mat& U) {
@@ -44,8 +46,7 @@ inline void truncated_step(const ComponentMoments& moments, std::size_t componen
   if (!arma::eig_sym(values, vectors, moments.X / moments.mass))
     throw numeric_error("the eigenvalues of component " + std::to_string(component + 1) + " could not be computed");
   for (double& v : values) v = v > 1.0 ? v - 1.0 : floor;
-  U = product(vectors * arma::diagmat(values), vectors.t());
-  U = arma::symmatu(U);
+  U = arma::symmatu(product_transposed(vectors * arma::diagmat(values), vectors));
 }
 
 }  // namespace covmash

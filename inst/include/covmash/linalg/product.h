@@ -14,19 +14,19 @@ namespace covmash {
 
 namespace detail {
 
-// A B from the rows of A' B' = (A B)': Armadillo's columns are the kernel's rows. left(i, k): entry of A.
+// A B from (A B)' = B' A': Armadillo's columns are the kernel's rows. left(i, k): entry of A; B': its transpose, n rows.
 template <typename Entry>
-arma::mat product_of(arma::uword m, arma::uword inner, const Entry& left, const arma::mat& B) {
-  arma::mat out(m, B.n_cols);
+arma::mat product_of(arma::uword m, arma::uword inner, arma::uword n, const Entry& left, Strided transposed_right) {
+  arma::mat out(m, n);
   const std::size_t width = Panel::padded(m);
-  Buffer<double> X(inner * width), Y(B.n_cols * width);
+  Buffer<double> X(inner * width), Y(n * width);
   for (arma::uword k = 0; k < inner; ++k) {
     for (arma::uword i = 0; i < m; ++i) X[k * width + i] = left(i, k);
     for (arma::uword i = m; i < width; ++i) X[k * width + i] = 0.0;
   }
   SerialExecutor serial;
-  multiply_into(B.n_cols, inner, {B.memptr(), B.n_rows, 1}, X.data(), width, width, Y.data(), width, serial);
-  for (arma::uword j = 0; j < B.n_cols; ++j) std::copy_n(Y.data() + j * width, m, out.colptr(j));
+  multiply_into(n, inner, transposed_right, X.data(), width, width, Y.data(), width, serial);
+  for (arma::uword j = 0; j < n; ++j) std::copy_n(Y.data() + j * width, m, out.colptr(j));
   return out;
 }
 
@@ -34,14 +34,20 @@ arma::mat product_of(arma::uword m, arma::uword inner, const Entry& left, const 
 
 // A B
 inline arma::mat product(const arma::mat& A, const arma::mat& B) {
-  return detail::product_of(
-      A.n_rows, A.n_cols, [&](arma::uword i, arma::uword k) { return A.at(i, k); }, B);
+  return detail::product_of(A.n_rows, A.n_cols, B.n_cols, [&](arma::uword i, arma::uword k) { return A.at(i, k); },
+                            {B.memptr(), B.n_rows, 1});
 }
 
 // A' B
 inline arma::mat transposed_product(const arma::mat& A, const arma::mat& B) {
-  return detail::product_of(
-      A.n_cols, A.n_rows, [&](arma::uword i, arma::uword k) { return A.at(k, i); }, B);
+  return detail::product_of(A.n_cols, A.n_rows, B.n_cols, [&](arma::uword i, arma::uword k) { return A.at(k, i); },
+                            {B.memptr(), B.n_rows, 1});
+}
+
+// A B'
+inline arma::mat product_transposed(const arma::mat& A, const arma::mat& B) {
+  return detail::product_of(A.n_rows, A.n_cols, B.n_rows, [&](arma::uword i, arma::uword k) { return A.at(i, k); },
+                            {B.memptr(), 1, B.n_rows});
 }
 
 }  // namespace covmash
