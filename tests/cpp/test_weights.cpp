@@ -131,6 +131,105 @@ TEST(Weights, RareEffectsThatASampleMisses) {
   EXPECT_NEAR(solve(L, std::vector<double>(3, 1.0)).pi[2], 3.0 / 30000.0, 1e-9);
 }
 
+// Far more columns than effects need, each a grid of its own: all are local maxima. The support stays small all the
+// same, which the time of this test would tell.
+TEST(Weights, ManyColumnsFewInUse) {
+  std::mt19937 g(47);
+  const arma::mat x = reference::draw(g, 400, 2);
+  for (arma::uword P : {500, 3000}) {
+    arma::mat L(400, P);
+    for (arma::uword p = 0; p < P; ++p) {
+      const arma::mat F = reference::draw(g, 2, 2), S = F * F.t() + arma::eye(2, 2);
+      L.col(p) = arma::exp(-0.5 * arma::sum((x * arma::inv(S)) % x, 1)) / std::sqrt(arma::det(S));
+    }
+    expect_optimal(L, std::vector<double>(P, 1.0));
+  }
+}
+
+TEST(Weights, ManyCopies) {
+  std::mt19937 g(48);
+  const arma::mat L = likelihoods(48, 300, 30);
+  arma::mat copies = arma::repmat(L, 1, 40);
+  copies %= arma::exp(1e-7 * reference::draw(g, copies.n_rows, copies.n_cols));
+  expect_optimal(copies, std::vector<double>(copies.n_cols, 1.0));
+}
+
+// Every effect is possible under its own column only: the support is as large as the solution has to be.
+TEST(Weights, EveryEffectItsOwnColumn) {
+  const arma::mat L = arma::eye(200, 200);
+  const WeightsResult w = solve(L, std::vector<double>(200, 1.0));
+  EXPECT_TRUE(w.converged);
+  for (double p : w.pi) EXPECT_NEAR(p, 1.0 / 200.0, 1e-9);
+}
+
+// Within the tolerance from the first on, and yet there is a best column.
+TEST(Weights, FlatLikelihood) {
+  std::mt19937 g(49);
+  for (double size : {1e-3, 1e-6, 1e-9}) {
+    arma::mat L = 1.0 - size * arma::square(reference::draw(g, 500, 8));
+    for (arma::uword p = 0; p < 8; ++p) L.col(p) -= 0.1 * size * static_cast<double>(p);
+    const WeightsResult w = solve(L, std::vector<double>(8, 1.0));
+    EXPECT_TRUE(w.converged);
+    const double best = arma::max(arma::sum(arma::log(L), 0));
+    EXPECT_GE(arma::accu(arma::log(L * arma::vec(w.pi))), best - 2e-9);
+    EXPECT_LT(gradient(L, std::vector<double>(8, 1.0), w.pi).max() - 1.0, 1e-8);
+  }
+}
+
+TEST(Weights, NoIterationsFromAStartAreItsCertificate) {
+  const arma::mat L = likelihoods(50, 300, 8);
+  std::vector<double> prior(8, 1.0);
+  prior[0] = 10.0;
+  SerialExecutor executor;
+  WeightsOptions options;
+  options.max_iterations = 0;
+  options.start = {4.0, 0.0, 1.0, 1.0, 0.0, 2.0, 1.0, 1.0};
+  const WeightsResult w = fit_weights(L, prior, options, executor);
+  std::vector<double> pi;
+  for (double x : options.start) pi.push_back(x / 10.0);
+  EXPECT_EQ(w.pi, pi);
+  EXPECT_EQ(w.iterations, 0);
+  EXPECT_FALSE(w.converged);
+  EXPECT_NEAR(w.objective, arma::accu(arma::log(L * arma::vec(pi))) + 9.0 * std::log(0.4), 1e-4);
+  EXPECT_NEAR(w.kkt_violation, gradient(L, prior, pi).max() - 1.0, 1e-6);
+
+  options.start = solve(L, prior).pi;
+  const WeightsResult best = fit_weights(L, prior, options, executor);
+  EXPECT_TRUE(best.converged);
+  options.max_iterations = 100;
+  options.start = pi;
+  EXPECT_NEAR(fit_weights(L, prior, options, executor).objective, best.objective, 1e-7);
+
+  options.start[0] = 0.0;  // has a penalty
+  EXPECT_THROW(fit_weights(L, prior, options, executor), input_error);
+  options.start = {1.0};
+  EXPECT_THROW(fit_weights(L, prior, options, executor), input_error);
+}
+
+// Matrices that are multiples of one another: the fit of the matrices times the grid, component by component.
+TEST(Weights, MultiplesOfMatricesAreAGrid) {
+  const reference::Problem p = reference::problem(51, 600, 4, reference::Noise::proportional, true);
+  const Effects e{p.bhat.memptr(), p.shat.memptr(), p.bhat.n_rows, p.bhat.n_cols};
+  const NoiseModel noise(e, p.C);
+  MixturePrior grid, single;
+  std::vector<arma::mat> matrices;
+  for (const auto& U : p.covariances)
+    if (arma::any(U.diag() > 0.0)) matrices.push_back(U);
+  for (const auto& U : matrices) grid.covariances.push_back(recognise(U));
+  grid.scales = {0.05, 0.3, 1.0, 2.7, 11.0};
+  for (double w : grid.scales)
+    for (const auto& U : matrices) single.covariances.push_back(recognise(w * U));
+  single.scales = {1.0};
+  std::vector<double> penalty(grid.n_components(), 1.0);
+  penalty[0] = 10.0;
+  SerialExecutor executor;
+  const FitResult a = fit(noise, grid, penalty, FitOptions(), executor);
+  const FitResult b = fit(noise, single, penalty, FitOptions(), executor);
+  EXPECT_EQ(Selection(grid).covariances.size(), Selection(single).covariances.size());
+  EXPECT_NEAR(a.weights.objective, b.weights.objective, 1e-8);
+  for (std::size_t k = 0; k < penalty.size(); ++k) EXPECT_NEAR(a.weights.pi[k], b.weights.pi[k], 1e-5);
+}
+
 TEST(Weights, NothingObserved) {
   const double missing = std::nan("");
   const Effects e{&missing, &missing, 1, 1};

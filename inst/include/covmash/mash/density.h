@@ -158,7 +158,7 @@ class BlockDensity : public Density {
   std::vector<double> gradient_at_equal_weights() override {
     const std::size_t n = n_columns(), W = kernels_.width;
     const std::vector<double> equal(n, 1.0 / static_cast<double>(n));
-    std::vector<double> partial(n_chunks_ * n * W, 0.0);
+    std::vector<double> partial(n_chunks_ * n * W, 0.0), base(n_chunks_, 0.0);
     source_.begin(executor_.workers());
     over_chunks(source_.work_per_block() + 2.0 * work_per_value(n),
                 [&](std::size_t chunk, std::size_t worker, std::size_t from, std::size_t to) {
@@ -167,19 +167,20 @@ class BlockDensity : public Density {
                   for (std::size_t i = from; i < to; ++i) {
                     const float* L = source_.block(block_of(i), worker);
                     for (std::size_t p = 0; p < n; ++p) columns[p] = L + p * simd::lanes;
-                    kernels_.mixture_density(n, columns.data(), equal.data(), u_.data() + i * simd::lanes);
-                    ratios(i, ratio);
+                    mixture(columns, equal.data(), 1.0, u_.data() + i * simd::lanes);
+                    base[chunk] += ratios(i, ratio);
                     kernels_.mixture_gradient(n, L, ratio, partial.data() + chunk * n * W);
                     executor_.checkpoint();
                   }
                 });
-    return sum_lanes(partial, n);
+    return sum_lanes(partial, n, base);
   }
 
   // Columns of the support that are not known yet are read on the way.
   Pass all_columns(const std::vector<double>& x, bool look_for_uncovered) override {
     const std::size_t n = n_columns(), W = kernels_.width;
-    std::vector<double> partial(n_chunks_ * n * W, 0.0), f(n_chunks_, 0.0);
+    std::vector<double> partial(n_chunks_ * n * W, 0.0), base(n_chunks_, 0.0), f(n_chunks_, 0.0);
+    const double sum = total(x);
     std::vector<std::vector<float>> uncovered(look_for_uncovered ? n_chunks_ : 0);
     source_.begin(executor_.workers());
     over_chunks(source_.work_per_block() + work_per_value(n),
@@ -193,9 +194,9 @@ class BlockDensity : public Density {
                         std::memcpy(pool_.column(i, h.slot), L + h.column * simd::lanes, simd::lanes * sizeof(float));
                     columns_of(i, columns);
                     double* u = u_.data() + i * simd::lanes;
-                    kernels_.mixture_density(columns.size(), columns.data(), x.data(), u);
+                    mixture(columns, x.data(), sum, u);
                     f[chunk] += log_density(i, u, nullptr, 0.0);
-                    ratios(i, ratio);
+                    base[chunk] += ratios(i, ratio);
                     kernels_.mixture_gradient(n, L, ratio, partial.data() + chunk * n * W);
                     if (look_for_uncovered) note_uncovered(i, L, columns, uncovered[chunk]);
                     executor_.checkpoint();
@@ -204,13 +205,14 @@ class BlockDensity : public Density {
     for (Held& h : support_) h.state = State::known;
     Pass pass;
     pass.log_density = total(f);
-    pass.gradient = sum_lanes(partial, n);
+    pass.gradient = sum_lanes(partial, n, base);
     cover(uncovered, pass);
     return pass;
   }
 
   double mix(const std::vector<double>& x) override {
     fetch();
+    const double sum = total(x);
     std::vector<double> f(n_chunks_, 0.0);
     over_chunks(work_per_value(support_.size() + 5),
                 [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
@@ -218,7 +220,7 @@ class BlockDensity : public Density {
                   for (std::size_t i = from; i < to; ++i) {
                     columns_of(i, columns);
                     double* u = u_.data() + i * simd::lanes;
-                    kernels_.mixture_density(columns.size(), columns.data(), x.data(), u);
+                    mixture(columns, x.data(), sum, u);
                     f[chunk] += log_density(i, u, nullptr, 0.0);
                   }
                 });
@@ -228,44 +230,58 @@ class BlockDensity : public Density {
   std::vector<double> gradient() override {
     fetch();
     const std::size_t n = support_.size(), W = kernels_.width;
-    std::vector<double> partial(n_chunks_ * n * W, 0.0);
+    std::vector<double> partial(n_chunks_ * n * W, 0.0), base(n_chunks_, 0.0);
     over_chunks(work_per_value(n), [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
       std::vector<const float*> columns;
       double ratio[simd::lanes];
       for (std::size_t i = from; i < to; ++i) {
         columns_of(i, columns);
-        ratios(i, ratio);
+        base[chunk] += ratios(i, ratio);
         kernels_.support_gradient(n, columns.data(), ratio, partial.data() + chunk * n * W);
       }
     });
-    return sum_lanes(partial, n);
+    return sum_lanes(partial, n, base);
   }
 
   Model model() override {
     fetch();
     const std::size_t s = support_.size(), W = kernels_.width;
+    // A base is one more column, of ones.
+    const bool with_base = source_.base() != 0.0;
+    const std::size_t n = s + (with_base ? 1 : 0), width = (n + 3) / 4 * 4;
     // Few effects leave the rounding of float sums no room to average out, and are cheap in double.
-    const bool wide = static_cast<double>(s * s) * level_effects_ < 2e7;
-    const std::size_t width = (s + 3) / 4 * 4;
+    const bool wide = static_cast<double>(s * s) * level_effects_ < 2e7 || with_base;
     std::vector<arma::mat> partial(n_chunks_);
-    std::vector<double> sums(n_chunks_ * s * W, 0.0);
+    std::vector<double> sums(n_chunks_ * n * W, 0.0);
     over_chunks(static_cast<double>(s * s * simd::lanes),
                 [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
                   partial[chunk].zeros(width, width);
-                  double* g = sums.data() + chunk * s * W;
+                  double* g = sums.data() + chunk * n * W;
                   if (wide)
-                    add_model<double>(from, to, kernels_.scaled_support_wide, kernels_.gram_wide, g, partial[chunk]);
+                    add_model<double>(from, to, n, kernels_.scaled_support_wide, kernels_.gram_wide, g, partial[chunk]);
                   else
-                    add_model<float>(from, to, kernels_.scaled_support, kernels_.gram_float, g, partial[chunk]);
+                    add_model<float>(from, to, n, kernels_.scaled_support, kernels_.gram_float, g, partial[chunk]);
                 });
     arma::mat H(width, width, arma::fill::zeros);
     for (const auto& h : partial) H += h;
     // row-major upper triangle: the lower one here
-    return {sum_lanes(sums, s), arma::symmatl(arma::mat(H.submat(0, 0, s - 1, s - 1)))};
+    Model model{sum_lanes(sums, n), arma::symmatl(arma::mat(H.submat(0, 0, n - 1, n - 1)))};
+    if (with_base) {
+      const double base = source_.base();
+      for (std::size_t i = 0; i < s; ++i) {
+        model.gradient[i] += base * model.gradient[s];
+        model.hessian.row(i) += base * model.hessian.row(s);
+      }
+      for (std::size_t i = 0; i < s; ++i) model.hessian.col(i) += base * model.hessian.col(s);
+      model.gradient.pop_back();
+      model.hessian.resize(s, s);
+    }
+    return model;
   }
 
   double toward(const std::vector<double>& d) override {
     fetch();
+    const double sum = total(d);
     std::vector<double> f(n_chunks_, 0.0);
     over_chunks(work_per_value(support_.size() + 5),
                 [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
@@ -273,7 +289,7 @@ class BlockDensity : public Density {
                   for (std::size_t i = from; i < to; ++i) {
                     double* v = v_.data() + i * simd::lanes;
                     columns_of(i, columns);
-                    kernels_.mixture_density(columns.size(), columns.data(), d.data(), v);
+                    mixture(columns, d.data(), sum, v);
                     f[chunk] += log_density(i, u_.data() + i * simd::lanes, v, 1.0);
                   }
                 });
@@ -337,14 +353,22 @@ class BlockDensity : public Density {
     for (std::size_t s = 0; s < support_.size(); ++s) columns[s] = pool_.column(i, support_[s].slot);
   }
 
-  // 1 / u, 0 in the padding.
-  void ratios(std::size_t i, double* ratio) const {
+  // u = L x for a block; sum: that of x.
+  void mixture(const std::vector<const float*>& columns, const double* x, double sum, double* u) const {
+    kernels_.mixture_density(columns.size(), columns.data(), x, u);
+    if (const double base = source_.base() * sum; base != 0.0)
+      for (std::size_t lane = 0; lane < simd::lanes; ++lane) u[lane] += base;
+  }
+
+  // 1 / u, 0 in the padding. Returns what the base adds to the gradient.
+  double ratios(std::size_t i, double* ratio) const {
     const std::uint64_t real = source_.lanes(block_of(i));
     const double* u = u_.data() + i * simd::lanes;
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) ratio[lane] = 1.0 / std::max(u[lane], smallest_density);
-    if (real == full) return;
-    for (std::size_t lane = 0; lane < simd::lanes; ++lane)
-      if (!(real >> lane & 1)) ratio[lane] = 0.0;
+    if (real != full)
+      for (std::size_t lane = 0; lane < simd::lanes; ++lane)
+        if (!(real >> lane & 1)) ratio[lane] = 0.0;
+    return source_.base() == 0.0 ? 0.0 : source_.base() * std::accumulate(ratio, ratio + simd::lanes, 0.0);
   }
 
   double log_density(std::size_t i, const double* u, const double* v, double t) const {
@@ -363,9 +387,11 @@ class BlockDensity : public Density {
     return std::accumulate(partial.begin(), partial.end(), 0.0);
   }
 
-  std::vector<double> sum_lanes(const std::vector<double>& partial, std::size_t n) const {
+  // Of the lanes of the chunks, and what the base adds.
+  std::vector<double> sum_lanes(const std::vector<double>& partial, std::size_t n,
+                                const std::vector<double>& base = {}) const {
     const std::size_t W = kernels_.width;
-    std::vector<double> g(n, 0.0);
+    std::vector<double> g(n, total(base));
     for (std::size_t chunk = 0; chunk < n_chunks_; ++chunk)
       for (std::size_t p = 0; p < n; ++p)
         for (std::size_t lane = 0; lane < W; ++lane) g[p] += partial[(chunk * n + p) * W + lane];
@@ -429,9 +455,10 @@ class BlockDensity : public Density {
 
   // A chunk's part of the model, in panels of 16 blocks.
   template <typename T, typename Scale, typename Accumulate>
-  void add_model(std::size_t from, std::size_t to, Scale scale, Accumulate accumulate, double* gradient, arma::mat& H) {
+  void add_model(std::size_t from, std::size_t to, std::size_t s, Scale scale, Accumulate accumulate, double* gradient,
+                 arma::mat& H) {
     constexpr std::size_t at_a_time = 16;
-    const std::size_t s = support_.size();
+    const std::vector<float> ones(simd::lanes, 1.0f);
     const std::size_t width = H.n_cols;  // s, and columns of zeros up to a whole number of tiles
     Buffer<T> scaled(at_a_time * simd::lanes * width);
     std::vector<const float*> columns;
@@ -441,6 +468,7 @@ class BlockDensity : public Density {
         double ratio[simd::lanes];
         ratios(from + i, ratio);
         columns_of(from + i, columns);
+        columns.resize(s, ones.data());
         scale(s, columns.data(), ratio, n * simd::lanes, scaled.data() + i * simd::lanes, gradient);
       }
       std::fill(scaled.data() + s * n * simd::lanes, scaled.data() + width * n * simd::lanes, T(0));

@@ -47,6 +47,7 @@ inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const s
   const bool dear = computed.work_per_value() > 100.0;
   executor.step("Likelihoods", true);
   if (bytes <= options.memory && (dear || bytes <= detail::small)) stored = computed.store(executor);
+  if (!stored) computed.find_base(executor);
   LikelihoodSource& source = stored ? static_cast<LikelihoodSource&>(*stored) : computed;
   result.seconds_likelihood = detail::seconds_since(start);
 
@@ -77,6 +78,9 @@ inline WeightsResult fit_weights(const arma::mat& likelihoods, const std::vector
     real.push_back(first_lanes(std::min<std::size_t>(simd::lanes, J - from)));
   StoredLikelihoods stored(real, P);
   double maxima = 0.0;
+  bool flat = true;
+  for (std::size_t j = 0; flat && j < J; ++j) flat = likelihoods.row(j).min() > 0.5 * likelihoods.row(j).max();
+  if (flat) stored.set_base(1.0);
   for (std::size_t b = 0; b < real.size(); ++b) {
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
       const std::size_t j = std::min(b * simd::lanes + lane, J - 1);
@@ -85,7 +89,7 @@ inline WeightsResult fit_weights(const arma::mat& likelihoods, const std::vector
         throw input_error("row " + std::to_string(j + 1) + " of the likelihoods has no positive finite value");
       if (real[b] >> lane & 1) maxima += std::log(maximum);
       for (std::size_t p = 0; p < P; ++p)
-        stored.values(b)[p * simd::lanes + lane] = static_cast<float>(likelihoods(j, p) / maximum);
+        stored.values(b)[p * simd::lanes + lane] = static_cast<float>(likelihoods(j, p) / maximum - stored.base());
     }
   }
   std::vector<std::pair<std::size_t, std::size_t>> grids;

@@ -1,7 +1,8 @@
 #pragma once
 // The likelihoods that mixture weights are fitted to: float, scaled to maximum 1 in every effect, in blocks of 64
 // effects, L[column * 64 + lane]. Either kept (4 J P bytes) or computed again by every pass that asks, which takes
-// 64 P floats for each thread; both give the same bits.
+// 64 P floats for each thread; both give the same bits. A flat likelihood, all of it between 1/2 and 1, is given as its
+// difference from 1: floats would lose what is left to tell its columns apart.
 
 #include <algorithm>
 #include <cmath>
@@ -27,6 +28,8 @@ class LikelihoodSource {
   virtual std::size_t n_columns() const = 0;
   // Bit i of a block: lane i has an effect. The other lanes are padding, with any finite numbers.
   virtual std::uint64_t lanes(std::size_t b) const = 0;
+  // What has to be added to the numbers that are given: 0, or 1 for a flat likelihood.
+  virtual double base() const = 0;
   // Operations a block costs beyond reading it.
   virtual double work_per_block() const = 0;
   virtual double work_to_gather(std::size_t n_columns) const = 0;
@@ -52,10 +55,12 @@ class StoredLikelihoods : public LikelihoodSource {
     values_.require_size(std::max<std::size_t>(lanes_.size(), 1) * n_columns * simd::lanes);
   }
   float* values(std::size_t b) { return values_.data() + b * n_columns_ * simd::lanes; }
+  void set_base(double base) { base_ = base; }
 
   std::size_t n_blocks() const override { return lanes_.size(); }
   std::size_t n_columns() const override { return n_columns_; }
   std::uint64_t lanes(std::size_t b) const override { return lanes_[b]; }
+  double base() const override { return base_; }
   double work_per_block() const override { return 0.0; }
   double work_to_gather(std::size_t n) const override { return static_cast<double>(n * simd::lanes); }
   void begin(std::size_t) override {}
@@ -79,6 +84,7 @@ class StoredLikelihoods : public LikelihoodSource {
   std::vector<std::uint64_t> lanes_;
   std::size_t n_columns_;
   LikelihoodSource* source_;
+  double base_ = 0.0;
   Buffer<float> values_;
   bool alone_ = false;
   std::vector<std::size_t> gathered_;
@@ -101,6 +107,7 @@ class ComputedLikelihoods : public LikelihoodSource {
   std::size_t n_columns() const override { return selection().size(); }
   std::uint64_t lanes(std::size_t b) const override { return plan_.blocks()[b].lanes; }
   double work_per_block() const override { return all_.sweep.work_per_block(); }
+  double base() const override { return base_; }
   double work_to_gather(std::size_t n) const override {
     return work_per_block() * static_cast<double>(n) / static_cast<double>(std::max<std::size_t>(n_columns(), 1));
   }
@@ -158,21 +165,29 @@ class ComputedLikelihoods : public LikelihoodSource {
       std::memcpy(target[i], values + position_[i] * simd::lanes, simd::lanes * sizeof(float));
   }
 
-  // Keeps them all.
+  // Looks whether the likelihood is flat: usually the first block is enough to know.
+  void find_base(Executor& executor) {
+    begin(1);
+    for (std::size_t b = 0; b < n_blocks(); ++b) {
+      if (!flat(b, block(b, 0))) return;
+      executor.checkpoint();
+    }
+    base_ = 1.0;
+  }
+
+  // Keeps them all; finds the base.
   std::unique_ptr<StoredLikelihoods> store(Executor& executor) {
     std::vector<std::uint64_t> real;
     for (std::size_t b = 0; b < n_blocks(); ++b) real.push_back(lanes(b));
     auto stored = std::make_unique<StoredLikelihoods>(std::move(real), n_columns(), this);
-    constexpr std::size_t per_task = 16;
-    all_.prepare(executor.workers());
-    executor.run((n_blocks() + per_task - 1) / per_task, work_per_block() * static_cast<double>(n_blocks()),
-                 [&](std::size_t task, std::size_t worker) {
-                   const std::size_t end = std::min(n_blocks(), (task + 1) * per_task);
-                   for (std::size_t b = task * per_task; b < end; ++b) {
-                     evaluate(b, worker, stored->values(b));
-                     executor.checkpoint();
-                   }
-                 });
+    fill(*stored, executor);
+    std::size_t b = 0;
+    while (b < n_blocks() && flat(b, stored->values(b))) ++b;
+    if (b == n_blocks()) {
+      base_ = 1.0;
+      stored->set_base(base_);
+      fill(*stored, executor);
+    }
     return stored;
   }
 
@@ -199,6 +214,28 @@ class ComputedLikelihoods : public LikelihoodSource {
     std::vector<Workspace> workspaces;
   };
 
+  void fill(StoredLikelihoods& stored, Executor& executor) {
+    constexpr std::size_t per_task = 16;
+    all_.prepare(executor.workers());
+    executor.run((n_blocks() + per_task - 1) / per_task, work_per_block() * static_cast<double>(n_blocks()),
+                 [&](std::size_t task, std::size_t worker) {
+                   const std::size_t end = std::min(n_blocks(), (task + 1) * per_task);
+                   for (std::size_t b = task * per_task; b < end; ++b) {
+                     evaluate(b, worker, stored.values(b));
+                     executor.checkpoint();
+                   }
+                 });
+  }
+
+  bool flat(std::size_t b, const float* values) const {
+    for (std::uint64_t lane = 0; lane < simd::lanes; ++lane) {
+      if (!(lanes(b) >> lane & 1)) continue;
+      for (std::size_t p = 0; p < n_columns(); ++p)
+        if (!(values[p * simd::lanes + lane] > 0.5f)) return false;
+    }
+    return true;
+  }
+
   // Log-likelihoods of a block, and the maxima of its effects if asked for.
   void find_maxima(Evaluation& evaluation, std::size_t b, std::size_t worker, double* maximum) {
     Workspace& ws = evaluation.workspaces[worker];
@@ -216,7 +253,13 @@ class ComputedLikelihoods : public LikelihoodSource {
     });
   }
 
-  static void relate(Evaluation& evaluation, std::size_t worker, const double* maximum, float* out) {
+  void relate(Evaluation& evaluation, std::size_t worker, const double* maximum, float* out) const {
+    if (base_ == 1.0) {
+      const double* loglik = evaluation.workspaces[worker].loglik.data();
+      for (std::size_t i = 0; i < evaluation.sweep.selection().size() * simd::lanes; ++i)
+        out[i] = static_cast<float>(std::expm1(loglik[i] - maximum[i % simd::lanes]));
+      return;
+    }
     evaluation.sweep.kernels().relative_likelihood(evaluation.sweep.selection().size(),
                                                    evaluation.workspaces[worker].loglik.data(), maximum, out);
   }
@@ -228,6 +271,7 @@ class ComputedLikelihoods : public LikelihoodSource {
   std::unique_ptr<Evaluation> some_;
   std::vector<std::size_t> position_;
   bool alone_ = false;
+  double base_ = 0.0;
   Buffer<double> maxima_;
   std::vector<Buffer<float>> buffers_, some_buffers_;
 };
