@@ -156,3 +156,87 @@ test_that("few rows and many nearly collinear components converge all the same",
     }
   }
 })
+
+# Likelihoods of J effects under P centred normals in two conditions.
+many_components <- function(J, P, seed) {
+  withr::with_seed(seed, {
+    x <- matrix(rnorm(2 * J, sd = 2), J)
+    relative_single(vapply(seq_len(P), function(p) {
+      S <- diag(2) + crossprod(matrix(rnorm(4), 2))
+      exp(-0.5 * rowSums((x %*% solve(S)) * x)) / sqrt(det(S))
+    }, numeric(J)))
+  })
+}
+
+test_that("components near and above the number of rows: few are used, in little time, and none is left out", {
+  for (case in list(c(200, 190), c(200, 1000), c(60, 2000))) {
+    L <- many_components(case[1], case[2], case[2])
+    prior <- c(10, rep(1, case[2] - 1))
+    seconds <- system.time(fit <- cpp_fit_weights(L, prior, control, 1L))
+    expect_true(fit$converged)
+    expect_lte(reference_violation(log(L), fit$pi, prior), 1e-8)
+    expect_lt(sum(fit$pi > 0), 40)
+    expect_lt(seconds[[1]] + seconds[[2]], 5) # a hundredth of that; once it was minutes
+  }
+})
+
+test_that("with more components than rows the objective is not worse than mixsqp's", {
+  skip_if_not_installed("mixsqp")
+  L <- many_components(150, 300, 9)
+  ours <- cpp_fit_weights(L, rep(1, 300), control, 1L)
+  theirs <- mixsqp::mixsqp(L, rep(1, 150), control = list(verbose = FALSE))$x
+  best <- reference_objective(log(L), theirs / sum(theirs), rep(1, 300))
+  expect_gte(ours$objective, best - 1e-9)
+})
+
+test_that("a flat likelihood is solved too, though it is within the tolerance from the first on", {
+  for (size in c(1e-4, 1e-6, 1e-9)) {
+    L <- withr::with_seed(10, exp(-size * (matrix(rchisq(400 * 6, 1), 400) + rep(c(3, 2, 1, 1.2, 2, 3) / 10, each = 400))))
+    fit <- cpp_fit_weights(L, rep(1, 6), control, 1L)
+    single <- max(colSums(log(L)))
+    expect_gte(sum(log(L %*% fit$pi)), single - 1e-8)
+    expect_lte(reference_violation(log(L), fit$pi, rep(1, 6)), 1e-8)
+  }
+  skip_if_not_installed("mixsqp")
+  sim <- small_data(J = 300, R = 3, seed = 4)
+  fits <- lapply(c("newton", "mixSQP"), function(optmethod) {
+    mash(sim$data, cov_canonical(sim$data), grid = 1e-3 * 2^(0:4), prior = "uniform", optmethod = optmethod,
+         verbose = FALSE, outputlevel = 1)
+  })
+  g <- fits[[1]]$fitted_g
+  loglik <- cpp_loglik_matrix(sim$data$Bhat, sim$data$Shat, sim$data$V, g$Ulist, g$grid, TRUE, 1L, 1024L)
+  objective <- vapply(fits, function(f) reference_objective(loglik, f$fitted_g$pi, rep(1, length(g$pi))), 0)
+  expect_gte(objective[1], objective[2] - 1e-10 * abs(objective[2]))
+})
+
+test_that("matrices that are multiples of one another are a grid: the same fit, component by component", {
+  for (shat in c("one", "varying")) {
+    sim <- small_data(J = 250, R = 4, seed = 5, shat = shat)
+    Ulist <- c(cov_canonical(sim$data), list(full = withr::with_seed(1, random_covariance("full", 4))))
+    scales <- c(0.1, 0.35, 1, 2.6)
+    multiples <- unlist(lapply(scales^2, function(w) lapply(Ulist, function(U) w * U)), recursive = FALSE)
+    names(multiples) <- paste0("u", seq_along(multiples))
+    one <- mash(sim$data, Ulist, grid = scales, normalizeU = FALSE, verbose = FALSE)
+    two <- mash(sim$data, multiples, grid = 1, normalizeU = FALSE, verbose = FALSE)
+    expect_close(two$convergence$objective, one$convergence$objective, 1e-11)
+    expect_close(unname(two$fitted_g$pi), unname(one$fitted_g$pi), 1e-5)
+    expect_close(get_pm(two), get_pm(one), 1e-5)
+    # at the same weights the posterior is that of the matrices as they were given
+    at <- mash(sim$data, g = two$fitted_g, fixg = TRUE, verbose = FALSE)
+    right <- reference_mash(sim$data$Bhat, sim$data$Shat, sim$data$V, multiples, 1, two$fitted_g$pi)
+    expect_close(get_pm(at), right$PosteriorMean, 1e-9)
+    expect_close(get_lfsr(at), right$lfsr, 1e-9)
+  }
+})
+
+test_that("duplicated matrices share their weight and change nothing", {
+  sim <- small_data(J = 200, R = 3, seed = 6)
+  Ulist <- cov_canonical(sim$data)
+  twice <- c(Ulist, setNames(Ulist, paste0(names(Ulist), "_again")))
+  one <- mash(sim$data, Ulist, verbose = FALSE)
+  two <- mash(sim$data, twice, grid = one$fitted_g$grid, normalizeU = FALSE, verbose = FALSE)
+  expect_true(two$convergence$converged)
+  expect_close(two$convergence$objective, one$convergence$objective, 1e-10)
+  expect_close(get_pm(two), get_pm(one), 1e-5)
+  expect_length(two$fitted_g$pi, 1 + 2 * (length(one$fitted_g$pi) - 1))
+})
