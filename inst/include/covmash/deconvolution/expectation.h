@@ -98,11 +98,10 @@ class ExpectationStep {
 
  private:
   static constexpr double half_log_two_pi = 0.91893853320467274178;
-  // Which way a run of n effects goes. In units of R^2 multiply-adds of a register and for each component, W runs in a
-  // pack cost R / 2 + 1.5 n, about twice as much as counted for what the tiles of blocks do better; each of them by
-  // blocks n rounded up to a block, and R (3 + W / 6) for factor, inverse and products. Measured with AVX2 and 6
-  // components, the two meet at n = 45, 60 and 130 for R = 5, 20 and 44. But a pack of few runs is no cheaper than a
-  // full one, so where there are not as many runs of middle length as lanes these go by blocks too.
+  // Which way a run of n effects goes. For as many runs as a register has lanes, and each component, packs take about
+  // R^3 / 2 + 1.5 n R^2 multiply-adds of a register; blocks 2.5 R^3 + n' R^2, n' being n rounded up to a block. Measured
+  // with AVX2 and 6 components they meet at n = 45, 60 and 130 for R = 5, 20 and 44. But a pack of few runs costs as
+  // much as a full one: where there are fewer runs of middle length than lanes, these go by blocks too.
   std::size_t certain_blocks() const { return 32 + 2 * R_; }
   static constexpr std::size_t possible_blocks = 16;
   static constexpr std::size_t minimum_task = 4;  // blocks, or as much work: the sums of a task cost something too
