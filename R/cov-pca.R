@@ -43,10 +43,8 @@ cov_pca <- function(data, npc, subset = NULL, n_threads = NULL) {
   R <- ncol(data$Bhat)
   if (missing(npc) || !checkmate::test_count(npc, positive = TRUE) || npc > R) {
     abort_input(
-      paste0(
-        "`npc` must be a whole number from 1 to the number of conditions (", R,
-        ")", if (!missing(npc)) paste0(", not ", describe(npc)), "."
-      ),
+      "`npc` must be a whole number from 1 to the number of conditions ({R})",
+      if (!missing(npc)) ", not {describe(npc)}", ".",
       class = "covmash_error_argument"
     )
   }
@@ -54,10 +52,8 @@ cov_pca <- function(data, npc, subset = NULL, n_threads = NULL) {
   n <- if (is.null(rows)) nrow(data$Bhat) else length(rows)
   if (npc > n) {
     warn_covmash(
-      paste0(
-        plural(n, "row has", "rows have"), " no more than ",
-        plural(n, "principal component"), "; `npc` is lowered from ", npc, "."
-      ),
+      "{plural(n, 'row has', 'rows have')} no more than ",
+      "{plural(n, 'principal component')}; `npc` is lowered from {npc}.",
       class = "covmash_warning_rank"
     )
     npc <- n
