@@ -102,9 +102,9 @@ name_weights <- function(raw, model) {
 #'
 #'   The result of a row does not depend on the other rows, so data can be worked
 #'   through in parts: complete rows with one standard error in all conditions
-#'   (such as z-scores) get the same bits in any part. Other rows share a
-#'   decomposition only if at least 32 of them have the same noise up to a factor,
-#'   and so agree to about 1e-12 between parts.
+#'   (such as z-scores) get the same bits in any part. How the other rows are
+#'   decomposed depends on how many of them share their noise up to a factor, and so
+#'   they agree to about 1e-12 between parts.
 #' @section Errors: `covmash_error_alpha` if the fit and the data have different
 #'   `alpha`; a `fitted_g` does not record it, which a message says.
 #' @section Differences from mashr: One row works. Missing estimates are left out

@@ -204,7 +204,7 @@ test_that("a flat likelihood is solved too, though it is within the tolerance fr
          verbose = FALSE, outputlevel = 1)
   })
   g <- fits[[1]]$fitted_g
-  loglik <- cpp_loglik_matrix(sim$data$Bhat, sim$data$Shat, sim$data$V, g$Ulist, g$grid, TRUE, 1L, 1024L)
+  loglik <- cpp_loglik_matrix(sim$data, g, list(n_threads = 1))
   objective <- vapply(fits, function(f) reference_objective(loglik, f$fitted_g$pi, rep(1, length(g$pi))), 0)
   expect_gte(objective[1], objective[2] - 1e-10 * abs(objective[2]))
 })
