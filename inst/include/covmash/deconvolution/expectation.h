@@ -91,7 +91,8 @@ class ExpectationStep {
     for (const Partial& sum : partials_) loglik += sum.loglik;
     if (!std::isfinite(loglik)) throw numeric_error("the log-likelihood of the deconvolution is not finite");
     const double r = static_cast<double>(R_);
-    executor_.run(K_, static_cast<double>(K_) * (8.0 * r + static_cast<double>(tasks_.size())) * r * r,
+    // 8 R^3 for the moments and as much for what is made of them
+    executor_.run(K_, static_cast<double>(K_) * (16.0 * r + static_cast<double>(tasks_.size())) * r * r,
                   [&](std::size_t k, std::size_t worker) { visit(k, moments(k, workspaces_[worker])); });
     return loglik;
   }

@@ -26,7 +26,7 @@ arma::mat product_of(arma::uword m, arma::uword inner, arma::uword n, const Entr
   }
   SerialExecutor serial;
   multiply_into(n, inner, transposed_right, X.data(), width, width, Y.data(), width, serial);
-  for (arma::uword j = 0; j < n; ++j) std::copy_n(Y.data() + j * width, m, out.colptr(j));
+  for (arma::uword j = 0; j < n; ++j) std::copy_n(Y.data() + j * width, m, out.memptr() + j * m);
   return out;
 }
 
