@@ -69,6 +69,10 @@ inline bool absorbs(const Covariance& U, bool independent_errors) {
 // Forms that are kept take some 10 R^2 numbers a group and covariance: no more than the data for groups of this size.
 constexpr double smallest_kept = 256.0;
 
+// Where C is so ill-conditioned that a bidiagonal form costs digits, groups are spectral from this size on, and smaller
+// ones are left to the forms of their effects, which start at the effect and keep more.
+constexpr std::size_t smallest_ill_conditioned = 32;
+
 // Rough costs of one covariance in nanoseconds, measured with registers of four numbers at R = 5, 8, 20 and 44; only their
 // ratios matter.
 struct Cost {
@@ -109,6 +113,7 @@ struct GroupSizes {
 
 // The cheapest ones for a prior.
 inline GroupSizes cheapest_sizes(const NoiseModel& noise, const MixturePrior& prior, const Selection& everything) {
+  if (noise.ill_conditioned()) return {GroupSizes::never, path::smallest_ill_conditioned};
   path::Cost row, grouped, spectral;
   for (const auto& chosen : everything.covariances) {
     if (chosen.zero()) continue;
