@@ -60,10 +60,17 @@ TEST(Plan, SegmentsLeaveRoomForWholeRegisters) {
   const auto p = in_groups({2, 3, 5, 7, 60, 9, 1, 64, 33, 100, 2, 2}, 4);
   const NoiseModel noise(effects(p), p.C);
   const Plan plan(noise, full_rank(4, 1), GroupSizes{2, GroupSizes::never});
-  for (const Block& b : plan.blocks())
-    for (const Segment& s : plan.segments(b))
-      if (b.form == Form::grouped)
-        for (std::size_t width : {2, 4, 8}) EXPECT_LE(s.end(width), block_effects);
+  for (const Block& b : plan.blocks()) {
+    if (b.form != Form::grouped) continue;
+    std::size_t next = 0;
+    for (const Segment& s : plan.segments(b)) {
+      EXPECT_EQ(s.lane, next);
+      EXPECT_EQ(s.lane % Segment::alignment, 0u);
+      next = s.end();
+      for (std::size_t width : {2, 4, 8}) EXPECT_LE(s.end(width), block_effects);
+    }
+    EXPECT_EQ(next, block_effects);
+  }
 }
 
 TEST(Plan, FormsFollowTheSizesOfGroups) {

@@ -191,7 +191,9 @@ test_that("with more components than rows the objective is not worse than mixsqp
 
 test_that("a flat likelihood is solved too, though it is within the tolerance from the first on", {
   for (size in c(1e-4, 1e-6, 1e-9)) {
-    L <- withr::with_seed(10, exp(-size * (matrix(rchisq(400 * 6, 1), 400) + rep(c(3, 2, 1, 1.2, 2, 3) / 10, each = 400))))
+    L <- withr::with_seed(10, {
+      exp(-size * (matrix(rchisq(400 * 6, 1), 400) + rep(c(3, 2, 1, 1.2, 2, 3) / 10, each = 400)))
+    })
     fit <- cpp_fit_weights(L, rep(1, 6), control, 1L)
     single <- max(colSums(log(L)))
     expect_gte(sum(log(L %*% fit$pi)), single - 1e-8)

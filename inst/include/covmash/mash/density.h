@@ -7,7 +7,7 @@
 // parts of the effects: level 0 has them all, each further one an eighth of the one before.
 //
 // BlockDensity: likelihoods from a LikelihoodSource, float, in blocks of 64 effects; sums are in double, over fixed
-// chunks of blocks added in order, so that they have the same bits for any number of threads. The columns of the support
+// chunks of blocks added in order, so that they have the same bits for any number of threads. The support's columns
 // are kept in a pool, 4 J |S| bytes. Cost: one evaluation (or reading) of all likelihoods for a pass over all columns,
 // J |S|^2 flops for the quadratic model, J |S| for the rest.
 
@@ -49,7 +49,7 @@ class Density {
   virtual std::vector<double> gradient_at_equal_weights() = 0;
 
   // Sets u = L x: sum log u, and sum_j L_jp / u_j for all p. If asked for, also the effects that the support does not
-  // cover, whose density is tiny and for which none of its columns is fair: how many, and columns that would cover them.
+  // cover, whose density is tiny and for which none of its columns is fair: how many, and columns that cover them.
   struct Pass {
     double log_density = 0.0;
     std::vector<double> gradient;

@@ -3,7 +3,7 @@
 //
 // Restricted Newton with column generation. Newton steps run on a small support S: the quadratic model of the
 // Lagrangian form  -1/N objective + sum x, x >= 0  (its minimum has sum x = 1), solved by block principal pivoting,
-// then a line search on exact values. Between them one pass over all columns gives the gradient g; the best local maxima
+// then a line search on exact values. Between them a pass over all columns gives the gradient g; the best local maxima
 // of g along the scale grids join the support, but never more than 64 or than are in use, and none that is nearly
 // proportional to a better one: where every column is a grid of its own, all are local maxima, while the solution keeps
 // a few, and a step costs |S|^3. N = J + sum (prior - 1). At the optimum g_p <= N for every p, and for any pi
@@ -215,7 +215,7 @@ class WeightsSolver {
     for (double& x : x_) x /= sum;
   }
 
-  // Columns not in use whose gradient is above a value and above its neighbours' in the grid: the best ones, in order of
+  // Columns not in use whose gradient is above a value and above its neighbours' in the grid: the best, in order of
   // columns.
   Columns best_local_maxima(const std::vector<double>& g, double above, const std::vector<unsigned char>& in_use,
                             std::size_t at_most) const {

@@ -85,24 +85,16 @@ inline bool embedded_cholesky(const arma::mat& C, const unsigned char* observed,
     }
     return true;
   }
-  double* row = packed;
-  for (std::size_t r = 0; r < R; ++r) {
-    const double* other = packed;
-    for (std::size_t c = 0; c <= r; ++c) {
-      double a = observed[r] && observed[c] ? C(r, c) : (r == c ? 1.0 : 0.0);
-      for (std::size_t k = 0; k < c; ++k) a -= row[k] * other[k];
-      if (c < r) {
-        row[c] = a * other[c];
-      } else {
+  return cholesky(
+      R, R, packed_rows(packed),
+      [&](std::size_t r, std::size_t c) { return observed[r] && observed[c] ? C(r, c) : (r == c ? 1.0 : 0.0); },
+      by_reciprocal,
+      [&](std::size_t, double a, double& d) {
         if (!(a > 0.0)) return false;
         *log_det += 0.5 * std::log(a);
-        row[c] = 1.0 / std::sqrt(a);
-      }
-      other += c + 1;
-    }
-    row += r + 1;
-  }
-  return true;
+        d = 1.0 / std::sqrt(a);
+        return true;
+      });
 }
 
 class NoiseModel {

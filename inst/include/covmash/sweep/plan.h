@@ -32,14 +32,22 @@ namespace covmash {
 
 enum class Form { spectral, grouped, row };
 
-// Effects [begin, begin + count) of a group, or of the row-specific effects, in the lanes from `lane` on. Kernels run over
-// whole registers, and so into the lanes of the next segment, which comes after; never beyond the block.
+// Effects [begin, begin + count) of a group, or of the row-specific effects, in the lanes from `lane` on; the lanes up to
+// the next segment repeat the last effect. Kernels run over whole registers, which may reach into the lanes of the next
+// segment, whose turn comes after, but never beyond the block.
 struct Segment {
   std::size_t group;
   std::size_t begin;
-  unsigned char lane, count;
+  unsigned char lane, count, width;  // width: lanes up to the next segment
 
-  std::size_t end(std::size_t width) const { return lane + (count + width - 1) / width * width; }
+  std::size_t end() const { return static_cast<std::size_t>(lane) + width; }
+  // Where kernels over registers of so many lanes end.
+  std::size_t end(std::size_t lanes) const {
+    const std::size_t whole = std::max(lanes, alignment);
+    return lane + (count + whole - 1) / whole * whole;
+  }
+
+  static constexpr std::size_t alignment = 4;  // where segments begin: loads across cache lines cost a fourth more
 };
 
 struct Block {
@@ -182,8 +190,7 @@ class Plan {
   void rows(const Block& block, std::size_t* rows) const {
     for (const Segment& s : segments(block)) {
       const std::size_t* members = effects(s);
-      for (std::size_t i = 0; i < s.count; ++i) rows[s.lane + i] = members[i];
-      std::fill(rows + s.lane + s.count, rows + block_effects, members[s.count - 1]);
+      for (std::size_t i = 0; i < s.width; ++i) rows[s.lane + i] = members[std::min<std::size_t>(i, s.count - 1u)];
     }
   }
 
@@ -216,8 +223,9 @@ class Plan {
 
   void add_block(Form form) { blocks_.push_back({form, segments_.size(), 0, 0}); }
 
-  void add_segment(std::size_t group, std::size_t begin, std::size_t lane, std::size_t count) {
-    segments_.push_back({group, begin, static_cast<unsigned char>(lane), static_cast<unsigned char>(count)});
+  void add_segment(std::size_t group, std::size_t begin, std::size_t lane, std::size_t count, std::size_t width) {
+    segments_.push_back({group, begin, static_cast<unsigned char>(lane), static_cast<unsigned char>(count),
+                         static_cast<unsigned char>(width)});
     ++blocks_.back().n_segments;
     blocks_.back().lanes |= first_lanes(count) << lane;
     n_effects_[static_cast<std::size_t>(blocks_.back().form)] += count;
@@ -227,24 +235,31 @@ class Plan {
     const auto whole_blocks = [this](Form form, std::size_t group, std::size_t n) {
       for (std::size_t from = 0; from < n; from += block_effects) {
         add_block(form);
-        add_segment(group, from, 0, std::min(block_effects, n - from));
+        add_segment(group, from, 0, std::min(block_effects, n - from), block_effects);
       }
     };
     for (std::size_t g : spectral_) whole_blocks(Form::spectral, g, noise_.shared()[g].effects.size());
     std::size_t lane = block_effects;  // the next free one
+    const auto fill_last = [&] {
+      if (!segments_.empty() && blocks_.back().form == Form::grouped)
+        segments_.back().width = static_cast<unsigned char>(block_effects - segments_.back().lane);
+    };
     for (std::size_t g : grouped_) {
       const std::size_t n = noise_.shared()[g].effects.size();
       for (std::size_t from = 0; from < n;) {
         if (lane + path::octet > block_effects) {
+          fill_last();
           add_block(Form::grouped);
           lane = 0;
         }
         const std::size_t count = std::min((block_effects - lane) / path::octet * path::octet, n - from);
-        add_segment(g, from, lane, count);
+        const std::size_t width = (count + Segment::alignment - 1) / Segment::alignment * Segment::alignment;
+        add_segment(g, from, lane, count, width);
         from += count;
-        lane += count;
+        lane += width;
       }
     }
+    fill_last();
     whole_blocks(Form::row, none, row_effects_.size());
   }
 

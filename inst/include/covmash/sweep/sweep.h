@@ -227,6 +227,7 @@ class Sweep {
   template <typename Question>
   void run_grouped(const Block& block, Workspace& ws, Question& question) const {
     const std::size_t R = noise_.effects().n_conditions;
+    const auto segments = plan_.segments(block);
     null_loglik(R, ws);
     for (std::size_t k = 0; k < factors_.size(); ++k) {
       const bool wanted = question.wants(k);
@@ -244,7 +245,7 @@ class Sweep {
           kernels_.shared_loglik(1, 1, &shrink, ws.squares.all.data(), ws.block.constant, &log_det,
                                  out + l * simd::lanes);
       }
-      for (const Segment& s : plan_.segments(block)) {
+      for (const Segment& s : segments) {
         if (q == 0) break;
         const std::size_t at = plan_.position(s.group);
         const GroupForms& f = forms(k, at, wanted, ws);
@@ -252,17 +253,17 @@ class Sweep {
         group_loglik(f, at % kernels_.width, noise_.shared()[s.group].one_factor(), scales(k), s, ws.block,
                      ws.projection, out, kernels_);
       }
-      if (q > 0) repeat_last_lane(block, n, out);
+      if (q > 0) repeat_last_lane(segments[segments.size() - 1], n, out);
       if (wanted) question.visit(Visit{k, 0, n, 0, simd::lanes, Form::grouped, nullptr, this, &ws});
       if (R >= 32) executor_.checkpoint();  // one block can take long
     }
     question.known(Form::grouped, 0, simd::lanes);
   }
 
-  static void repeat_last_lane(const Block& block, std::size_t n_scales, double* loglik) {
-    const std::size_t end = n_lanes(block.lanes);  // they are the first ones
-    if (end == simd::lanes) return;
-    for (std::size_t l = 0; l < n_scales; ++l)
+  // The lanes of a block that no register of its last segment reaches.
+  void repeat_last_lane(const Segment& last, std::size_t n_scales, double* loglik) const {
+    const std::size_t end = last.end(kernels_.width);
+    for (std::size_t l = 0; l < n_scales && end < simd::lanes; ++l)
       std::fill(loglik + l * simd::lanes + end, loglik + (l + 1) * simd::lanes, loglik[l * simd::lanes + end - 1]);
   }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../base/buffer.h"
+#include "../base/constants.h"
 #include "../base/error.h"
 #include "../model/noise.h"
 #include "../simd/dispatch.h"
@@ -85,14 +86,11 @@ class Whitener {
     std::fill(inverse_shat, inverse_shat + R * simd::lanes, 0.0);
     std::fill(z, z + R * simd::lanes, 0.0);
     const bool compact = w.block.form == Form::spectral;
-    const auto segments = plan_.segments(w.block);
-    for (std::size_t k = 0; k < segments.size(); ++k) {
-      const Segment& s = segments[k];
+    for (const Segment& s : plan_.segments(w.block)) {
       const SharedNoise& group = noise_.shared()[s.group];
-      const std::size_t end = k + 1 < segments.size() ? std::size_t(s.lane) + s.count : simd::lanes;
       for (std::size_t i = 0; i < group.observed().size(); ++i) {
         const std::size_t r = group.observed()[i];
-        for (std::size_t lane = s.lane; lane < end; ++lane) {
+        for (std::size_t lane = s.lane; lane < s.end(); ++lane) {
           const std::size_t at = lane / W * R * W + r * W + lane % W;
           inverse_shat[at] = w.inverse_c[lane] / group.direction[i];
           z[at] = w.z[(compact ? i : r) * simd::lanes + lane];
@@ -127,8 +125,6 @@ class Whitener {
   }
 
  private:
-  static constexpr double log_sqrt_2pi = 0.91893853320467274178;
-
   void load_groups(const Block& block, WhitenedBlock& w) const {
     const Effects& e = noise_.effects();
     const bool compact = block.form == Form::spectral;
@@ -140,12 +136,12 @@ class Whitener {
     for (const Segment& s : segments) {
       const SharedNoise& noise = noise_.shared()[s.group];
       const auto& observed = noise.observed();
-      const std::size_t m = observed.size(), from = s.lane, to = from + s.count;
+      const std::size_t m = observed.size(), from = s.lane, to = s.end();
       std::size_t index[block_effects];
       double log_factor = 0.0, last = 0.0;
       w.one_factor = compact && noise.factor[s.begin] == noise.factor[s.begin + s.count - 1];
       for (std::size_t lane = from; lane < to; ++lane) {
-        const std::size_t i = s.begin + lane - from;
+        const std::size_t i = s.begin + std::min<std::size_t>(lane - from, s.count - 1u);
         index[lane] = noise.effects[i];
         const double c = noise.factor[i];
         if (c != last) log_factor = std::log(c);
@@ -161,23 +157,18 @@ class Whitener {
         const double scale = 1.0 / noise.direction[r];
         double* out = target + (compact || solve ? r : observed[r]) * simd::lanes;
         for (std::size_t lane = from; lane < to; ++lane) out[lane] = column[index[lane]] * scale * w.inverse_c[lane];
-        for (std::size_t lane = to; lane < s.end(kernels_.width) && solve; ++lane) out[lane] = out[to - 1];
       }
       if (!solve) continue;
       // chol is lower and column-major; the kernel wants rows, which are the columns of its transpose
       const arma::mat by_rows = noise.pattern->chol.t();
       kernels_.solve_lower_lanes(m, by_rows.memptr(), target, from, s.end(kernels_.width));
+      for (std::size_t r = 0; r < m; ++r)  // lanes beyond whole registers
+        std::fill(target + r * simd::lanes + std::min(s.end(kernels_.width), to), target + r * simd::lanes + to,
+                  target[r * simd::lanes + from + s.count - 1]);
       if (compact) continue;
       for (std::size_t r = 0; r < m; ++r)
         std::copy(target + r * simd::lanes + from, target + r * simd::lanes + to, z + observed[r] * simd::lanes + from);
     }
-    // The lanes left over repeat the last effect.
-    const Segment& last = segments[segments.size() - 1];
-    const std::size_t end = last.lane + std::size_t(last.count);
-    if (end == simd::lanes) return;
-    for (double* x : {w.inverse_c, w.inverse_c2, w.constant}) std::fill(x + end, x + simd::lanes, x[end - 1]);
-    for (std::size_t r = 0; r < rows; ++r)
-      std::fill(z + r * simd::lanes + end, z + (r + 1) * simd::lanes, z[r * simd::lanes + end - 1]);
   }
 
   // Noise of each effect's own.
