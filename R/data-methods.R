@@ -67,8 +67,14 @@ dimnames.mash_data <- function(x) dimnames(x$Bhat)
       matrix[rows, columns, drop = FALSE]
     }
   }
-  for (part in c("Bhat", "Shat", "Shat_alpha")) {
+  for (part in c("Bhat", "Shat")) {
     x[[part]] <- cut(x[[part]])
+  }
+  # All ones, if alpha is 0: quicker made than cut.
+  x$Shat_alpha <- if (x$alpha == 0) {
+    array(1, dim(x$Bhat), dimnames(x$Bhat))
+  } else {
+    cut(x$Shat_alpha)
   }
   x$V <- x$V[columns, columns, drop = FALSE]
   x

@@ -114,7 +114,7 @@ rescale_by_alpha <- function(data, alpha) {
 
 # Each condition would get its own copy of them.
 without_effect_names <- function(data) {
-  for (part in c("Bhat", "Shat", "Shat_alpha")) {
+  for (part in c("Bhat", "Shat", if (data$alpha != 0) "Shat_alpha")) {
     rownames(data[[part]]) <- NULL
   }
   data
@@ -177,7 +177,7 @@ flat_posterior <- function(data) {
 
 # ash with normal components: mash of data with one condition, with U = 1.
 ash_one_condition <- function(data, settings, n_threads, label, effects) {
-  if (all(is.na(data$Bhat))) {
+  if (anyNA(data$Bhat) && all(is.na(data$Bhat))) {
     return(ash_without_data(n_effects(data), label))
   }
   grid <- settings$mixsd
@@ -234,7 +234,7 @@ new_mash_1by1 <- function(fits, data, prior) {
     dimnames(values) <- dimnames(data$Bhat)
     values
   }
-  missing <- which(is.na(data$Bhat))
+  missing <- if (anyNA(data$Bhat)) which(is.na(data$Bhat)) else integer()
   structure(
     list(
       result = sapply(onebyone_parts, bind, simplify = FALSE),
