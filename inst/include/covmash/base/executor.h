@@ -1,7 +1,8 @@
 #pragma once
 // How work reaches threads. An algorithm cuts its work into tasks whose number and content do not depend on the
 // threads; every task writes its own output; sums are added in the order of the tasks. So results have the same bits
-// for any number of threads. Threads are made and joined inside one call: nothing survives that a fork could inherit.
+// for any number of threads. Threads are made by the first run that has work for them, and joined when their executor
+// goes, at the end of the call that made it: nothing survives that a fork could inherit.
 
 #include <algorithm>
 #include <atomic>
@@ -14,6 +15,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "error.h"
@@ -81,78 +83,59 @@ class SerialExecutor : public Executor {
 
 class ThreadExecutor : public Executor {
  public:
-  ThreadExecutor(std::size_t threads, Progress* progress = nullptr)
+  explicit ThreadExecutor(std::size_t threads, Progress* progress = nullptr)
       : threads_(std::max<std::size_t>(threads, 1)), progress_(progress), serial_(progress) {}
+  ThreadExecutor(const ThreadExecutor&) = delete;
+  ThreadExecutor& operator=(const ThreadExecutor&) = delete;
+  ~ThreadExecutor() override {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      quit_ = true;
+    }
+    begin_.notify_all();
+    for (auto& t : pool_) t.join();
+  }
+
   std::size_t workers() const override { return threads_; }
 
   void run(std::size_t n_tasks, double work, const Task& task) override {
-    const std::size_t n = std::min(threads_, n_tasks);
+    std::size_t n = std::min(threads_, n_tasks);
+    if (n > 1 && work >= serial_below) n = std::min(n, grow(n));
     if (n <= 1 || work < serial_below) {
       serial_.run(n_tasks, work, task);
       return;
     }
-    std::atomic<std::size_t> next{0};
     stop_ = false;
-    std::exception_ptr error;
-    std::mutex mutex;
-    std::condition_variable finished;
-    std::size_t running = 0;
-
-    auto loop = [&](std::size_t worker) {
+    next_ = 0;
+    in_threads_ = true;
+    std::unique_lock<std::mutex> lock(mutex_);
+    error_ = nullptr;
+    task_ = &task;
+    n_tasks_ = n_tasks;
+    wanted_ = running_ = n;
+    ++round_;
+    lock.unlock();
+    begin_.notify_all();
+    lock.lock();
+    // The calling thread waits and listens; it does no work, so that it can answer an interrupt at once.
+    while (running_ > 0) {
+      finished_.wait_for(lock, std::chrono::milliseconds(100));
+      if (!progress_ || running_ == 0 || stop_) continue;
+      lock.unlock();
+      std::exception_ptr refused;
       try {
-        for (std::size_t i; !stop_ && (i = next++) < n_tasks;) task(i, worker);
+        const double done = static_cast<double>(std::min<std::size_t>(next_, n_tasks));
+        progress_->check(one_run_ ? done / static_cast<double>(n_tasks) : std::numeric_limits<double>::quiet_NaN());
       } catch (...) {
-        std::lock_guard<std::mutex> lock(mutex);
-        if (!error) error = std::current_exception();
+        refused = std::current_exception();
         stop_ = true;
       }
-      std::lock_guard<std::mutex> lock(mutex);
-      --running;
-      finished.notify_one();
-    };
-
-    std::vector<std::thread> pool;
-    struct Joiner {
-      std::vector<std::thread>& pool;
-      ThreadExecutor& owner;
-      ~Joiner() {
-        owner.stop_ = true;
-        for (auto& t : pool) t.join();
-        owner.in_threads_ = false;
-      }
-    };
-    {
-      Joiner joiner{pool, *this};
-      in_threads_ = true;
-      {
-        std::lock_guard<std::mutex> lock(mutex);
-        running = n;
-      }
-      for (std::size_t worker = 0; worker < n; ++worker) {
-        try {
-          pool.emplace_back(loop, worker);
-        } catch (const std::system_error&) {  // no thread to be had: this one does the work
-          if (worker == 0) {
-            loop(0);
-          } else {
-            std::lock_guard<std::mutex> lock(mutex);
-            --running;
-          }
-        }
-      }
-      // The calling thread waits and listens; it does no work, so that it can answer an interrupt at once.
-      std::unique_lock<std::mutex> lock(mutex);
-      while (running > 0) {
-        finished.wait_for(lock, std::chrono::milliseconds(100));
-        if (progress_ && running > 0) {
-          lock.unlock();
-          const double done = static_cast<double>(std::min<std::size_t>(next, n_tasks));
-          progress_->check(one_run_ ? done / static_cast<double>(n_tasks) : std::numeric_limits<double>::quiet_NaN());
-          lock.lock();
-        }
-      }
+      lock.lock();
+      if (refused) error_ = refused;
     }
-    if (error) std::rethrow_exception(error);
+    task_ = nullptr;
+    in_threads_ = false;
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
   // In a thread: gives up when the others have. Otherwise asks the caller's Progress.
@@ -169,12 +152,61 @@ class ThreadExecutor : public Executor {
   }
 
  private:
-  static constexpr double serial_below = 5e6;  // starting threads costs about 50 microseconds
+  static constexpr double serial_below = 5e6;  // waking threads and waiting for them costs about 30 microseconds
+
+  // At least n threads, if they can be had; returns how many there are.
+  std::size_t grow(std::size_t n) {
+    while (pool_.size() < n) {
+      try {
+        pool_.emplace_back([this, worker = pool_.size()] { serve(worker); });
+      } catch (const std::system_error&) {  // no thread to be had
+        break;
+      }
+    }
+    return pool_.size();
+  }
+
+  // What a thread does from its beginning to its end.
+  void serve(std::size_t worker) {
+    std::size_t seen = 0;
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      begin_.wait(lock, [&] { return quit_ || round_ != seen; });
+      if (quit_) return;
+      seen = round_;
+      if (worker >= wanted_) continue;
+      const Task& task = *task_;
+      const std::size_t n_tasks = n_tasks_;
+      lock.unlock();
+      std::exception_ptr error;
+      try {
+        for (std::size_t i; !stop_ && (i = next_++) < n_tasks;) task(i, worker);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      if (error) {
+        if (!error_) error_ = error;  // before the others hear of it and give up
+        stop_ = true;
+      }
+      if (--running_ == 0) finished_.notify_one();
+    }
+  }
+
   std::size_t threads_;
   Progress* progress_;
   SerialExecutor serial_;
   bool one_run_ = false;
   std::atomic<bool> stop_{false}, in_threads_{false};
+  std::atomic<std::size_t> next_{0};
+  // under the mutex
+  std::mutex mutex_;
+  std::condition_variable begin_, finished_;
+  std::size_t round_ = 0, wanted_ = 0, running_ = 0, n_tasks_ = 0;
+  const Task* task_ = nullptr;
+  std::exception_ptr error_;
+  bool quit_ = false;
+  std::vector<std::thread> pool_;  // last: the threads use what is above
 };
 
 }  // namespace covmash
