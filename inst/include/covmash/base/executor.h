@@ -100,24 +100,29 @@ class ThreadExecutor : public Executor {
 
   void run(std::size_t n_tasks, double work, const Task& task) override {
     std::size_t n = std::min(threads_, n_tasks);
-    if (n > 1 && work >= serial_below) n = std::min(n, grow(n));
+    // In short runs the calling thread is one of the workers: one thread less to wake.
+    const std::size_t own = work < listens_from ? 1 : 0;
+    if (n > 1 && work >= serial_below) n = std::min(n, grow(n - own) + own);
     if (n <= 1 || work < serial_below) {
       serial_.run(n_tasks, work, task);
       return;
     }
     stop_ = false;
     next_ = 0;
+    caller_ = std::this_thread::get_id();
     in_threads_ = true;
     std::unique_lock<std::mutex> lock(mutex_);
     error_ = nullptr;
     task_ = &task;
     n_tasks_ = n_tasks;
-    wanted_ = running_ = n;
+    first_worker_ = own;
+    wanted_ = running_ = n - own;
     ++round_;
     lock.unlock();
     begin_.notify_all();
+    if (own == 1) work_on(task, n_tasks, 0);
     lock.lock();
-    // The calling thread waits and listens; it does no work, so that it can answer an interrupt at once.
+    // In long runs the calling thread waits and listens; it does no work, so that it can answer an interrupt at once.
     while (running_ > 0) {
       finished_.wait_for(lock, std::chrono::milliseconds(100));
       if (!progress_ || running_ == 0 || stop_) continue;
@@ -133,6 +138,7 @@ class ThreadExecutor : public Executor {
       lock.lock();
       if (refused) error_ = refused;
     }
+    lock.unlock();
     task_ = nullptr;
     in_threads_ = false;
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
@@ -140,11 +146,8 @@ class ThreadExecutor : public Executor {
 
   // In a thread: gives up when the others have. Otherwise asks the caller's Progress.
   void checkpoint() override {
-    if (in_threads_) {
-      if (stop_) throw interrupted();
-    } else {
-      serial_.checkpoint();
-    }
+    if (in_threads_ && stop_) throw interrupted();
+    if (!in_threads_ || std::this_thread::get_id() == caller_) serial_.checkpoint();
   }
   void step(const char* name, bool one_run) override {
     one_run_ = one_run;
@@ -152,7 +155,8 @@ class ThreadExecutor : public Executor {
   }
 
  private:
-  static constexpr double serial_below = 5e6;  // waking threads and waiting for them costs about 30 microseconds
+  static constexpr double serial_below = 5e6;  // waking threads and waiting for them costs about 50 microseconds
+  static constexpr double listens_from = 1e8;  // some 20 ms
 
   // At least n threads, if they can be had; returns how many there are.
   std::size_t grow(std::size_t n) {
@@ -176,20 +180,21 @@ class ThreadExecutor : public Executor {
       seen = round_;
       if (worker >= wanted_) continue;
       const Task& task = *task_;
-      const std::size_t n_tasks = n_tasks_;
+      const std::size_t n_tasks = n_tasks_, own = worker + first_worker_;
       lock.unlock();
-      std::exception_ptr error;
-      try {
-        for (std::size_t i; !stop_ && (i = next_++) < n_tasks;) task(i, worker);
-      } catch (...) {
-        error = std::current_exception();
-      }
+      work_on(task, n_tasks, own);
       lock.lock();
-      if (error) {
-        if (!error_) error_ = error;  // before the others hear of it and give up
-        stop_ = true;
-      }
       if (--running_ == 0) finished_.notify_one();
+    }
+  }
+
+  void work_on(const Task& task, std::size_t n_tasks, std::size_t worker) {
+    try {
+      for (std::size_t i; !stop_ && (i = next_++) < n_tasks;) task(i, worker);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (!error_) error_ = std::current_exception();  // before the others hear of it and give up
+      stop_ = true;
     }
   }
 
@@ -199,10 +204,11 @@ class ThreadExecutor : public Executor {
   bool one_run_ = false;
   std::atomic<bool> stop_{false}, in_threads_{false};
   std::atomic<std::size_t> next_{0};
+  std::thread::id caller_;
   // under the mutex
   std::mutex mutex_;
   std::condition_variable begin_, finished_;
-  std::size_t round_ = 0, wanted_ = 0, running_ = 0, n_tasks_ = 0;
+  std::size_t round_ = 0, wanted_ = 0, first_worker_ = 0, running_ = 0, n_tasks_ = 0;
   const Task* task_ = nullptr;
   std::exception_ptr error_;
   bool quit_ = false;
