@@ -129,6 +129,14 @@ cpp_effect_range <- function(data) {
     .Call(`_covmash_cpp_effect_range`, data)
 }
 
+cpp_unusable_entry <- function(data) {
+    .Call(`_covmash_cpp_unusable_entry`, data)
+}
+
+cpp_placeholders <- function(data) {
+    .Call(`_covmash_cpp_placeholders`, data)
+}
+
 cpp_pca <- function(bhat, rows, n_components, n_threads) {
     .Call(`_covmash_cpp_pca`, bhat, rows, n_components, n_threads)
 }

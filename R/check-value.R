@@ -6,6 +6,9 @@ describe <- function(x) {
   if (is.null(x)) {
     return("NULL")
   }
+  if (is.factor(x)) {
+    return(paste("a factor of length", length(x)))
+  }
   if (is.atomic(x) && length(x) == 1L && is.null(dim(x))) {
     return(if (is.character(x)) paste0("'", x, "'") else format(x))
   }
@@ -25,6 +28,13 @@ quote_some <- function(x, n = 3L) {
 }
 
 first_few <- function(x, n) x[seq_len(min(n, length(x)))]
+
+# An argument that was left out.
+refuse_missing <- function(is_missing, name, what, class = "covmash_error_argument") {
+  if (is_missing) {
+    abort_input("`{name}` is missing; give {what}.", class = class)
+  }
+}
 
 # ---- single values -----------------------------------------------------------
 
@@ -74,6 +84,12 @@ check_whole <- function(x, name, lower = 0) {
     )
   }
   invisible(x)
+}
+
+# The same as the core counts: more than an int holds is no limit at all.
+whole_number <- function(x, name, lower = 0) {
+  check_whole(x, name, lower)
+  as.integer(min(x, .Machine$integer.max))
 }
 
 # One of `choices`, partial matching allowed; the full default vector means its

@@ -38,7 +38,7 @@ cov_canonical <- function(data,
                             "identity", "singletons", "equal_effects",
                             "simple_het"
                           )) {
-  check_data(data)
+  data <- take_data(data)
   if (!is.character(cov_methods) && !is.list(cov_methods) ||
         length(cov_methods) == 0L) {
     abort_input(
@@ -66,10 +66,14 @@ covariances_by_method <- function(data, method, name) {
       class = "covmash_error_argument"
     )
   }
-  fn <- if (is.character(method$fn)) get(method$fn, mode = "function") else method$fn
+  fn <- if (is.list(method)) method[["fn"]]
+  if (checkmate::test_string(fn)) {
+    fn <- get0(fn, mode = "function")
+  }
   if (!is.function(fn)) {
     abort_input(
-      "The element '{name}' of `cov_methods` has no function `fn`.",
+      "The element '{name}' of `cov_methods` has no function `fn`; write ",
+      "list({name} = list(fn = ..., args = ...)).",
       class = "covmash_error_argument"
     )
   }

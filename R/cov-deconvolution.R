@@ -78,7 +78,7 @@
 #' round(U_teem$ED_tPCA, 2)
 cov_ed <- function(data, Ulist_init, subset = NULL,
                    algorithm = c("bovy", "teem"), ..., n_threads = NULL) {
-  check_data(data)
+  data <- take_data(data)
   algorithm <- check_choice(algorithm, c("bovy", "teem"), "algorithm")
   n_threads <- resolve_threads(n_threads)
   Ulist <- check_ulist(
@@ -125,7 +125,7 @@ bovy_settings <- function(dots, K) {
   settings <- c(cpp_defaults("deconvolution"), fixcovar = FALSE)
   settings[names(dots)] <- dots
   check_number(settings$tol, "tol", 0, what = "a number of at least 0")
-  check_whole(settings$maxiter, "maxiter", 1)
+  settings$maxiter <- whole_number(settings$maxiter, "maxiter", 1)
   check_number(settings$w, "w", 0, what = "a number of at least 0")
   settings$fixamp <- check_flags(settings$fixamp, K, "fixamp")
   settings$fixcovar <- check_flags(settings$fixcovar, K, "fixcovar")
@@ -162,7 +162,13 @@ teem_wrapper <- function(data, Ulist, dots, n_threads) {
   if (!isTRUE(fit$converged)) {
     warn_deconvolution(fit$iterations, "maxiter")
   }
-  lapply(fit$Ulist, function(U) symmetrise(noise$M %*% U %*% t(noise$M)))
+  lapply(fit$Ulist, function(U) tcrossprod(noise$M %*% root_of(U)))
+}
+
+# A square root, so that what is made of it is semi-definite whatever the scales.
+root_of <- function(U) {
+  decomposition <- eigen(symmetrise(U), symmetric = TRUE)
+  decomposition$vectors * rep(sqrt(pmax(decomposition$values, 0)), each = nrow(U))
 }
 
 # The factor M of a noise common to all rows, M = S root, root = chol(V)'. With
@@ -206,7 +212,7 @@ teem_settings <- function(dots, K) {
   )
   dots <- dots[!vapply(dots, is.null, logical(1))]
   settings[names(dots)] <- dots
-  check_whole(settings$maxiter, "maxiter", 1)
+  settings$maxiter <- whole_number(settings$maxiter, "maxiter", 1)
   check_number(
     settings$converge_tol, "converge_tol", 0, what = "a number of at least 0"
   )

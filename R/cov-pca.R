@@ -39,7 +39,7 @@
 #' U <- cov_pca(data, npc = 2, subset = strong)
 #' names(U)
 cov_pca <- function(data, npc, subset = NULL, n_threads = NULL) {
-  check_data(data)
+  data <- take_data(data)
   R <- ncol(data$Bhat)
   if (missing(npc) || !checkmate::test_count(npc, positive = TRUE) || npc > R) {
     abort_input(

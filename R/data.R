@@ -45,9 +45,12 @@
 #'   (`covmash_error_dimensions`), not numeric (`covmash_error_type`), `NaN` or
 #'   infinite `Bhat` (`covmash_error_bhat`), zero, negative, `NaN` or unexpectedly
 #'   missing `Shat` (`covmash_error_shat`), rows or columns of `Bhat` and `Shat` in
-#'   different order (`covmash_error_names`), a bad `V` (`covmash_error_V`). A
+#'   different order (`covmash_error_names`), a bad `V` (`covmash_error_V`), numbers
+#'   whose squares overflow (`covmash_error_magnitude`). A
 #'   warning of class `covmash_warning_all_missing` counts rows in which nothing is
-#'   observed, `covmash_warning_names` tells of duplicated names.
+#'   observed, `covmash_warning_names` tells of duplicated names, and
+#'   `covmash_warning_placeholder` of estimates that look like placeholders of
+#'   missing ones (0 with a huge standard error, see [placeholder_to_na()]).
 #'
 #' @section Differences from mashr:
 #'   * Missing estimates stay `NA` and are left out of the likelihood; mashr
@@ -76,6 +79,7 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
                           V = diag(ncol(Bhat)),
                           zero_check_tol = .Machine$double.eps,
                           zero_Bhat_Shat_reset = 0, zero_Shat_reset = 0) {
+  refuse_missing(missing(Bhat), "Bhat", "a matrix of estimates")
   refuse_pval_and_df(pval, df)
   check_number(alpha, "alpha", what = "one finite number")
   check_number(
@@ -98,7 +102,10 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
   )
   warn_duplicated_names(Bhat)
 
+  warn_placeholders(Bhat, Shat)
+
   data <- new_mash_data(Bhat, Shat, V, alpha)
+  check_magnitudes(data, Bhat, Shat)
   warn_all_missing(data$Bhat)
   data
 }
@@ -219,9 +226,9 @@ check_shat <- function(Shat, Bhat, tol, both_reset, shat_reset) {
       "correct it, or give `zero_Shat_reset`."
     )
   }
-  Shat[zero] <- ifelse(both, both_reset, shat_reset)
   # A zero at a missing estimate says nothing about its scale.
-  Shat[which(Shat <= tol)] <- NA_real_
+  Shat[which(Shat <= tol & is.na(Bhat))] <- NA_real_
+  Shat[zero] <- ifelse(both, both_reset, shat_reset)
   Shat
 }
 
@@ -238,6 +245,15 @@ check_noise_correlation <- function(V, R, conditions = NULL) {
   )
   check_same_names(conditions, colnames(V), "V", "column")
   check_same_names(conditions, rownames(V), "V", "row")
+  variances <- diag(V)
+  if (any(variances < 1e-100 | variances > 1e100)) {
+    at <- which(variances < 1e-100 | variances > 1e100)[1]
+    abort_input(
+      "`V` has the variance {format(variances[at])} for {label_index('condition', at, conditions)}; it must be from ",
+      "1e-100 to 1e100. Put the scale into `Shat`.",
+      class = "covmash_error_V"
+    )
+  }
   V
 }
 
@@ -270,6 +286,25 @@ warn_all_missing <- function(Bhat) {
   }
 }
 
+# Numbers that overflow when they are squared, as given or by `alpha`.
+check_magnitudes <- function(data, Bhat, Shat) {
+  bad <- run_core(cpp_unusable_entry(data))
+  if (is.null(bad)) {
+    return(invisible(NULL))
+  }
+  at <- bad$entry
+  by_alpha <- if (data$alpha != 0) {
+    interpolate(", which alpha = {format(data$alpha)} makes {format(data$Bhat[at])} and ", env = environment())
+  }
+  if (!is.null(by_alpha)) by_alpha <- paste0(by_alpha, format(data$Shat[at]))
+  abort_input(
+    "`Bhat` and `Shat` hold numbers that cannot be computed with: in {label_entry(Bhat, at)} they are ",
+    "{format(Bhat[at])} and {format(Shat[at])}{by_alpha}; both, and the ratio of any estimate to the smallest standard ",
+    "error, must be between 1e-150 and 1e150 in size. Change the units or set such entries to NA.",
+    class = "covmash_error_magnitude"
+  )
+}
+
 # ---- the class ---------------------------------------------------------------
 
 # The object from checked input. An infinite standard error, or a missing
@@ -295,36 +330,6 @@ new_mash_data <- function(Bhat, Shat, V, alpha) {
     alpha = alpha
   )
   structure(data, class = c("mash_data", "mash"))
-}
-
-check_data <- function(data, name = "data") {
-  if (inherits(data, "mash_data")) {
-    return(invisible(data))
-  }
-  advice <- if (is.list(data) && all(c("Bhat", "Shat") %in% names(data))) {
-    "make it from the same `Bhat` and `Shat` with covmash::mash_set_data()"
-  } else {
-    "make it with mash_set_data()"
-  }
-  abort_input(
-    "`{name}` must be a data object of covmash, not {describe(data)}; {advice}.",
-    class = "covmash_error_data"
-  )
-}
-
-# The invariants of a data object; for methods that take one apart, and tests.
-validate_mash_data <- function(data) {
-  check_data(data)
-  same <- identical(dim(data$Bhat), dim(data$Shat)) &&
-    identical(dim(data$Bhat), dim(data$Shat_alpha)) &&
-    identical(dim(data$V), rep(ncol(data$Bhat), 2L))
-  if (!same || !is.double(data$Bhat) || !is.double(data$Shat)) {
-    abort_input(
-      "The data object is damaged: its parts do not fit; make it again with mash_set_data().",
-      class = "covmash_error_data"
-    )
-  }
-  invisible(data)
 }
 
 n_effects <- function(data) nrow(data$Bhat)

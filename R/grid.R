@@ -28,8 +28,17 @@ autoselect_grid <- function(data, mult = sqrt(2)) {
     return(c(0, largest / 2))
   }
   steps <- ceiling(log2(largest / smallest) / log2(mult))
+  if (steps >= most_grid_points) {
+    abort_input(
+      "With ratio {format(mult, digits = 15)} from one to the next, the grid would have {format_count(steps + 1)} ",
+      "points; raise `gridmult`.",
+      class = "covmash_error_grid"
+    )
+  }
   mult^((-steps):0) * largest
 }
+
+most_grid_points <- 10000
 
 check_gridmult <- function(gridmult, name = "gridmult") {
   check_number(gridmult, name, what = "one number above 1 (or 0)")
@@ -47,6 +56,14 @@ check_grid <- function(grid, name = "grid") {
         any(grid < 0)) {
     abort_input(
       "`{name}` must be a vector of finite standard deviations of at least 0, not {describe(grid)}.",
+      class = "covmash_error_grid"
+    )
+  }
+  bad <- which(grid > 1e150 | (grid > 0 & grid < 1e-150))
+  if (length(bad) > 0L) {
+    abort_input(
+      "`{name}` must hold 0 or standard deviations from 1e-150 to 1e150, whose squares are numbers, but its element ",
+      "{bad[1]} is {format(grid[bad[1]])}.",
       class = "covmash_error_grid"
     )
   }

@@ -87,8 +87,9 @@ mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
 # Data objects carry checked matrices; other lists are checked as mash_set_data()
 # would, because ash itself takes any list with these two elements.
 onebyone_data <- function(data) {
-  if (inherits(data, "mash_data")) {
-    return(data)
+  refuse_missing(missing(data), "data", "a data object made by mash_set_data()", "covmash_error_data")
+  if (inherits(data, "mash")) {
+    return(take_data(data))
   }
   if (!is.list(data) || is.null(data$Bhat) || is.null(data$Shat)) {
     abort_input(
@@ -109,6 +110,7 @@ rescale_by_alpha <- function(data, alpha) {
   data$Shat <- data$Shat^(1 - alpha)
   data$Shat_alpha <- data$Shat_alpha * divisor
   data$alpha <- data$alpha + alpha - data$alpha * alpha
+  check_entries(data, "data")
   data
 }
 
@@ -242,6 +244,8 @@ new_mash_1by1 <- function(fits, data, prior) {
       loglik = sum(vapply(fits, `[[`, numeric(1), "loglik")),
       prior = prior,
       missing = if (length(missing) > 0L) missing,
+      dim = dim(data$Bhat),
+      dimnames = dimnames(data$Bhat),
       convergence = if (!identical(prior, "flat")) {
         do.call(rbind, lapply(fits, function(fit) {
           as.data.frame(fit$convergence, stringsAsFactors = FALSE)

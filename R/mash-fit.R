@@ -14,7 +14,8 @@ new_mash_fit <- function(data, model, weights, posterior, objective, timing) {
       null_loglik = posterior$null_loglik,
       alt_loglik = posterior$alt_loglik,
       fitted_g = list(
-        pi = stats::setNames(weights$pi, components), Ulist = model$Ulist,
+        pi = stats::setNames(weights$pi, components),
+        Ulist = with_condition_names(model$Ulist, colnames(data$Bhat)),
         grid = model$grid, usepointmass = model$usepointmass
       ),
       posterior_weights = posterior$posterior_weights,
@@ -26,17 +27,12 @@ new_mash_fit <- function(data, model, weights, posterior, objective, timing) {
       ),
       timing = timing,
       missing = missing,
-      noise = noise_summary(data, posterior$noise)
+      noise = noise_summary(data, posterior$noise),
+      dim = dim(data$Bhat),
+      dimnames = dimnames(data$Bhat)
     ),
     class = c("mash_fit", "mash")
   )
-}
-
-check_fit <- function(m, name = "m") {
-  if (!inherits(m, "mash_fit")) {
-    abort_input("`{name}` must be a fit of mash(), not {describe(m)}.", class = "covmash_error_fit")
-  }
-  invisible(m)
 }
 
 # ---- methods -----------------------------------------------------------------

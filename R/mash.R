@@ -139,7 +139,7 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
                  A = NULL, posterior_samples = 0, seed = NULL, outputlevel = 2,
                  output_lfdr = FALSE, n_threads = NULL) {
   started <- elapsed()
-  check_data(data)
+  data <- take_data(data)
   refuse_mash_options(A, posterior_samples, outputlevel)
   check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")
   check_flag(fixg, "fixg")
@@ -165,6 +165,7 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
       normalizeU = !missing(normalizeU) && !is.null(normalizeU)
     )
     refuse_with_g(given, fixg, !missing(prior), !missing(optmethod))
+    data <- data_for_g(data, g)
     model <- model_from_g(
       g, data, if (!missing(usepointmass)) usepointmass, need_pi = fixg
     )

@@ -208,15 +208,15 @@ heat_cells <- function(x, order) {
 # The row a user means: one number or name, or the most significant.
 resolve_effect <- function(m, effect) {
   means <- get_pm(m)
-  if (is.null(means)) {
-    abort_input(
-      "The fit has no posterior (`outputlevel = 1`); refit it to plot effects.",
-      class = "covmash_error_fit"
-    )
-  }
   if (is.null(effect)) {
     lfsr <- significance(m, 0.05, NULL, get_lfsr, FALSE)
     best <- which.min(lfsr)
+    if (length(best) == 0L) {
+      abort_input(
+        "No observed estimate has an lfsr to choose an effect by; give `effect`.",
+        class = "covmash_error_index"
+      )
+    }
     return((as.numeric(best) - 1) %% nrow(lfsr) + 1)
   }
   row <- resolve_index(effect, nrow(means), rownames(means), "effect", "effect")
@@ -227,6 +227,20 @@ resolve_effect <- function(m, effect) {
     )
   }
   row
+}
+
+# The row of the data that is the effect of that row of the results.
+row_of_effect <- function(m, data, row) {
+  means <- get_pm(m)
+  label <- rownames(means)[row]
+  if (is.null(label) || is.null(rownames(data$Bhat))) {
+    match_effects(rownames(data$Bhat), rownames(means), nrow(data$Bhat), nrow(means))
+    return(row)
+  }
+  if (identical(rownames(data$Bhat), rownames(means))) {
+    return(row)
+  }
+  match_effects(label, rownames(data$Bhat), 1L, nrow(data$Bhat), "effect")
 }
 
 effect_table <- function(m, row) {
@@ -247,8 +261,9 @@ plot_effect <- function(m, effect, data = NULL, title = NULL,
     table$condition <- as.character(labels)
   }
   if (!is.null(data)) {
-    check_data(data)
-    table$observed <- (data$Bhat * data$Shat_alpha)[row, ]
+    data <- match_conditions(take_data(data), conditions_of(m))
+    at <- row_of_effect(m, data, row)
+    table$observed <- (data$Bhat * data$Shat_alpha)[at, ]
   }
   # Conditions without a posterior mean have no place on the axis.
   table <- table[order(table$mean, na.last = NA), ]
@@ -429,9 +444,6 @@ common_labels <- function(Ulist) {
 #' mash_plot_meta(fit, get_significant_results(fit)[1])
 mash_plot_meta <- function(m, i, xlab = "Effect size", ylab = "Condition", ...) {
   need_ggplot2()
-  if (!inherits(m, c("mash_fit", "mash_1by1"))) {
-    check_fit(m)
-  }
   dots <- take_dots(list(...), "labels", "mash_plot_meta()")
   R <- ncol(get_pm(m))
   if (!is.null(dots$labels) && length(dots$labels) != R) {

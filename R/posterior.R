@@ -81,8 +81,11 @@ name_weights <- function(raw, model) {
 #' in blocks, so that only the results take memory.
 #'
 #' @param g A fit of [mash()], or its `fitted_g`.
-#' @param data A data object made by [mash_set_data()] with the conditions and
-#'   the `alpha` of the fit.
+#' @param data A data object made by [mash_set_data()] with the `alpha` of the fit.
+#'   Its conditions are matched to those of the fit by name: another order does not
+#'   matter, a condition that the data lack is missing in every row (a message of
+#'   class `covmash_message_conditions` says so), one that the fit does not know is
+#'   an error.
 #' @param pi_thresh Components with a weight of at most this are left out.
 #' @param algorithm.version Ignored; kept for scripts written for mashr.
 #' @param A,output_posterior_cov,posterior_samples Not supported yet (an error
@@ -90,8 +93,8 @@ name_weights <- function(raw, model) {
 #' @param seed Not used until posterior samples are supported.
 #' @param n_threads Number of threads, see [covmash_threads].
 #' @return A list of J x R matrices `PosteriorMean`, `PosteriorSD`, `lfdr`,
-#'   `NegativeProb` and `lfsr`, with the dimnames of `Bhat` and on its scale.
-#'   Missing estimates are predicted.
+#'   `NegativeProb` and `lfsr`, on the scale of `Bhat`, with its row names and the
+#'   conditions of the fit, in its order. Missing estimates are predicted.
 #' @details With responsibilities
 #'   \eqn{w_{jp} \propto \pi_p N(\hat b_j; 0, V_j + \Sigma_p)}, the posterior is
 #'   \eqn{\sum_p w_{jp} N(\mu_{jp}, \Lambda_{jp})} with
@@ -107,6 +110,9 @@ name_weights <- function(raw, model) {
 #'   they agree to about 1e-12 between parts.
 #' @section Errors: `covmash_error_alpha` if the fit and the data have different
 #'   `alpha`; a `fitted_g` does not record it, which a message says.
+#'   `covmash_error_names` if the data have conditions that the fit does not know, or
+#'   no names where the fit has; `covmash_error_data`, `covmash_error_g` if an object
+#'   was damaged on the way here.
 #' @section Differences from mashr: One row works. Missing estimates are left out
 #'   of the likelihood. `seed = NULL`.
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
@@ -134,9 +140,9 @@ mash_compute_posterior_matrices <- function(g, data, pi_thresh = 1e-10,
   }
   check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")
   check_number(pi_thresh, "pi_thresh", 0, 1, what = "a number from 0 to 1")
-  model <- model_for_data(g, data)
+  problem <- problem_of(g, data)
   posterior_of(
-    data, model, model$pi, pi_thresh, 2, resolve_threads(n_threads),
+    problem$data, problem$model, problem$model$pi, pi_thresh, 2, resolve_threads(n_threads),
     keep_weights = FALSE
   )$result
 }
@@ -163,9 +169,9 @@ mash_compute_posterior_matrices <- function(g, data, pi_thresh = 1e-10,
 mash_compute_vloglik <- function(g, data, algorithm.version = c("Rcpp", "R"),
                                  n_threads = NULL) {
   check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")
-  model <- model_for_data(g, data)
+  problem <- problem_of(g, data)
   posterior_of(
-    data, model, model$pi, 0, 1, resolve_threads(n_threads),
+    problem$data, problem$model, problem$model$pi, 0, 1, resolve_threads(n_threads),
     keep_weights = FALSE
   )$vloglik
 }
@@ -214,9 +220,9 @@ get_posterior_weights <- function(fit, data = NULL, pi_thresh = 1e-10,
     return(fit$posterior_weights)
   }
   check_number(pi_thresh, "pi_thresh", 0, 1, what = "a number from 0 to 1")
-  model <- model_for_data(fit, data)
+  problem <- problem_of(fit, data)
   posterior_of(
-    data, model, model$pi, pi_thresh, 1, resolve_threads(n_threads),
+    problem$data, problem$model, problem$model$pi, pi_thresh, 1, resolve_threads(n_threads),
     keep_weights = TRUE
   )$posterior_weights
 }

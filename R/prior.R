@@ -21,21 +21,35 @@ new_model <- function(data, Ulist, grid, gridmult, normalizeU, usepointmass) {
   } else {
     grid <- check_grid(grid)
   }
-  list(Ulist = Ulist, grid = grid, usepointmass = usepointmass)
+  check_reach(list(Ulist = Ulist, grid = grid, usepointmass = usepointmass), data)
+}
+
+# Effects so large that their variance, in units of the smallest noise, is no number. Common sizes are known to be
+# far from that without a look at the data.
+check_reach <- function(model, data) {
+  variances <- vapply(model$Ulist, function(U) max(diag(U)), numeric(1))
+  largest <- sqrt(max(variances)) * max(model$grid)
+  if (largest < 1e50) {
+    return(model)
+  }
+  smallest <- min(1, run_core(cpp_effect_range(data))$smallest_shat)
+  if (!(largest / smallest <= 1e150)) {
+    k <- which.max(variances)
+    abort_input(
+      "Matrix {k} ('{names(model$Ulist)[k]}') at the largest grid point has the standard deviation {format(largest)}, ",
+      "too large to compute with; use smaller matrices or a smaller `grid`.",
+      class = "covmash_error_grid"
+    )
+  }
+  model
 }
 
 # The same from a fit, or its fitted_g; with `pi` if it has one.
 model_from_g <- function(g, data, usepointmass = NULL, need_pi = TRUE) {
-  if (inherits(g, "mash_fit") || is.list(g) && !is.null(g$fitted_g)) {
+  g <- check_g(g)
+  if (!is.null(g$fitted_g)) {
     check_alpha(g, data)
     g <- g$fitted_g
-  }
-  if (!is.list(g) || is.null(g$Ulist) || is.null(g$grid)) {
-    abort_input(
-      "`g` must be a fit of mash() or its `fitted_g` (a list with pi, Ulist, grid, usepointmass), not ",
-      "{describe(g)}.",
-      class = "covmash_error_g"
-    )
   }
   point <- point_mass_of_g(g, usepointmass)
   model <- list(
@@ -45,11 +59,29 @@ model_from_g <- function(g, data, usepointmass = NULL, need_pi = TRUE) {
     grid = check_grid(g$grid, "g$grid"),
     usepointmass = point
   )
+  check_reach(model, data)
   if (need_pi) {
     model$pi <- check_pi(g$pi, model)
   }
   model
 }
+
+# A fit, or something with the parts of a prior.
+check_g <- function(g) {
+  refuse_missing(missing(g), "g", "a fit of mash() or its `fitted_g`", "covmash_error_g")
+  bare <- if (is.list(g) && !is.null(g[["fitted_g"]])) g$fitted_g else g
+  if (!is.list(bare) || is.null(bare[["Ulist"]]) || is.null(bare[["grid"]])) {
+    abort_input(
+      "`g` must be a fit of mash() or its `fitted_g` (a list with pi, Ulist, grid, usepointmass), not ",
+      "{describe(g)}.",
+      class = "covmash_error_g"
+    )
+  }
+  g
+}
+
+# The data in the conditions of `g`, a fit or its fitted_g.
+data_for_g <- function(data, g) match_conditions(data, conditions_of(check_g(g)))
 
 # usepointmass may be said again, if it says the same.
 point_mass_of_g <- function(g, usepointmass) {
@@ -80,23 +112,21 @@ check_alpha <- function(fit, data) {
 
 check_pi <- function(pi, model) {
   P <- n_components(model)
-  ok <- is.numeric(pi) && length(pi) == P && all(is.finite(pi)) &&
-    all(pi >= 0) && abs(sum(pi) - 1) < 1e-6
-  if (!ok) {
+  if (!are_weights(pi, P)) {
     first <- if (model$usepointmass) "null first, then "
     abort_input(
       "`g$pi` must hold {plural(P, 'non-negative weight')} that sum to 1 ({first}grid-major), not ",
-      "{describe(pi)}.",
+      "{describe_weights(pi)}.",
       class = "covmash_error_g"
     )
   }
   as.double(pi)
 }
 
-# The model with its weights, from a fit or a fitted_g. A bare fitted_g does not
-# know its alpha, so the user is reminded of it.
-model_for_data <- function(g, data) {
-  check_data(data)
+# What is asked about data under a given prior, a fit or a fitted_g: the data in its conditions and the model with
+# its weights. A bare fitted_g does not know its alpha, so the user is reminded of it.
+problem_of <- function(g, data) {
+  data <- data_for_g(take_data(data), g)
   model <- model_from_g(g, data)
   if (is.null(g$fitted_g)) {
     inform_covmash(
@@ -105,7 +135,7 @@ model_for_data <- function(g, data) {
       class = "covmash_message_alpha"
     )
   }
-  model
+  list(data = data, model = model)
 }
 
 # ---- components --------------------------------------------------------------
@@ -212,13 +242,25 @@ name_ulist <- function(Ulist, name = "Ulist") {
   as.list(Ulist)
 }
 
+# Names that have nothing in common with those of the data are accepted, as in check_same_names().
 check_order_of_conditions <- function(U, label, conditions) {
-  labels <- colnames(U)
-  if (!is.null(conditions) && setequal(labels, conditions) && !identical(labels, conditions)) {
+  for (side in 1:2) {
+    labels <- dimnames(U)[[side]]
+    what <- c("row", "column")[side]
+    if (is.null(conditions) || is.null(labels) || identical(labels, conditions) || !any(labels %in% conditions)) {
+      next
+    }
     at <- which(labels != conditions)[1]
+    if (setequal(labels, conditions)) {
+      abort_input(
+        "{label} has the conditions of the data in another order ({what} {at} is '{labels[at]}'); ",
+        "reorder its rows and columns.",
+        class = "covmash_error_names"
+      )
+    }
     abort_input(
-      "{label} has the conditions of the data in another order (column {at} is '{labels[at]}'); ",
-      "reorder its rows and columns.",
+      "{label} does not have the conditions of the data: its {what} {at} is '{labels[at]}', but that of the data ",
+      "'{conditions[at]}'; rename its rows and columns or leave them without names.",
       class = "covmash_error_names"
     )
   }

@@ -11,7 +11,11 @@
 #'   * `get_loglik`: the log-likelihood.
 #'   * `get_fitted_g`: the fitted prior, a list of `pi`, `Ulist`, `grid` and
 #'   `usepointmass`.
-#'   * `get_pi0`: the weight of the effects that are zero in every condition.
+#'   * `get_pi0`: the weight of the effects that are zero in every condition (of a fit
+#'   of [mash()] only).
+#' @section Errors: `covmash_error_fit` for anything that is no fit, for a fit without
+#'   posterior (`outputlevel = 1`) and for one that was damaged, e.g. whose weights do
+#'   not sum to 1.
 #' @section Differences from mashr: mashr takes these functions from ashr;
 #'   covmash has its own. `get_pi0` works on a fit.
 #' @name get_results
@@ -27,31 +31,31 @@ NULL
 
 #' @rdname get_results
 #' @export
-get_pm <- function(x) x$result$PosteriorMean
+get_pm <- function(x) result_part(x, "PosteriorMean")
 
 #' @rdname get_results
 #' @export
-get_psd <- function(x) x$result$PosteriorSD
+get_psd <- function(x) result_part(x, "PosteriorSD")
 
 #' @rdname get_results
 #' @export
-get_lfsr <- function(x) x$result$lfsr
+get_lfsr <- function(x) result_part(x, "lfsr")
 
 #' @rdname get_results
 #' @export
-get_lfdr <- function(x) x$result$lfdr
+get_lfdr <- function(x) result_part(x, "lfdr")
 
 #' @rdname get_results
 #' @export
-get_np <- function(x) x$result$NegativeProb
+get_np <- function(x) result_part(x, "NegativeProb")
 
 #' @rdname get_results
 #' @export
-get_loglik <- function(x) x$loglik
+get_loglik <- function(x) fit_element(x, "loglik")
 
 #' @rdname get_results
 #' @export
-get_fitted_g <- function(x) x$fitted_g
+get_fitted_g <- function(x) fit_element(x, "fitted_g")
 
 #' @rdname get_results
 #' @export
@@ -74,7 +78,7 @@ get_pi0 <- function(m) {
 #' for each effect the conditions in which it is.
 #'
 #' @param m A fit of [mash()] or a result of [mash_1by1()].
-#' @param thresh Significant means strictly below this.
+#' @param thresh Significant means strictly below this; from 0 to 1 for probabilities.
 #' @param conditions Conditions to look at: numbers, names or `TRUE`/`FALSE`; all if
 #'   `NULL`.
 #' @param sig_fn Function that takes `m` and returns a J x R matrix of
@@ -122,10 +126,21 @@ get_n_significant_conditions <- function(m, thresh = 0.05, conditions = NULL,
   counts
 }
 
+# Where significances are probabilities, a threshold is one too.
+check_thresh <- function(thresh, name, sig) {
+  check_number(thresh, name, what = "one number")
+  probabilities <- is.numeric(sig) && length(sig) > 0L && all(sig >= 0 & sig <= 1, na.rm = TRUE)
+  if (probabilities && (thresh < 0 || thresh > 1)) {
+    abort_input(
+      "`{name}` must be from 0 to 1, as the significances are, not {describe(thresh)}.",
+      class = "covmash_error_argument"
+    )
+  }
+}
+
 # The matrix of significances in the chosen conditions, NA where the estimate is
 # missing (unless predictions count).
 significance <- function(m, thresh, conditions, sig_fn, predicted) {
-  check_number(thresh, "thresh", what = "one number")
   check_flag(predicted, "predicted")
   if (!is.function(sig_fn)) {
     abort_input(
@@ -134,6 +149,7 @@ significance <- function(m, thresh, conditions, sig_fn, predicted) {
     )
   }
   sig <- sig_fn(m)
+  check_thresh(thresh, "thresh", sig)
   if (!is.numeric(sig)) {
     abort_input(
       "`m` has no significances (`sig_fn` gives {describe(sig)}); it must be a result of mash() with ",
@@ -144,9 +160,9 @@ significance <- function(m, thresh, conditions, sig_fn, predicted) {
   if (!is.matrix(sig)) {
     sig <- as.matrix(sig)
   }
-  if (!predicted && length(m$missing) > 0L &&
-        identical(dim(sig), dim(m$result$PosteriorMean))) {
-    sig[m$missing] <- NA_real_
+  if (!predicted && is.list(m) && identical(dim(sig), dim(m$result$PosteriorMean))) {
+    hidden <- unobserved(m)
+    if (!is.null(hidden)) sig[hidden] <- NA_real_
   }
   if (is.null(conditions)) {
     return(sig)
@@ -168,7 +184,8 @@ significance <- function(m, thresh, conditions, sig_fn, predicted) {
 #' @param m A fit of [mash()].
 #' @param dimension `"cov"` (default): summed over the grid, one weight for each
 #'   covariance matrix; `"grid"`: summed over the matrices, one for each grid
-#'   point; `"all"`: every component.
+#'   point; `"all"`: every component. A matrix that is called `null` itself is shown as
+#'   `null.1` beside the point mass.
 #' @return A named vector that sums to 1: `null` first (if the model has a point
 #'   mass), then the matrices by name, the grid points `1`, `2`, ..., or the
 #'   components `<matrix>.<grid index>`.
@@ -186,16 +203,22 @@ get_estimated_pi <- function(m, dimension = c("cov", "grid", "all")) {
   if (dimension == "all") {
     return(g$pi)
   }
-  null <- if (g$usepointmass) c(null = g$pi[[1]])
+  null <- if (g$usepointmass) g$pi[[1]]
   weights <- matrix(
     if (g$usepointmass) g$pi[-1] else g$pi, length(g$Ulist), length(g$grid)
   )
-  summed <- if (dimension == "cov") {
-    stats::setNames(rowSums(weights), names(g$Ulist))
-  } else {
-    stats::setNames(colSums(weights), seq_along(g$grid))
+  if (dimension == "cov") {
+    return(stats::setNames(c(null, rowSums(weights)), covariance_labels(g)))
   }
-  c(null, summed)
+  stats::setNames(
+    c(null, colSums(weights)), c(if (g$usepointmass) "null", seq_along(g$grid))
+  )
+}
+
+# The point mass and the matrices of a prior; a matrix called "null" gets a number.
+covariance_labels <- function(g) {
+  labels <- c(if (g$usepointmass) "null", names(g$Ulist))
+  if (anyDuplicated(labels)) make.unique(labels) else labels
 }
 
 #' Bayes factors
@@ -217,6 +240,9 @@ get_log10bf <- function(m) {
   check_fit(m)
   if (is.null(m$null_loglik) || is.null(m$alt_loglik)) {
     return(NULL)
+  }
+  if (!is.numeric(m$null_loglik) || !is.numeric(m$alt_loglik) || length(m$null_loglik) != length(m$alt_loglik)) {
+    damaged_fit("m", "its `null_loglik` and `alt_loglik` must be numeric and of one length")
   }
   unname((m$alt_loglik - as.vector(m$null_loglik)) / log(10))
 }

@@ -31,7 +31,7 @@
 get_pairwise_sharing <- function(m, factor = 0.5, lfsr_thresh = 0.05,
                                  FUN = identity, predicted = FALSE) {
   check_number(factor, "factor", 0, 1, what = "a number from 0 to 1")
-  check_number(lfsr_thresh, "lfsr_thresh", what = "one number")
+  check_number(lfsr_thresh, "lfsr_thresh", 0, 1, what = "a number from 0 to 1")
   if (!is.function(FUN)) {
     abort_input("`FUN` must be a function, not {describe(FUN)}.", class = "covmash_error_argument")
   }

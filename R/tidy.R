@@ -16,7 +16,8 @@ generics::augment
 #' @param row.names,optional Ignored; part of the generic.
 #' @param what `"effects"` (default): one row for each effect and condition;
 #'   `"weights"`: one row for each mixture component.
-#' @param data The data object of the fit.
+#' @param data The data object of the fit, or some of its rows; effects and
+#'   conditions are matched by name, by position where neither side has names.
 #' @param ... Not used.
 #' @return * `as.data.frame`: columns `effect`, `condition`, `mean`, `sd`, `lfsr`; all
 #'   effects of the first condition first. `effect` and `condition` are names, or
@@ -43,18 +44,10 @@ NULL
 #' @rdname mash_tidiers
 #' @export
 as.data.frame.mash_fit <- function(x, row.names = NULL, optional = FALSE, ...) {
-  result <- x$result
-  if (length(result) == 0L) {
-    abort_input(
-      "The fit has no posterior (`outputlevel = 1`); refit, or use predict().",
-      class = "covmash_error_fit"
-    )
-  }
+  means <- get_pm(x)
   data.frame(
-    long_index(result$PosteriorMean),
-    mean = as.vector(result$PosteriorMean),
-    sd = as.vector(result$PosteriorSD),
-    lfsr = as.vector(result$lfsr)
+    long_index(means), mean = as.vector(means), sd = as.vector(get_psd(x)),
+    lfsr = as.vector(get_lfsr(x))
   )
 }
 
@@ -82,12 +75,14 @@ tidy.mash_fit <- function(x, what = c("effects", "weights"), ...) {
     names(long)[names(long) == "sd"] <- "std.error"
     return(long)
   }
+  check_fit(x, "x")
   g <- x$fitted_g
   K <- length(g$Ulist)
-  covariance <- rep(names(g$Ulist), times = length(g$grid))
+  labels <- covariance_labels(g)
+  covariance <- rep(labels[seq_len(K) + g$usepointmass], times = length(g$grid))
   grid <- rep(g$grid, each = K)
   if (g$usepointmass) {
-    covariance <- c("null", covariance)
+    covariance <- c(labels[1], covariance)
     grid <- c(0, grid)
   }
   data.frame(
@@ -120,19 +115,21 @@ glance.mash_fit <- function(x, ...) {
 #' @rdname mash_tidiers
 #' @export
 augment.mash_fit <- function(x, data, ...) {
-  check_data(data)
-  long <- as.data.frame(x)
-  if (nrow(long) != length(data$Bhat)) {
+  data <- take_data(data)
+  means <- get_pm(x)
+  data <- match_conditions(data, conditions_of(x))
+  if (ncol(data$Bhat) != ncol(means)) {
     abort_input(
-      "`data` are {nrow(data$Bhat)} x {ncol(data$Bhat)}, but the fit has {x$noise$n_effects} effects and ",
-      "{x$noise$n_conditions} conditions; give the data of the fit.",
+      "`data` have {plural(ncol(data$Bhat), 'condition')}, but the fit has {ncol(means)}; give the data of the fit.",
       class = "covmash_error_dimensions"
     )
   }
+  rows <- match_effects(rownames(data$Bhat), rownames(means), nrow(data$Bhat), nrow(means))
+  of_data <- function(part) as.vector(part[rows, , drop = FALSE])
   data.frame(
-    long[c("effect", "condition")],
+    long_index(means[rows, , drop = FALSE]),
     .bhat = as.vector(data$Bhat * data$Shat_alpha),
     .shat = as.vector(data$Shat * data$Shat_alpha),
-    .fitted = long$mean, .se.fit = long$sd, .lfsr = long$lfsr
+    .fitted = of_data(means), .se.fit = of_data(get_psd(x)), .lfsr = of_data(get_lfsr(x))
   )
 }

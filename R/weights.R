@@ -37,7 +37,7 @@ newton_control <- function(control) {
   )
   settings <- cpp_defaults("weights")
   settings[names(control)] <- control
-  check_whole(settings$max_iter, "control$max_iter", 1)
+  settings$max_iter <- whole_number(settings$max_iter, "control$max_iter", 1)
   check_number(settings$tol, "control$tol", 0, what = "a number of at least 0")
   settings
 }

@@ -405,6 +405,26 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_unusable_entry
+SEXP cpp_unusable_entry(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_unusable_entry(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_unusable_entry(data));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_placeholders
+Rcpp::NumericVector cpp_placeholders(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_placeholders(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_placeholders(data));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_pca
 Rcpp::List cpp_pca(const Rcpp::NumericMatrix& bhat, SEXP rows, int n_components, int n_threads);
 RcppExport SEXP _covmash_cpp_pca(SEXP bhatSEXP, SEXP rowsSEXP, SEXP n_componentsSEXP, SEXP n_threadsSEXP) {
@@ -452,6 +472,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_fit_weights", (DL_FUNC) &_covmash_cpp_fit_weights, 4},
     {"_covmash_cpp_noise_groups", (DL_FUNC) &_covmash_cpp_noise_groups, 1},
     {"_covmash_cpp_effect_range", (DL_FUNC) &_covmash_cpp_effect_range, 1},
+    {"_covmash_cpp_unusable_entry", (DL_FUNC) &_covmash_cpp_unusable_entry, 1},
+    {"_covmash_cpp_placeholders", (DL_FUNC) &_covmash_cpp_placeholders, 1},
     {"_covmash_cpp_pca", (DL_FUNC) &_covmash_cpp_pca, 4},
     {NULL, NULL, 0}
 };

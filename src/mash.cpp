@@ -4,6 +4,7 @@
 #include <covmash/mash/fit.h>
 #include <covmash/mash/likelihood.h>
 #include <covmash/mash/posterior.h>
+#include <covmash/model/placeholders.h>
 
 using Rcpp::_;
 
@@ -145,5 +146,27 @@ Rcpp::List cpp_effect_range(const Rcpp::List& data) {
     const bridge::Data unpacked(data);
     const covmash::EffectRange range = covmash::effect_range(unpacked.effects());
     return Rcpp::List::create(_["smallest_shat"] = range.smallest_shat, _["largest_excess"] = range.largest_excess);
+  });
+}
+
+// NULL if every entry can be used.
+// [[Rcpp::export(rng = false)]]
+SEXP cpp_unusable_entry(const Rcpp::List& data) {
+  return bridge::guarded([&]() -> SEXP {
+    const covmash::UnusableEntry bad = covmash::first_unusable(bridge::Data(data).effects());
+    if (bad.problem == covmash::Unusable::nothing) return R_NilValue;
+    const char* problem = bad.problem == covmash::Unusable::bhat   ? "bhat"
+                          : bad.problem == covmash::Unusable::shat ? "shat"
+                                                                   : "magnitude";
+    return Rcpp::List::create(_["problem"] = problem, _["entry"] = static_cast<double>(bad.entry) + 1.0);
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_placeholders(const Rcpp::List& data) {
+  return bridge::guarded([&] {
+    const std::vector<std::size_t> found = covmash::find_placeholders(bridge::Data(data).effects());
+    Rcpp::NumericVector positions(found.begin(), found.end());
+    return Rcpp::NumericVector(positions + 1.0);
   });
 }

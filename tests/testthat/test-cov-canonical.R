@@ -46,3 +46,10 @@ test_that("matrices are plain numeric matrices and their use leaves the generato
 test_that("something that is no data object is refused", {
   expect_input_error(cov_canonical(matrix(1, 2, 2)), "data")
 })
+
+test_that("a method that is none is an error that shows how to write one", {
+  sim <- small_data(J = 4, R = 2)
+  for (bad in list(list(a = 3), list(a = list(fn = 3)), list(a = list(fn = "no_such_function")), list(a = NULL), list(a = list()))) {
+    expect_input_error(cov_canonical(sim$data, bad), "'a'")
+  }
+})

@@ -244,3 +244,21 @@ test_that("starting matrices are checked", {
   expect_input_error(cov_ed(data, list(a = diag(3), b = diag(c(1, 1, -1)))), "b")
   expect_input_error(cov_ed(data, cov_pca(data, 2), algorithm = "other"), "algorithm")
 })
+
+test_that("truncated-eigenvalue matrices are semi-definite whatever the scales, and counts have no upper end", {
+  for (seed in 1:5) {
+    x <- withr::with_seed(seed, {
+      Shat <- rep(10^runif(5, -8, 7), each = 4)
+      list(Bhat = matrix(rnorm(20, sd = 3 * Shat), 4), Shat = matrix(Shat, 4))
+    })
+    data <- mash_set_data(x$Bhat, x$Shat)
+    U <- cov_ed(data, list(a = diag(x$Shat[1, ]^2)), algorithm = "teem", maxiter = 1e12)
+    expect_true(is_covariance(U[[1]]))
+    expect_no_error(mash(data, U, verbose = FALSE))
+  }
+  sim <- small_data(J = 40, R = 2)
+  U <- list(a = diag(2))
+  expect_identical(cov_ed(sim$data, U, maxiter = 1e300), cov_ed(sim$data, U))
+  fit <- function(control) mash(sim$data, U, control = control, verbose = FALSE)
+  expect_identical(fit(list(max_iter = 1e12))$convergence, fit(list())$convergence)
+})

@@ -181,3 +181,37 @@ test_that("what is no data object or no fit is refused, and told how to make one
   expect_input_error(mash_compute_loglik(sim$data, sim$data), "`g` must")
   expect_input_error(get_estimated_pi(sim$data), "mash")
 })
+
+test_that("a reset value holds however small it is", {
+  Bhat <- matrix(c(0, 1, 0.5, 2), 2)
+  Shat <- matrix(c(0, 0, 1, 1), 2)
+  data <- mash_set_data(Bhat, Shat, zero_Bhat_Shat_reset = 1e-20, zero_Shat_reset = 1e-18)
+  expect_identical(unname(data$Shat[, 1]), c(1e-20, 1e-18))
+  expect_false(anyNA(data$Bhat))
+})
+
+test_that("numbers whose squares overflow are named, however they came about", {
+  for (size in c(1e155, 1e200, 1e300)) {
+    expect_error(mash_set_data(matrix(c(1, size), 1), 1), "column 2", class = "covmash_error_magnitude")
+    expect_error(mash_set_data(matrix(1, 2, 2), matrix(c(1, 1, 1, size), 2)), "row 2", class = "covmash_error_magnitude")
+    tiny <- matrix(c(1, 1 / size), 1)
+    expect_error(mash_set_data(matrix(1, 1, 2), tiny, zero_check_tol = 0), class = "covmash_error_magnitude")
+  }
+  expect_error(mash_set_data(matrix(1e100), 1e-100, zero_check_tol = 0), class = "covmash_error_magnitude")
+  x <- matrix(c(1, 2, 3, 4), 2)
+  expect_error(mash_set_data(x, 10 * x, alpha = 1e3), "alpha = 1000", class = "covmash_error_magnitude")
+  expect_error(mash_set_data(x, 10 * x, alpha = -1e3), "alpha = -1000", class = "covmash_error_magnitude")
+  expect_error(mash_1by1(mash_set_data(x, 10 * x), alpha = 1e3), class = "covmash_error_input")
+  expect_error(mash_set_data(x, 1, V = diag(1e200, 2)), "1e\\+200", class = "covmash_error_V")
+  # What is far but not beyond is computed with.
+  far <- mash_set_data(x * 1e120, 1e110)
+  fit <- mash(far, cov_canonical(far), verbose = FALSE)
+  near <- mash_set_data(x * 1e10, 1)
+  expect_close(get_pm(fit) / 1e110, get_pm(mash(near, cov_canonical(near), verbose = FALSE)), 1e-3)
+})
+
+test_that("arguments that are left out are named", {
+  expect_input_error(mash_set_data(), "Bhat")
+  expect_input_error(mash_1by1(), "data")
+  expect_input_error(mash_compute_loglik(), "data")
+})

@@ -55,9 +55,17 @@ test_that("a grid that is given is used as it is, and a useless one is refused",
 
 test_that("an estimate whose square is beyond all numbers is named", {
   Bhat <- matrix(c(1, 2, 1e200, -1), 2, dimnames = list(c("a", "b"), c("x", "y")))
-  data <- mash_set_data(Bhat, 1)
-  expect_error(fitted_grid(data), "row 1 \\('a'\\), column 2 \\('y'\\)", class = "covmash_error_grid")
-  # With a grid given, the core says which effect it cannot handle.
-  U <- cov_canonical(data, "identity")
-  expect_error(mash(data, U, grid = c(1, 2), verbose = FALSE), "effect 1 \\(a\\)", class = "covmash_error_core")
+  expect_error(mash_set_data(Bhat, 1), "row 1 \\('a'\\), column 2 \\('y'\\)", class = "covmash_error_magnitude")
+  data <- new_mash_data(Bhat, array(1, dim(Bhat), dimnames(Bhat)), diag(2), 0)
+  expect_error(autoselect_grid(data), "row 1 \\('a'\\), column 2 \\('y'\\)", class = "covmash_error_grid")
+})
+
+test_that("scales that overflow are refused, and so are grids without an end", {
+  sim <- small_data()
+  U <- cov_canonical(sim$data)
+  expect_input_error(mash(sim$data, U, grid = c(1, 1e160), verbose = FALSE), "element 2 is 1e\\+160")
+  expect_input_error(mash(sim$data, U, grid = 1e-170, verbose = FALSE), "1e-170")
+  expect_input_error(mash(sim$data, list(big = diag(1e300, 3)), grid = 1e10, normalizeU = FALSE, verbose = FALSE), "big")
+  expect_input_error(mash_1by1(sim$data, mixsd = c(1, 1e160)), "mixsd")
+  expect_input_error(mash(sim$data, U, gridmult = 1 + 1e-12, verbose = FALSE), "gridmult")
 })

@@ -43,8 +43,12 @@ test_that("a fit and data of different alpha are refused", {
 
 test_that("data of other conditions are refused", {
   s <- setup_fit()
-  expect_input_error(mash_compute_posterior_matrices(s$fit, s$data[, 1:2]), "condition")
-  expect_input_error(mash_compute_vloglik(s$fit, s$data[, 1:2]), "condition")
+  other <- s$data
+  for (part in c("Bhat", "Shat", "Shat_alpha")) colnames(other[[part]])[3] <- "z"
+  expect_error(mash_compute_posterior_matrices(s$fit, other), "does not know, 'z'", class = "covmash_error_names")
+  expect_error(mash_compute_vloglik(s$fit, other), "does not know, 'z'", class = "covmash_error_names")
+  bare <- mash_set_data(unname(s$Bhat[, 1:2]), unname(s$Shat[, 1:2]))
+  expect_error(predict(s$fit, bare), "have no names", class = "covmash_error_names")
 })
 
 test_that("new data get their own posterior", {

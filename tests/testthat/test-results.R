@@ -101,3 +101,29 @@ test_that("a fit without posteriors says what is missing", {
   expect_error(get_significant_results(short), class = "covmash_error")
   expect_error(get_pairwise_sharing(short), class = "covmash_error")
 })
+
+test_that("a threshold for probabilities is a probability", {
+  sim <- small_data(J = 10, R = 2)
+  fit <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE)
+  for (thresh in list(5, -0.1, NA_real_, "a", c(0.1, 0.2))) {
+    expect_input_error(get_significant_results(fit, thresh = thresh), "thresh")
+    expect_input_error(get_n_significant_conditions(fit, thresh = thresh), "thresh")
+    expect_input_error(get_pairwise_sharing(fit, lfsr_thresh = thresh), "lfsr_thresh")
+  }
+  # Bayes factors are none.
+  against <- function(m) matrix(-get_log10bf(m), nrow(m$vloglik), 1)
+  expect_type(get_significant_results(fit, thresh = -1, sig_fn = against), "integer")
+})
+
+test_that("a matrix or condition called null does not double that name", {
+  sim <- small_data(J = 30, R = 2)
+  for (part in c("Bhat", "Shat", "Shat_alpha")) colnames(sim$data[[part]])[1] <- "null"
+  fit <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE)
+  pi <- get_estimated_pi(fit)
+  expect_identical(anyDuplicated(names(pi)), 0L)
+  expect_identical(pi[["null"]], fit$fitted_g$pi[["null"]])
+  of_matrix <- fit$fitted_g$pi[grepl("^null[.]", names(fit$fitted_g$pi))]
+  expect_equal(pi[["null.1"]], sum(of_matrix))
+  weights <- tidy(fit, "weights")
+  expect_equal(sum(weights$weight[weights$covariance == "null.1"]), pi[["null.1"]])
+})

@@ -38,6 +38,7 @@
 #include "model/covariance.h"
 #include "model/effects.h"
 #include "model/noise.h"
+#include "model/placeholders.h"
 #include "model/prior.h"
 #include "sweep/diagonalise.h"
 #include "sweep/plan.h"
