@@ -92,6 +92,22 @@ whole_number <- function(x, name, lower = 0) {
   as.integer(min(x, .Machine$integer.max))
 }
 
+# What print methods are told: significant digits, and how many rows (Inf: all).
+check_printing <- function(digits = 3, n = 1) {
+  if (!checkmate::test_count(digits, positive = TRUE) || digits > 22) {
+    abort_input(
+      "`digits` must be a whole number from 1 to 22, not {describe(digits)}.",
+      class = "covmash_error_argument"
+    )
+  }
+  if (!checkmate::test_number(n, lower = 0) || is.finite(n) && n != round(n)) {
+    abort_input(
+      "`n` must be a whole number of at least 0 (Inf for all), not {describe(n)}.",
+      class = "covmash_error_argument"
+    )
+  }
+}
+
 # One of `choices`, partial matching allowed; the full default vector means its
 # first element, as match.arg() has it.
 check_choice <- function(x, choices, name) {

@@ -200,6 +200,7 @@ summary.mash_data <- function(object, ...) {
 
 #' @export
 print.summary.mash_data <- function(x, digits = 3, n = 20, ...) {
+  check_printing(digits, n)
   cat(
     "<mash_data> ", plural(x$dim[1], "effect"), " x ",
     plural(x$dim[2], "condition"), "\n",

@@ -354,6 +354,7 @@ summary.mash_1by1 <- function(object, ...) {
 
 #' @export
 print.summary.mash_1by1 <- function(x, n = 20, ...) {
+  check_printing(n = n)
   cat(x$title, "\n", sep = "")
   cat("  prior:      ", describe_prior(x$prior), "\n", sep = "")
   if (!is.na(x$loglik)) {

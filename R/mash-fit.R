@@ -187,6 +187,7 @@ summary.mash_fit <- function(object, ...) {
 
 #' @export
 print.summary.mash_fit <- function(x, digits = 3, n = 20, ...) {
+  check_printing(digits, n)
   fit <- x$fit
   cat(
     "<mash_fit> ", plural(fit$noise$n_effects, "effect"), " x ",

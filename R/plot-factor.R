@@ -88,9 +88,10 @@ plot.factor_cov <- function(x, ...) {
 
 # ---- heat maps --------------------------------------------------------------
 
-# How each kind of matrix is drawn: colours, limits, words.
+# How each kind of matrix is drawn: limits, words, and the colour of a matrix without negative entries. With them
+# it gets the two colours that stand for the signs everywhere.
 heat_loadings <- list(
-  low = "#2166ac", high = "#b2182b", diverging = TRUE, legend = "Loading",
+  diverging = TRUE, legend = "Loading",
   title = "Loadings B: how strongly each gene responds to each factor"
 )
 heat_covariance <- list(
@@ -106,7 +107,7 @@ heat_noise <- list(
   title = "Noise D: gene by gene"
 )
 heat_correlation <- list(
-  low = "#2166ac", high = "#b2182b", diverging = TRUE, legend = "Correlation",
+  diverging = TRUE, legend = "Correlation",
   limit = 1, title = "Correlation of the genes"
 )
 
@@ -132,12 +133,14 @@ plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE) 
     row = rep(seq_len(nrow(x)), times = ncol(x)),
     column = rep(seq_len(ncol(x)), each = nrow(x)), value = as.vector(x)
   )
-  # A matrix with negative entries needs two colours.
-  diverging <- style$diverging || min(x) < -0.05 * max(abs(x))
+  # Beyond rounding, a negative entry has to be seen as one.
+  diverging <- style$diverging || min(x) < -1e-8 * max(abs(x))
   limit <- if (is.null(style$limit)) max(abs(x), 1e-300) else style$limit
+  # A correlation of 1 + 4e-16 is no missing value.
+  cells$value <- pmax(pmin(cells$value, limit), -limit)
   fill <- if (diverging) {
     ggplot2::scale_fill_gradient2(
-      low = heat_loadings$low, mid = "white", high = style$high,
+      low = plot_colours$low, mid = "white", high = plot_colours$high,
       midpoint = 0, limits = c(-limit, limit), name = style$legend,
       n.breaks = 5
     )

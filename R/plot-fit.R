@@ -33,7 +33,8 @@
 #' plot(fit, type = "effect", effect = "effect_60", data = data)
 NULL
 
-plot_colours <- list(main = "#2b6ca3", other = "#9aa5b1", low = "#2b6ca3", high = "#b5432e")
+# low and high: negative and positive, in every plot; told apart by the colour-blind too (ColorBrewer's RdBu).
+plot_colours <- list(main = "#2b6ca3", other = "#9aa5b1", low = "#2166ac", high = "#b2182b")
 
 need_ggplot2 <- function() {
   if (!requireNamespace("ggplot2", quietly = TRUE)) {
@@ -316,6 +317,7 @@ plot_effect <- function(m, effect, data = NULL, title = NULL,
 }
 
 plot_z <- function(data) {
+  data <- take_data(data, "x")
   z <- data$Bhat / data$Shat
   probs <- c(0.01, 0.25, 0.5, 0.75, 0.99)
   spread <- t(apply(z, 2, quantile, probs = probs, na.rm = TRUE, names = FALSE))
@@ -327,16 +329,17 @@ plot_z <- function(data) {
   ends <- stats::qnorm(c(0.01, 0.99))
   ggplot2::ggplot(table, ggplot2::aes(y = .data$condition)) +
     ggplot2::geom_vline(xintercept = ends, colour = "grey50", linetype = "dashed") +
+    # A condition without estimates keeps its line, empty.
     ggplot2::geom_segment(
       ggplot2::aes(x = .data$low, xend = .data$high, yend = .data$condition),
-      colour = plot_colours$main, linewidth = 0.5
+      colour = plot_colours$main, linewidth = 0.5, na.rm = TRUE
     ) +
     ggplot2::geom_segment(
       ggplot2::aes(x = .data$q1, xend = .data$q3, yend = .data$condition),
-      colour = plot_colours$main, linewidth = 2
+      colour = plot_colours$main, linewidth = 2, na.rm = TRUE
     ) +
     ggplot2::geom_point(
-      ggplot2::aes(x = .data$mid),
+      ggplot2::aes(x = .data$mid), na.rm = TRUE,
       shape = 21, fill = "white", colour = plot_colours$main, size = 1.8
     ) +
     ggplot2::labs(
@@ -368,7 +371,11 @@ plot_z <- function(data) {
 plot_covariances <- function(Ulist, ncol = NULL, max_matrices = 36) {
   need_ggplot2()
   check_whole(max_matrices, "max_matrices", 1)
+  if (!is.null(ncol)) {
+    ncol <- whole_number(ncol, "ncol", 1)
+  }
   if (inherits(Ulist, "mash_fit")) {
+    check_fit(Ulist, "Ulist")
     Ulist <- Ulist$fitted_g$Ulist
   }
   if (is.matrix(Ulist) || is_factor_cov(Ulist)) {
@@ -382,7 +389,7 @@ plot_covariances <- function(Ulist, ncol = NULL, max_matrices = 36) {
   Ulist <- normalize_Ulist(first_few(check_ulist(Ulist, R), max_matrices))
   labels <- common_labels(Ulist)
   cells <- do.call(rbind, lapply(names(Ulist), function(name) {
-    U <- Ulist[[name]]
+    U <- pmax(pmin(Ulist[[name]], 1), -1)
     dimnames(U) <- list(labels, labels)
     data.frame(matrix = name, heat_cells(U, labels))
   }))

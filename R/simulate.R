@@ -25,8 +25,8 @@
 #' sim2 <- simple_sims2(nsamp = 10)
 #' head(sim2$B, 2)
 simple_sims <- function(nsamp = 100, ncond = 5, err_sd = 0.01) {
-  check_whole(nsamp, "nsamp", 1)
   check_whole(ncond, "ncond", 1)
+  check_size(nsamp, 4, ncond)
   # The order of the draws is part of the interface: independent, equal,
   # condition-specific, errors.
   independent <- matrix(rnorm(nsamp * ncond), nsamp, ncond)
@@ -41,7 +41,7 @@ simple_sims <- function(nsamp = 100, ncond = 5, err_sd = 0.01) {
 #' @rdname simple_sims
 #' @export
 simple_sims2 <- function(nsamp = 100, err_sd = 0.01) {
-  check_whole(nsamp, "nsamp", 1)
+  check_size(nsamp, 2, 5)
   first <- rnorm(nsamp)
   second <- rnorm(nsamp)
   zero <- numeric(nsamp)
@@ -52,6 +52,16 @@ simple_sims2 <- function(nsamp = 100, err_sd = 0.01) {
     ),
     err_sd
   )
+}
+
+check_size <- function(nsamp, times, ncond) {
+  check_whole(nsamp, "nsamp", 1)
+  if (times * nsamp > .Machine$integer.max || times * nsamp * ncond > 2^40) {
+    abort_input(
+      "{format(times * nsamp)} effects in {plural(ncond, 'condition')} are more than R can hold; lower `nsamp`.",
+      class = "covmash_error_argument"
+    )
+  }
 }
 
 # Observed effects from true ones, with names.

@@ -94,9 +94,9 @@ fit_weights_mixsqp <- function(data, model, prior, optmethod, control,
   stacked <- rbind(diag(P)[penalised, , drop = FALSE], L)
   weights <- c(prior[penalised] - 1, rep(1, nrow(L)))
   # What mixsqp says about its convergence is replaced by the certificate below.
-  solution <- suppressWarnings(
+  solution <- without_draws(suppressWarnings(
     mixsqp::mixsqp(stacked, weights, rep(1 / P, P), control = settings)
-  )
+  ))
   pi <- pmax(solution$x, 0)
   pi <- pi / sum(pi)
   certificate <- weights_certificate(L, pi, prior)
@@ -112,6 +112,18 @@ fit_weights_mixsqp <- function(data, model, prior, optmethod, control,
     seconds_likelihood = seconds_likelihood,
     seconds_weights = proc.time()[["elapsed"]] - start
   )
+}
+
+# mixsqp draws random numbers, which are no part of the result: the user's generator stays where it is.
+without_draws <- function(expr) {
+  home <- globalenv()
+  before <- home[[".Random.seed"]]
+  on.exit(if (is.null(before)) {
+    suppressWarnings(rm(".Random.seed", envir = home))
+  } else {
+    assign(".Random.seed", before, envir = home)
+  })
+  expr
 }
 
 # How far from the optimum the weights can be. With g_p the derivative of the

@@ -262,3 +262,13 @@ test_that("truncated-eigenvalue matrices are semi-definite whatever the scales, 
   fit <- function(control) mash(sim$data, U, control = control, verbose = FALSE)
   expect_identical(fit(list(max_iter = 1e12))$convergence, fit(list())$convergence)
 })
+
+test_that("a start far larger than the data is no reason to stop", {
+  x <- withr::with_seed(381, list(Bhat = matrix(rnorm(64, sd = 1e-6), 8), Shat = matrix(runif(8, 3e-7, 8e-7), 8, 8, byrow = TRUE)))
+  V <- withr::with_seed(1, cov2cor(crossprod(matrix(rnorm(80), 10))))
+  data <- mash_set_data(x$Bhat, x$Shat, V = V)
+  start <- withr::with_seed(2, list(a = crossprod(matrix(rnorm(80, sd = 3), 10)), b = diag(1e-12, 8)))
+  fit <- suppressWarnings(cov_ed(data, start, maxiter = 2000, tol = 0))
+  ridge <- diag(8) / sqrt(8)
+  for (U in fit) expect_true(is_covariance(U - ridge + 1e-20 * diag(8)) || min(eigen(U - ridge)$values) > -1e-16)
+})

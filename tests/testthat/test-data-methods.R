@@ -39,3 +39,15 @@ test_that("data print their dimensions, what is missing and the noise groups, in
   expect_match(text, "noise")
   expect_match(paste(lines_of(small_data(J = 40, R = 3)$data), collapse = "\n"), "none")
 })
+
+test_that("print methods say what digits and n can be", {
+  sim <- small_data(J = 5, R = 2)
+  fit <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE)
+  for (x in list(summary(sim$data), summary(fit))) {
+    for (digits in list(0, 1e300, "a", NA, c(1, 2))) expect_input_error(print(x, digits = digits), "digits")
+  }
+  for (x in list(summary(sim$data), summary(fit), summary(mash_1by1(sim$data)))) {
+    for (n in list(-1, 1.5, "a", NULL)) expect_input_error(print(x, n = n), "`n`")
+    expect_output(print(x, n = Inf))
+  }
+})

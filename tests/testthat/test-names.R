@@ -90,7 +90,7 @@ test_that("by position only where the fit has no names", {
 test_that("names that occur twice cannot decide", {
   x <- withr::with_seed(3, matrix(rnorm(60), 20, dimnames = list(NULL, c("p", "p", "r"))))
   d <- suppressWarnings(mash_set_data(x, 1))
-  f <- mash(d, cov_canonical(d), verbose = FALSE)
+  f <- mash(d, cov_canonical(d, c("identity", "equal_effects")), verbose = FALSE)
   expect_identical(predict(f, d)$lfsr, f$result$lfsr)
   expect_error(predict(f, d[, 3:1]), "more than once", class = "covmash_error_names")
 })

@@ -1,4 +1,4 @@
-with_placeholders <- function(value, J = 300, R = 4, every = 10, seed = 1) {
+with_placeholders <- function(value, J = 300, R = 4, every = 11, seed = 1) {
   withr::with_seed(seed, {
     Shat <- matrix(exp(rnorm(J * R, log(0.1), 0.4)), J, R, dimnames = list(NULL, letters[seq_len(R)]))
     Bhat <- matrix(rnorm(J * R, sd = sqrt(Shat^2 + 0.04)), J, R, dimnames = dimnames(Shat))

@@ -63,3 +63,34 @@ test_that("what cannot be drawn is an error", {
   expect_input_error(ggplot2::autoplot(Sigma, type = "pie"), "`type`", "covmash_error_argument")
   expect_input_error(ggplot2::autoplot(noise_covariance(Sigma)), "no factors", "covmash_error_argument")
 })
+
+test_that("a sign is seen in every kind of matrix, by the same two colours as in the plots of fits", {
+  skip_if_not_installed("ggplot2")
+  S <- factor_covariance(c(1, -0.9, 0.8), D = rep(0.1, 3))
+  fills <- function(plot) ggplot2::ggplot_build(plot)$data[[1]]$fill
+  hue <- function(colours) {
+    rgb <- grDevices::col2rgb(colours)
+    ifelse(rgb["red", ] > rgb["blue", ], "red", ifelse(rgb["blue", ] > rgb["red", ], "blue", "none"))
+  }
+  for (type in c("covariance", "systematic", "correlation")) {
+    plot <- ggplot2::autoplot(S, type)
+    value <- plot$data$value
+    shown <- hue(fills(plot))
+    expect_true(all(shown[value > 0.5] == "red") && all(shown[value < -0.5] == "blue"))
+    expect_false("grey50" %in% fills(plot))
+  }
+  panels <- ggplot2::autoplot(S, "decomposition")$panels
+  for (panel in panels[c(1, 5)]) {
+    shown <- hue(fills(panel))
+    expect_true(all(shown[panel$data$value > 0.5] == "red") && all(shown[panel$data$value < -0.5] == "blue"))
+  }
+})
+
+test_that("a correlation that is 1 but for rounding is drawn as 1", {
+  skip_if_not_installed("ggplot2")
+  S <- factor_covariance(matrix(c(0.1, 0.3, 0.7, 0.2, 0.5, 0.9, 0.11, 0.13), 8), D = (1:8) / 7)
+  x <- as.matrix(correlation(S))
+  x[2, 2] <- 1 + 4e-16
+  plot <- plot_matrix(x, heat_correlation)
+  expect_false(any(ggplot2::ggplot_build(plot)$data[[1]]$fill %in% c("grey50", NA)))
+})

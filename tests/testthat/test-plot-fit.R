@@ -22,3 +22,23 @@ test_that("plot() works without attaching ggplot2 and returns its plot invisibly
     expect_false(shown$visible)
   }
 })
+
+test_that("entries that are at the end of the scale but for rounding are drawn", {
+  skip_if_not_installed("ggplot2")
+  U <- matrix(1, 2, 2)
+  U[1, 2] <- U[2, 1] <- 1 + 4e-16
+  plot <- plot_covariances(list(U = U))
+  expect_false(any(ggplot2::ggplot_build(plot)$data[[1]]$fill %in% c("grey50", NA)))
+  expect_input_error(plot_covariances(list(U = U), ncol = "a"), "ncol")
+})
+
+test_that("a condition without estimates has an empty line in the plot of z-scores", {
+  skip_if_not_installed("ggplot2")
+  sim <- small_data(J = 10, R = 3)
+  sim$Bhat[, 2] <- NA
+  data <- mash_set_data(sim$Bhat, sim$Shat)
+  file <- withr::local_tempfile(fileext = ".pdf")
+  grDevices::pdf(file)
+  withr::defer(grDevices::dev.off())
+  expect_no_warning(plot(data))
+})

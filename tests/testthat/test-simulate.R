@@ -65,3 +65,9 @@ test_that("counts and standard errors are checked", {
   expect_input_error(simple_sims(err_sd = -1), "err_sd")
   expect_input_error(simple_sims2(nsamp = "a"), "nsamp")
 })
+
+test_that("more than R can hold is refused", {
+  expect_input_error(simple_sims(1e300), "nsamp")
+  expect_input_error(simple_sims(1e6, 1e9), "nsamp")
+  expect_input_error(simple_sims2(2^31), "nsamp")
+})

@@ -242,3 +242,12 @@ test_that("duplicated matrices share their weight and change nothing", {
   expect_close(get_pm(two), get_pm(one), 1e-5)
   expect_length(two$fitted_g$pi, 1 + 2 * (length(one$fitted_g$pi) - 1))
 })
+
+test_that("the solvers of mixsqp leave the user's generator where it is", {
+  skip_if_not_installed("mixsqp")
+  sim <- small_data(J = 30, R = 2)
+  set.seed(5)
+  before <- .Random.seed
+  mash(sim$data, cov_canonical(sim$data), optmethod = "mixSQP", verbose = FALSE)
+  expect_identical(.Random.seed, before)
+})

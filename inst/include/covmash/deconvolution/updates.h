@@ -11,7 +11,10 @@
 //       Noise I; of any rank: the exact maximiser. Some 10 R^3 flops. Yang, Carbonetto, Gerard & Stephens 2024,
 //       arXiv:2406.08784.
 
+#include <algorithm>
 #include <armadillo>
+#include <cmath>
+#include <limits>
 #include <string>
 
 #include "../base/error.h"
@@ -20,15 +23,33 @@
 
 namespace covmash {
 
+namespace detail {
+
+// A root of a matrix that is positive definite but for rounding: U of a step before so large against the noise that
+// I - F' H F / N has no digit left in some directions. They get the smallest variance that rounding leaves room for,
+// from which the next steps, with a smaller U, find the right one.
+inline arma::mat root_beyond_rounding(const arma::mat& A, std::size_t component) {
+  arma::vec values;
+  arma::mat vectors;
+  if (!A.is_finite() || !arma::eig_sym(values, vectors, A))
+    throw numeric_error("the update of ", at::component(component), " is not finite");
+  const double floor = static_cast<double>(A.n_rows) * std::numeric_limits<double>::epsilon() *
+                       std::max(1.0, values[values.n_elem - 1]);
+  for (double& v : values) v = std::sqrt(std::max(v, floor));
+  return vectors * arma::diagmat(values);
+}
+
+}  // namespace detail
+
 // U = F F' is renewed together with its factor; component: its index, for messages.
 inline void extreme_deconvolution_step(const ComponentMoments& moments, std::size_t component, arma::mat& F,
                                        arma::mat& U) {
   if (F.is_empty()) return;  // U = 0
   arma::mat A = transposed_product(F, product((moments.X - moments.H) / moments.mass, F));
   A.diag() += 1.0;
+  A = arma::symmatu(A);
   arma::mat L;
-  if (!arma::chol(L, arma::symmatu(A), "lower"))
-    throw numeric_error("the update of component " + std::to_string(component + 1) + " is not positive definite");
+  if (!arma::chol(L, A, "lower")) L = detail::root_beyond_rounding(A, component);
   F = product(F, L);
   U = product_transposed(F, F);
 }

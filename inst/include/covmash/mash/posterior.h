@@ -249,14 +249,18 @@ class PosteriorPass {
       for (std::size_t slot = 0; slot < kept_.size(); ++slot)
         if (kept_[slot]) scatter(out.weights + weight_column_[slot] * J, s.weight.data() + slot * simd::lanes);
     if (!options_.summaries) return;
+    // Sums of weights that sum to 1 up to rounding.
+    const auto scatter_probability = [&](double* target, const double* values) {
+      for (std::size_t i = 0; i < n; ++i) target[rows[i]] = std::min(values[lanes[i]], 1.0);
+    };
     const double* extra = s.moments.data() + 5 * R * simd::lanes;
     for (std::size_t r = 0; r < R; ++r) {
       const std::size_t from = r * simd::lanes, to = r * J;
       scatter(out.mean + to, s.mixture.at.mean + from);
       scatter(out.sd + to, extra + from);
-      if (out.lfdr) scatter(out.lfdr + to, s.mixture.at.zero + from);
-      scatter(out.negative + to, s.mixture.at.negative + from);
-      scatter(out.lfsr + to, extra + R * simd::lanes + from);
+      if (out.lfdr) scatter_probability(out.lfdr + to, s.mixture.at.zero + from);
+      scatter_probability(out.negative + to, s.mixture.at.negative + from);
+      scatter_probability(out.lfsr + to, extra + R * simd::lanes + from);
     }
   }
 
