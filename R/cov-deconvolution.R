@@ -29,10 +29,12 @@
 #'   It can be given to [mash()] as it is, or joined with other lists by `c()`.
 #'
 #' @details With responsibilities \eqn{\gamma_{jk}}, noise \eqn{V_j} and
-#'   \eqn{T_{jk} = V_j + U_k}, a step of `"bovy"` is
-#'   \deqn{U_k \leftarrow \frac{\sum_j \gamma_{jk} (b_{jk} b_{jk}' + B_{jk})}{
+#'   \eqn{T_{jk} = V_j + U_k}, a step of `"bovy"` replaces \eqn{U_k} by
+#'   \deqn{\frac{\sum_j \gamma_{jk} (b_{jk} b_{jk}' + B_{jk})}{
 #'     \sum_j \gamma_{jk}}, \quad b_{jk} = U_k T_{jk}^{-1} \hat b_j, \quad
-#'     B_{jk} = U_k - U_k T_{jk}^{-1} U_k.}
+#'     B_{jk} = U_k - U_k T_{jk}^{-1} U_k.}{
+#'     sum_j gamma_jk (b_jk b_jk' + B_jk) / sum_j gamma_jk,
+#'     b_jk = U_k T_jk^-1 bhat_j, B_jk = U_k - U_k T_jk^-1 U_k.}
 #'   Missing estimates are left out of it.
 #'
 #'   `"teem"` needs the same noise in every row. The rows are whitened by the

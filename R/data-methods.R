@@ -94,8 +94,8 @@ format.mash_data <- function(x, ...) {
 print.mash_data <- function(x, ...) {
   cat(format(x), "\n", sep = "")
   print_noise(noise_summary(x))
-  cat("  errors:     ", describe_V(x$V), "\n", sep = "")
-  cat("  alpha:      ", format(x$alpha), describe_alpha(x$alpha), "\n", sep = "")
+  status_line("errors:", describe_V(x$V))
+  status_line("alpha:", format(x$alpha), describe_alpha(x$alpha))
   invisible(x)
 }
 
@@ -132,8 +132,8 @@ noise_summary <- function(data, noise = NULL) {
 }
 
 print_noise <- function(noise) {
-  cat("  missing:    ", describe_missing(noise), "\n", sep = "")
-  cat("  noise:      ", describe_noise(noise), "\n", sep = "")
+  status_line("missing:", describe_missing(noise))
+  status_line("noise:", describe_noise(noise))
 }
 
 describe_missing <- function(noise) {
@@ -207,8 +207,8 @@ print.summary.mash_data <- function(x, digits = 3, n = 20, ...) {
     sep = ""
   )
   print_noise(x$noise)
-  cat("  errors:     ", describe_V(x$V), "\n", sep = "")
-  cat("  alpha:      ", format(x$alpha), describe_alpha(x$alpha), "\n", sep = "")
+  status_line("errors:", describe_V(x$V))
+  status_line("alpha:", format(x$alpha), describe_alpha(x$alpha))
   shown <- first_few(seq_len(nrow(x$conditions)), n)
   cat("Conditions (z-scores and standard errors of the observed estimates):\n")
   print(x$conditions[shown, ], digits = digits, row.names = FALSE)

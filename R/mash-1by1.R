@@ -287,25 +287,23 @@ format.mash_1by1 <- function(x, ...) {
 #' @export
 print.mash_1by1 <- function(x, ...) {
   cat(format(x), "\n", sep = "")
-  cat("  prior:      ", describe_prior(x$prior), "\n", sep = "")
+  status_line("prior:", describe_prior(x$prior))
   if (!is.na(x$loglik)) {
-    cat("  log-lik.:   ", format_loglik(x$loglik), "\n", sep = "")
+    status_line("log-lik.:", format_loglik(x$loglik))
   }
   if (length(x$missing) > 0L) {
-    cat("  missing:    ", plural(length(x$missing), "estimate"), "\n", sep = "")
+    status_line("missing:", plural(length(x$missing), "estimate"))
   }
   if (!is.null(x$convergence)) {
     bad <- sum(!x$convergence$converged, na.rm = TRUE)
-    cat(
-      "  weights:    ",
+    status_line(
+      "weights:",
       if (bad == 0) {
         "converged in every condition"
       } else {
         paste0("NOT converged in ", plural(bad, "condition"))
       },
-      ", largest KKT violation ",
-      format(max_or_na(x$convergence$kkt_violation), digits = 2), "\n",
-      sep = ""
+      ", largest KKT violation ", format(max_or_na(x$convergence$kkt_violation), digits = 2)
     )
   }
   print_significant(x)
@@ -356,9 +354,9 @@ summary.mash_1by1 <- function(object, ...) {
 print.summary.mash_1by1 <- function(x, n = 20, ...) {
   check_printing(n = n)
   cat(x$title, "\n", sep = "")
-  cat("  prior:      ", describe_prior(x$prior), "\n", sep = "")
+  status_line("prior:", describe_prior(x$prior))
   if (!is.na(x$loglik)) {
-    cat("  log-lik.:   ", format_loglik(x$loglik), "\n", sep = "")
+    status_line("log-lik.:", format_loglik(x$loglik))
   }
   cat(
     "Effects with lfsr < 0.05: ", format_count(x$n_significant),

@@ -105,9 +105,9 @@ print.mash_fit <- function(x, ...) {
   )
   print_noise(x$noise)
   print_components(x$fitted_g)
-  cat("  log-lik.:   ", format_loglik(x$loglik), "\n", sep = "")
-  cat("  weights:    ", describe_convergence(x$convergence), "\n", sep = "")
-  cat("  time:       ", describe_timing(x$timing), "\n", sep = "")
+  status_line("log-lik.:", format_loglik(x$loglik))
+  status_line("weights:", describe_convergence(x$convergence))
+  status_line("time:", describe_timing(x$timing))
   print_significant(x)
   invisible(x)
 }
@@ -116,12 +116,11 @@ format_loglik <- function(x) formatC(x, digits = 2, format = "f")
 
 print_components <- function(g) {
   used <- sum(g$pi > 1e-4)
-  cat(
-    "  components: ", plural(length(g$pi), "component"), " (",
+  status_line(
+    "components:", plural(length(g$pi), "component"), " (",
     plural(length(g$Ulist), "matrix", "matrices"), " x ",
     plural(length(g$grid), "grid point"), if (g$usepointmass) " + null", "), ",
-    format_count(used), " with weight above 1e-4\n",
-    sep = ""
+    format_count(used), " with weight above 1e-4"
   )
 }
 
@@ -196,21 +195,15 @@ print.summary.mash_fit <- function(x, digits = 3, n = 20, ...) {
   )
   print_noise(fit$noise)
   print_components(fit$fitted_g)
-  cat("  log-lik.:   ", format_loglik(fit$loglik), "\n", sep = "")
-  cat("  weights:    ", describe_convergence(fit$convergence), "\n", sep = "")
+  status_line("log-lik.:", format_loglik(fit$loglik))
+  status_line("weights:", describe_convergence(fit$convergence))
   if (!is.na(fit$convergence$converged)) {
-    cat(
-      "              the objective is at most ",
-      format(fit$convergence$gap_bound, digits = 2), " below its maximum\n",
-      sep = ""
-    )
+    status_line("", "the objective is at most ", format(fit$convergence$gap_bound, digits = 2), " below its maximum")
   }
-  cat("  alpha:      ", format(fit$alpha), describe_alpha(fit$alpha), "\n", sep = "")
-  cat("  time:       ", describe_timing(fit$timing), "\n", sep = "")
-  cat(
-    "  grid:       ", format(min(fit$fitted_g$grid), digits = digits), " to ",
-    format(max(fit$fitted_g$grid), digits = digits), "\n",
-    sep = ""
+  status_line("alpha:", format(fit$alpha), describe_alpha(fit$alpha))
+  status_line("time:", describe_timing(fit$timing))
+  status_line(
+    "grid:", format(min(fit$fitted_g$grid), digits = digits), " to ", format(max(fit$fitted_g$grid), digits = digits)
   )
   cat("Weights of the covariance matrices:\n")
   shown <- first_few(x$weights, n)
@@ -226,12 +219,4 @@ print.summary.mash_fit <- function(x, digits = 3, n = 20, ...) {
     print_more(nrow(x$conditions) - n)
   }
   invisible(x)
-}
-
-first_rows <- function(x, n) x[seq_len(min(n, nrow(x))), , drop = FALSE]
-
-print_more <- function(n) {
-  if (n > 0) {
-    cat("... and ", format_count(n), " more\n", sep = "")
-  }
 }
