@@ -9,8 +9,11 @@ describe <- function(x) {
   if (is.factor(x)) {
     return(paste("a factor of length", length(x)))
   }
-  if (is.atomic(x) && length(x) == 1L && is.null(dim(x))) {
+  if (is.atomic(x) && length(x) == 1L && is_plain(x)) {
     return(if (is.character(x)) paste0("'", x, "'") else format(x))
+  }
+  if (is.object(x)) {
+    return(paste("an object of class", class(x)[1]))
   }
   if (is.matrix(x)) {
     return(paste0("a ", typeof(x), " matrix of ", nrow(x), " x ", ncol(x)))
@@ -38,8 +41,11 @@ refuse_missing <- function(is_missing, name, what, class = "covmash_error_argume
 
 # ---- single values -----------------------------------------------------------
 
+# A 1 x 1 matrix or a date would pass for a number, and be one nowhere else.
+is_plain <- function(x) is.null(dim(x)) && !is.object(x)
+
 check_flag <- function(x, name) {
-  if (!checkmate::test_flag(x)) {
+  if (!is_plain(x) || !checkmate::test_flag(x)) {
     abort_input(
       "`{name}` must be TRUE or FALSE, not {describe(x)}.",
       class = "covmash_error_argument"
@@ -68,14 +74,14 @@ check_number <- function(x, name, lower = -Inf, upper = Inf, what = "a number",
   if (null_ok && is.null(x)) {
     return(invisible(x))
   }
-  if (!checkmate::test_number(x, lower = lower, upper = upper, finite = TRUE)) {
+  if (!is_plain(x) || !checkmate::test_number(x, lower = lower, upper = upper, finite = TRUE)) {
     abort_input("`{name}` must be {what}, not {describe(x)}.", class = "covmash_error_argument")
   }
   invisible(x)
 }
 
 check_whole <- function(x, name, lower = 0) {
-  ok <- checkmate::test_number(x, lower = lower, finite = TRUE) &&
+  ok <- is_plain(x) && checkmate::test_number(x, lower = lower, finite = TRUE) &&
     x == round(x)
   if (!ok) {
     abort_input(

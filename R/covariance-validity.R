@@ -177,7 +177,7 @@ nearest_covariance <- function(x, keep_diag = FALSE, tol = 1e-10, max_iter = 100
   x <- covariance_input(x, "`x`", "no")
   check_flag(keep_diag, "keep_diag")
   check_number(tol, "tol", 0, what = "a number of at least 0")
-  check_whole(max_iter, "max_iter", 1)
+  max_iter <- whole_number(max_iter, "max_iter", 1)
   labels <- dimnames(x)
   target <- symmetrise(unname(x))
   nearest <- if (keep_diag) {

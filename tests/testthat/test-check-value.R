@@ -37,3 +37,13 @@ test_that("arguments that nobody uses are told and left out", {
   expect_identical(kept, list(a = 1))
   expect_covmash_warning(take_dots(list(1, b = 2), "a", "f()"), "the arguments '\\(unnamed\\)', 'b'", "covmash_warning_ignored")
 })
+
+test_that("a 1 x 1 matrix, a factor or a date is no number", {
+  for (x in list(matrix(1), factor(1), as.Date("2020-01-01"))) {
+    expect_input_error(check_number(x, "x"), "`x` must be")
+    expect_input_error(check_whole(x, "x"), "`x` must be")
+  }
+  expect_input_error(check_whole(factor(1), "x"), "not a factor")
+  expect_input_error(check_flag(matrix(TRUE), "x"), "`x` must be TRUE or FALSE")
+  expect_identical(whole_number(1e300, "x"), .Machine$integer.max)
+})

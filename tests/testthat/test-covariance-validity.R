@@ -76,3 +76,8 @@ test_that("small eigenvalues are printed short", {
   expect_output(check_covariance(diag(c(1, 1e-30))), "eigenvalues 1e-30 1", fixed = TRUE)
   expect_output(check_covariance(diag(c(0.5, 0))), "eigenvalues 0 0.5", fixed = TRUE)
 })
+
+test_that("as many projections as one likes", {
+  x <- matrix(c(1, 0.9, 0.2, 0.9, 1, 0.9, 0.2, 0.9, 1), 3)
+  expect_identical(nearest_covariance(x, TRUE, max_iter = 1e300), nearest_covariance(x, TRUE))
+})

@@ -251,3 +251,10 @@ test_that("the solvers of mixsqp leave the user's generator where it is", {
   mash(sim$data, cov_canonical(sim$data), optmethod = "mixSQP", verbose = FALSE)
   expect_identical(.Random.seed, before)
 })
+
+test_that("one component needs no solver, whichever was asked for", {
+  skip_if_not_installed("mixsqp")
+  data <- mash_set_data(matrix(c(1, 2), 1), 1)
+  fit <- mash(data, list(a = diag(2)), grid = 1, usepointmass = FALSE, optmethod = "mixSQP", verbose = FALSE)
+  expect_identical(unname(fit$fitted_g$pi), 1)
+})
