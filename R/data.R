@@ -294,9 +294,10 @@ check_magnitudes <- function(data, Bhat, Shat) {
   }
   at <- bad$entry
   by_alpha <- if (data$alpha != 0) {
-    interpolate(", which alpha = {format(data$alpha)} makes {format(data$Bhat[at])} and ", env = environment())
+    paste0(
+      ", which alpha = ", format(data$alpha), " makes ", format(data$Bhat[at]), " and ", format(data$Shat[at])
+    )
   }
-  if (!is.null(by_alpha)) by_alpha <- paste0(by_alpha, format(data$Shat[at]))
   abort_input(
     "`Bhat` and `Shat` hold numbers that cannot be computed with: in {label_entry(Bhat, at)} they are ",
     "{format(Bhat[at])} and {format(Shat[at])}{by_alpha}; both, and the ratio of any estimate to the smallest standard ",

@@ -143,10 +143,10 @@ data_from_mashr <- function(data, name) {
   data <- validate_mash_data(data, name)
   count <- length(mashr_placeholders(data))
   if (count > 0L) {
+    them <- if (count == 1L) "it" else "them"
     inform_covmash(
       "`{name}` was made by mashr, which writes a missing estimate as 0 with standard error 1e6: ",
-      "{plural(count, 'such entry is', 'such entries are')} taken as observed; placeholder_to_na() makes ",
-      "{if (count == 1) 'it' else 'them'} missing.",
+      "{plural(count, 'such entry is', 'such entries are')} taken as observed; placeholder_to_na() makes {them} missing.",
       class = "covmash_message_placeholder"
     )
   }
@@ -201,7 +201,7 @@ describe_weights <- function(pi) {
   }
   bad <- which(!is.finite(pi) | pi < 0)
   if (length(bad) > 0L) {
-    return(interpolate("{format(pi[bad[1]])} as its element {bad[1]}", env = environment()))
+    return(paste(format(pi[bad[1]]), "as its element", bad[1]))
   }
   paste0(plural(length(pi), "weight"), " with the sum ", format(sum(pi), digits = 10))
 }

@@ -25,7 +25,7 @@
 #'     `NegativeProb`, with the dimnames of `Bhat`;
 #'   * `loglik`: the log-likelihood of `Bhat`, summed over conditions;
 #'   * `prior`: the prior used; `missing`: the positions of missing estimates, or
-#'     `NULL`; `convergence`: a data frame with one row for each condition
+#'     `NULL`; `dim`, `dimnames`: those of `Bhat`; `convergence`: a data frame with one row for each condition
 #'     (`NULL` under the flat prior).
 #'
 #'   Means and standard deviations are on the scale of the `Bhat` given to

@@ -18,7 +18,8 @@
 #'   then means the same for all.
 #' @param usepointmass Add a component at exactly zero (`null`)?
 #' @param g A fit, or its `fitted_g`, to take `Ulist`, `grid` and `usepointmass`
-#'   from, in place of `Ulist`, `grid` and `normalizeU`.
+#'   from, in place of `Ulist`, `grid` and `normalizeU`. The conditions of `data` are
+#'   matched to its own by name, see [mash_compute_posterior_matrices()].
 #' @param fixg Keep the weights of `g` too? If `FALSE` they are estimated anew.
 #' @param prior Penalty on the weights: `"nullbiased"` (`nullweight` on the null
 #'   component), `"uniform"` (no penalty), or one number of at least 1 for each
@@ -54,7 +55,8 @@
 #'     `alt_loglik`: of each row under the null and under the other components
 #'     (`NULL` without a point mass); all of the original `Bhat`;
 #'   * `fitted_g`: `pi` (named weights, null first, then grid-major
-#'     `<matrix>.<grid index>`), `Ulist`, `grid`, `usepointmass`;
+#'     `<matrix>.<grid index>`), `Ulist` (with the names of the conditions), `grid`,
+#'     `usepointmass`;
 #'   * `posterior_weights`: J x P' responsibilities of the P' components kept, with
 #'     the attribute `component`, their positions in `pi`; `NULL` if there would
 #'     be more than 1e7 of them, see [get_posterior_weights()];
@@ -65,7 +67,8 @@
 #'   * `timing`: seconds for `likelihood`, `weights`, `posterior`, `total`; where
 #'     likelihoods are not kept in memory ([covmash_threads]) their time is in `weights`;
 #'   * `missing`: positions of missing estimates in `Bhat`, or `NULL`; `noise`:
-#'     counts of missing entries and of rows that share their noise.
+#'     counts of missing entries and of rows that share their noise; `dim`,
+#'     `dimnames`: those of `Bhat`.
 #'
 #' @details With components \eqn{p = (k, l)} and
 #'   \eqn{L_{jp} = N(\hat b_j; 0, V_j + \omega_l^2 U_k)}, the weights maximise

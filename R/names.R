@@ -46,8 +46,9 @@ match_conditions <- function(data, conditions, name = "data") {
   }
   unknown <- setdiff(theirs, conditions)
   if (length(unknown) > 0L) {
+    has <- if (length(unknown) == 1L) "has a condition" else "has conditions"
     abort_input(
-      "`{name}` {if (length(unknown) == 1) 'has a condition' else 'have conditions'} that the fit does not know, ",
+      "`{name}` {has} that the fit does not know, ",
       "{quote_some(unknown)}; it knows {quote_some(conditions, 6L)}. Rename or leave out.",
       class = "covmash_error_names"
     )
@@ -118,9 +119,10 @@ match_effects <- function(theirs, ours, n_theirs, n_ours, name = "data") {
         class = "covmash_error_dimensions"
       )
     }
+    sides <- c(paste0("`", name, "`"), "the fit")
+    if (is.null(ours)) sides <- rev(sides)
     abort_input(
-      "The effects of {if (is.null(theirs)) paste0('`', name, '`') else 'the fit'} have no names, but those of ",
-      "{if (is.null(theirs)) 'the fit' else paste0('`', name, '`')} have, so that they cannot be matched; name both.",
+      "The effects of {sides[1]} have no names, but those of {sides[2]} have, so that they cannot be matched; name both.",
       class = "covmash_error_names"
     )
   }

@@ -96,12 +96,12 @@ warn_placeholders <- function(Bhat, Shat) {
   if (length(at) == 0L) {
     return(invisible(NULL))
   }
-  few <- length(at) == 1L
+  it_counts <- if (length(at) == 1L) "it is, it counts as an observed zero" else "they are, they count as observed zeros"
+  it_is <- if (length(at) == 1L) "it is" else "they are"
   warn_covmash(
     "{plural(length(at), 'entry looks like a placeholder', 'entries look like placeholders')} for a missing estimate ",
     "(`Bhat` exactly 0 with a standard error unlike the others of its condition; first: ",
-    "{label_entry(Bhat, at[1])}, `Shat` {format(Shat[at[1]])}); as {if (few) 'it is, it counts as an observed zero' else ",
-    "'they are, they count as observed zeros'}. If {if (few) 'it is' else 'they are'} missing, use ",
+    "{label_entry(Bhat, at[1])}, `Shat` {format(Shat[at[1]])}); as {it_counts}. If {it_is} missing, use ",
     "placeholder_to_na(data).",
     class = "covmash_warning_placeholder"
   )
