@@ -216,7 +216,11 @@ is_positive_definite <- function(x) {
   attr(factor, "rank") == nrow(x)
 }
 
+# -Inf where correlations are beyond all numbers.
 min_eigenvalue <- function(U) {
+  if (!all(is.finite(U))) {
+    return(-Inf)
+  }
   min(eigen(U, symmetric = TRUE, only.values = TRUE)$values)
 }
 

@@ -158,6 +158,7 @@ print_significant <- function(x) {
 #' @rdname mash_fit-methods
 #' @export
 summary.mash_fit <- function(object, ...) {
+  check_fit(object, "object")
   weights <- get_estimated_pi(object)
   conditions <- NULL
   if (!is.null(object$result$lfsr)) {

@@ -26,7 +26,7 @@ choose_optmethod <- function(optmethod) {
 
 # control of our own solver.
 newton_control <- function(control) {
-  if (!is.list(control)) {
+  if (!is.list(control) || is.object(control)) {
     abort_input(
       "`control` must be a list, not {describe(control)}.",
       class = "covmash_error_argument"
@@ -63,7 +63,7 @@ fit_weights <- function(data, model, prior, optmethod, control, n_threads,
 # the identity with weight prior_p - 1.
 fit_weights_mixsqp <- function(data, model, prior, optmethod, control,
                                n_threads) {
-  if (!is.list(control)) {
+  if (!is.list(control) || is.object(control)) {
     abort_input(
       "`control` must be a list, not {describe(control)}.",
       class = "covmash_error_argument"

@@ -141,3 +141,9 @@ test_that("covariances of the Matrix package are matrices", {
   expect_true(is_covariance(Matrix::Diagonal(3)))
   expect_close(mash_set_data(sim$Bhat, 1, V = Matrix::Diagonal(4))$V, diag(4), 0)
 })
+
+test_that("correlations beyond all numbers are no covariance, not an error", {
+  x <- matrix(c(1e-300, 1e300, 1e300, 1e-300), 2)
+  expect_false(is_covariance(x))
+  expect_error(mash_set_data(matrix(1, 3, 2), 1, V = x), class = "covmash_error_V")
+})
