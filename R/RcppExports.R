@@ -105,6 +105,18 @@ cpp_set_simd <- function(name) {
     invisible(.Call(`_covmash_cpp_set_simd`, name))
 }
 
+cpp_symmetric_eigen <- function(A, with_vectors, n_threads) {
+    .Call(`_covmash_cpp_symmetric_eigen`, A, with_vectors, n_threads)
+}
+
+cpp_has_cholesky <- function(A) {
+    .Call(`_covmash_cpp_has_cholesky`, A)
+}
+
+cpp_cholesky_rank <- function(A, tolerance) {
+    .Call(`_covmash_cpp_cholesky_rank`, A, tolerance)
+}
+
 cpp_fit <- function(data, g, settings) {
     .Call(`_covmash_cpp_fit`, data, g, settings)
 }

@@ -205,14 +205,22 @@ symmetrise <- function(U) {
 # The Cholesky factor is the cheap proof; eigenvalues are needed only where there is none.
 is_semidefinite <- function(x) {
   x <- unit_variances(unname(x))
-  !is.null(tryCatch(chol(x), error = function(cnd) NULL)) ||
-    min_eigenvalue(x) >= -nrow(x) * covariance_tolerance
+  has_cholesky <- if (takes_long(x)) {
+    run_core(cpp_has_cholesky(x))
+  } else {
+    !is.null(tryCatch(chol(x), error = function(cnd) NULL))
+  }
+  has_cholesky || min_eigenvalue(x) >= -nrow(x) * covariance_tolerance
 }
 
 is_positive_definite <- function(x) {
   x <- unit_variances(unname(x))
+  tolerance <- 4 * nrow(x) * .Machine$double.eps
+  if (takes_long(x)) {
+    return(run_core(cpp_cholesky_rank(x, tolerance)) == nrow(x))
+  }
   # It warns of what it is asked for.
-  factor <- suppressWarnings(chol(x, pivot = TRUE, tol = 4 * nrow(x) * .Machine$double.eps))
+  factor <- suppressWarnings(chol(x, pivot = TRUE, tol = tolerance))
   attr(factor, "rank") == nrow(x)
 }
 
@@ -221,7 +229,21 @@ min_eigenvalue <- function(U) {
   if (!all(is.finite(U))) {
     return(-Inf)
   }
-  min(eigen(U, symmetric = TRUE, only.values = TRUE)$values)
+  min(symmetric_eigen(U, only.values = TRUE)$values)
+}
+
+# R's chol() and eigen() cannot be interrupted; the core can.
+takes_long <- function(x) nrow(x) >= 512L
+
+symmetric_eigen <- function(x, only.values = FALSE) {
+  if (!takes_long(x)) {
+    return(eigen(x, symmetric = TRUE, only.values = only.values))
+  }
+  parts <- run_core(cpp_symmetric_eigen(unname(x), !only.values, resolve_threads()))
+  list(
+    values = rev(parts$values),
+    vectors = if (!only.values) parts$vectors[, rev(seq_len(nrow(x))), drop = FALSE]
+  )
 }
 
 # Of a semi-definite matrix they are rounding: nothing varies there.

@@ -6,14 +6,15 @@ describe <- function(x) {
   if (is.null(x)) {
     return("NULL")
   }
-  if (is.factor(x)) {
-    return(paste("a factor of length", length(x)))
+  # What has a class is not what it looks like: a factor shows its label, a date its day.
+  if (is.data.frame(x)) {
+    return("a data frame")
   }
-  if (is.atomic(x) && length(x) == 1L && is_plain(x)) {
-    return(if (is.character(x)) paste0("'", x, "'") else format(x))
+  if (is.object(x) && is.atomic(x)) {
+    return(if (is.factor(x)) paste("a factor of length", length(x)) else paste("an object of class", class(x)[1]))
   }
-  if (is.object(x)) {
-    return(paste("an object of class", class(x)[1]))
+  if (is.atomic(x) && length(x) == 1L && is.null(dim(x))) {
+    return(if (is.character(x)) paste0("'", x, "'") else format_value(x))
   }
   if (is.matrix(x)) {
     return(paste0("a ", typeof(x), " matrix of ", nrow(x), " x ", ncol(x)))
@@ -22,6 +23,15 @@ describe <- function(x) {
     return(paste0("a vector of type ", typeof(x), " and length ", length(x)))
   }
   paste("an object of class", class(x)[1])
+}
+
+# With all digits where the usual ones make another number whole.
+format_value <- function(x) {
+  shown <- format(x)
+  if (is.double(x) && isTRUE(x != round(x)) && isTRUE(suppressWarnings(as.numeric(shown)) == round(x))) {
+    return(format(x, digits = 15))
+  }
+  shown
 }
 
 # The plural-aware list of a few names.

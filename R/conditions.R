@@ -65,11 +65,14 @@ step_message <- function(verbose, ..., env = parent.frame()) {
 }
 
 # Called by the core (src/bridge.h) to raise its errors: kind is "input" (the arguments
-# cannot be used) or "numeric" (a computation broke down on arguments that looked
-# right), `what` and `index` the thing that the error is about.
+# cannot be used), "numeric" (a computation broke down on arguments that looked
+# right) or "memory" (there was not enough), `what` and `index` the thing that the error is about.
 stop_core <- function(kind, message, what = NULL, index = NULL) {
   stop(structure(
-    list(message = message, call = NULL, what = what, index = index),
+    list(
+      message = if (kind == "memory") memory_message() else message, call = NULL,
+      what = what, index = index
+    ),
     class = c(core_error_class(kind), "error", "condition")
   ))
 }
@@ -79,34 +82,84 @@ core_error_class <- function(kind) {
 }
 
 # Run a call into the compiled core. Its errors know rows and components by number
-# only; the names are added here.
+# only; the names are added here. Errors that are not the core's but R's, which had to be heard
+# while it ran (a time limit, the error of a handler), pass as they are.
 run_core <- function(expr, effects = NULL, components = NULL, matrices = NULL) {
   on.exit(close_progress())
   labels <- list(
     effect = effects, component = components, `covariance matrix` = matrices
   )
-  tryCatch(expr, error = function(cnd) {
-    if (inherits(cnd, "covmash_error_core")) {
+  tryCatch(
+    name_memory_errors(expr),
+    covmash_error_core = function(cnd) {
       rlang::abort(
         name_subject(cnd, labels),
         class = setdiff(class(cnd), c("error", "condition")), call = user_frame()
       )
+    },
+    `C++Error` = function(cnd) {
+      kind <- exception_kind(cnd)
+      rlang::abort(
+        if (kind == "memory") memory_message() else conditionMessage(cnd),
+        class = core_error_class(kind), call = user_frame()
+      )
     }
-    if (inherits(cnd, "covmash_error")) {
-      stop(cnd)
-    }
-    rlang::abort(
-      conditionMessage(cnd), class = core_error_class(exception_kind(cnd)),
-      call = user_frame()
-    )
-  })
+  )
 }
 
 # The kind of an exception that came through without stop_core().
 exception_kind <- function(cnd) {
-  known <- c(`covmash::input_error` = "input", `covmash::numeric_error` = "numeric")
+  known <- c(
+    `covmash::input_error` = "input", `covmash::numeric_error` = "numeric",
+    `std::bad_alloc` = "memory", `std::bad_array_new_length` = "memory",
+    `std::length_error` = "memory"
+  )
   kind <- known[intersect(class(cnd), names(known))]
   if (length(kind) == 1L) kind[[1]] else ""
+}
+
+# ---- memory ------------------------------------------------------------------
+
+# `detail`: what R or the core said, if it says how much.
+memory_message <- function(detail = NULL) {
+  paste0(
+    "There is not enough memory", if (!is.null(detail)) paste0(" (", detail, ")"),
+    ". Lower `n_threads` or the options covmash.memory and covmash.block_rows, where they are used ",
+    "(see ?covmash_threads), or use fewer rows, conditions or matrices."
+  )
+}
+
+# R's own errors about memory have no class; their text is that of the session's language.
+is_memory_error <- function(cnd) {
+  formats <- c(
+    "cannot allocate vector of size %0.1f Gb", "cannot allocate vector of size %0.1f Mb",
+    "cannot allocate vector of size %0.f Kb", "cannot allocate vector of length %d",
+    "memory exhausted (limit reached?)", "cannot allocate memory block of size %0.1f Gb"
+  )
+  starts <- sub("%.*", "", vapply(formats, gettext, "", domain = "R"))
+  message <- conditionMessage(cnd)
+  any(startsWith(message, c(starts, sub("%.*", "", formats))))
+}
+
+# Evaluate `expr`; where R has not enough memory the error is ours. What `expr` held is let go
+# first: there is no memory to make an error with before.
+name_memory_errors <- function(expr) {
+  tryCatch(
+    withCallingHandlers(expr, simpleError = function(cnd) {
+      if (is_memory_error(cnd)) {
+        signalCondition(structure(
+          list(message = conditionMessage(cnd), call = NULL),
+          class = c("covmash_out_of_memory", "condition")
+        ))
+      }
+    }),
+    covmash_out_of_memory = function(cnd) {
+      rlang::abort(
+        memory_message(conditionMessage(cnd)), class = core_error_class("memory"),
+        call = user_frame()
+      )
+    }
+  )
 }
 
 # "effect 12" becomes "effect 12 (gene_7)".

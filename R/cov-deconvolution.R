@@ -169,7 +169,7 @@ teem_wrapper <- function(data, Ulist, dots, n_threads) {
 
 # A square root, so that what is made of it is semi-definite whatever the scales.
 root_of <- function(U) {
-  decomposition <- eigen(symmetrise(U), symmetric = TRUE)
+  decomposition <- symmetric_eigen(symmetrise(U))
   decomposition$vectors * rep(sqrt(pmax(decomposition$values, 0)), each = nrow(U))
 }
 
@@ -194,14 +194,14 @@ teem_noise <- function(Shat, V) {
 
 # z-scores with independent errors.
 whiten_data <- function(data, root) {
-  z <- t(forwardsolve(root, t(unname(data$Bhat / data$Shat))))
+  z <- t(solve_lower(root, t(unname(data$Bhat / data$Shat))))
   new_mash_data(z, array(1, dim(z)), diag(ncol(z)), 0)
 }
 
 # M^-1 U M^-T for lower triangular M.
 whiten_cov <- function(U, M) {
-  half <- forwardsolve(M, unname(U))
-  symmetrise(forwardsolve(M, t(half)))
+  half <- solve_lower(M, unname(U))
+  symmetrise(solve_lower(M, t(half)))
 }
 
 teem_settings <- function(dots, K) {
@@ -262,4 +262,16 @@ warn_deconvolution <- function(iterations, argument) {
     "a larger `{argument}` may improve them.",
     class = "covmash_warning_convergence"
   )
+}
+
+# forwardsolve(), which cannot be interrupted, of some columns at a time.
+solve_lower <- function(M, X) {
+  step <- max(1, 5e7 %/% nrow(M)^2)
+  if (ncol(X) <= step) {
+    return(forwardsolve(M, X))
+  }
+  pieces <- lapply(split_rows(ncol(X), step), function(at) {
+    forwardsolve(M, X[, at, drop = FALSE])
+  })
+  do.call(cbind, pieces)
 }

@@ -68,7 +68,7 @@ covariance_check <- function(x) {
     # The lower triangle, as eigen() has it.
     x[upper.tri(x)] <- t(x)[upper.tri(x)]
     semidefinite <- is_semidefinite(x)
-    eigenvalues <- eigen(x, symmetric = TRUE, only.values = TRUE)$values
+    eigenvalues <- symmetric_eigen(x, only.values = TRUE)$values
     variances <- base::diag(x)
   }
   answers <- c(symmetric, semidefinite, min(variances) > 0)
@@ -190,7 +190,7 @@ nearest_covariance <- function(x, keep_diag = FALSE, tol = 1e-10, max_iter = 100
 }
 
 floor_eigenvalues <- function(x) {
-  decomposition <- eigen(x, symmetric = TRUE)
+  decomposition <- symmetric_eigen(x)
   if (min(decomposition$values) >= 0) {
     return(x)
   }

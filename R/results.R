@@ -109,7 +109,7 @@ get_significant_results <- function(m, thresh = 0.05, conditions = NULL,
   columns <- lapply(seq_len(ncol(sig)), function(r) sig[, r])
   best <- unname(do.call(pmin, c(columns, na.rm = TRUE)))
   rows <- which(best < thresh)
-  rows <- rows[order(best[rows])]
+  rows <- rows[order_in_pieces(best[rows])]
   if (!is.null(rownames(sig))) {
     names(rows) <- rownames(sig)[rows]
   }
@@ -121,8 +121,12 @@ get_significant_results <- function(m, thresh = 0.05, conditions = NULL,
 get_n_significant_conditions <- function(m, thresh = 0.05, conditions = NULL,
                                          sig_fn = get_lfsr, predicted = FALSE) {
   sig <- significance(m, thresh, conditions, sig_fn, predicted)
-  counts <- rowSums(sig < thresh, na.rm = TRUE)
-  storage.mode(counts) <- "integer"
+  # Column by column: rowSums() cannot be interrupted.
+  counts <- stats::setNames(integer(nrow(sig)), rownames(sig))
+  for (r in seq_len(ncol(sig))) {
+    hit <- sig[, r] < thresh
+    counts <- counts + (!is.na(hit) & hit)
+  }
   counts
 }
 
@@ -136,6 +140,28 @@ check_thresh <- function(thresh, name, sig) {
       class = "covmash_error_argument"
     )
   }
+}
+
+# order(), which cannot be interrupted, of a few million values at a time: each piece has
+# those from one cut to the next, in the order they came.
+order_in_pieces <- function(x, size = 4e6) {
+  n <- length(x)
+  if (n <= size) {
+    return(order(x))
+  }
+  sample <- sort(x[unique(round(seq(1, n, length.out = 1e4)))])
+  cuts <- unique(sample[round(seq(1, length(sample), length.out = ceiling(2 * n / size)))])
+  at <- lapply(split_rows(n, size), function(rows) findInterval(x[rows], cuts))
+  piece <- unlist(at)
+  unlist(lapply(0:length(cuts), function(k) {
+    rows <- which(piece == k)
+    rows[order(x[rows])]
+  }))
+}
+
+# Runs of at most `size` row numbers.
+split_rows <- function(n, size = 1e6) {
+  lapply(seq(1, n, by = size), function(from) seq(from, min(n, from + size - 1)))
 }
 
 # The matrix of significances in the chosen conditions, NA where the estimate is

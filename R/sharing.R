@@ -35,11 +35,11 @@ get_pairwise_sharing <- function(m, factor = 0.5, lfsr_thresh = 0.05,
   if (!is.function(FUN)) {
     abort_input("`FUN` must be a function, not {describe(FUN)}.", class = "covmash_error_argument")
   }
-  significant <- significance(m, lfsr_thresh, NULL, get_lfsr, predicted)
+  lfsr <- significance(m, lfsr_thresh, NULL, get_lfsr, predicted)
   # TRUE, FALSE, or NA where the estimate is missing.
-  significant <- significant < lfsr_thresh
+  significant <- lapply(seq_len(ncol(lfsr)), function(r) unname(lfsr[, r]) < lfsr_thresh)
   observed <- function(i, j) {
-    !is.na(significant[, i]) & !is.na(significant[, j])
+    !is.na(significant[[i]]) & !is.na(significant[[j]])
   }
   means <- get_pm(m)
   R <- ncol(means)
@@ -50,7 +50,7 @@ get_pairwise_sharing <- function(m, factor = 0.5, lfsr_thresh = 0.05,
   for (i in seq_len(R - 1L)) {
     for (j in seq(i + 1L, R)) {
       # NA | TRUE is TRUE: a missing estimate must not slip in that way.
-      rows <- which((significant[, i] | significant[, j]) & observed(i, j))
+      rows <- which((significant[[i]] | significant[[j]]) & observed(i, j))
       shared[i, j] <- share_within(means[rows, i], means[rows, j], factor, FUN)
       shared[j, i] <- shared[i, j]
     }

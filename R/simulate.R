@@ -29,7 +29,7 @@ simple_sims <- function(nsamp = 100, ncond = 5, err_sd = 0.01) {
   check_size(nsamp, 4, ncond)
   # The order of the draws is part of the interface: independent, equal,
   # condition-specific, errors.
-  independent <- matrix(rnorm(nsamp * ncond), nsamp, ncond)
+  independent <- matrix(in_pieces(nsamp * ncond, function(at) rnorm(length(at))), nsamp, ncond)
   equal <- matrix(rnorm(nsamp), nsamp, ncond)
   specific <- matrix(0, nsamp, ncond)
   specific[, 1] <- rnorm(nsamp)
@@ -64,6 +64,9 @@ check_size <- function(nsamp, times, ncond) {
   }
 }
 
+# f() of all numbers up to n, some at a time: names and draws of millions cannot be interrupted.
+in_pieces <- function(n, f) unlist(lapply(split_rows(n, 5e5), f))
+
 # Observed effects from true ones, with names.
 add_errors <- function(B, err_sd) {
   if (!is.numeric(err_sd) || length(err_sd) < 1L || anyNA(err_sd) ||
@@ -74,10 +77,11 @@ add_errors <- function(B, err_sd) {
     )
   }
   labels <- list(
-    paste0("effect_", seq_len(nrow(B))), paste0("condition_", seq_len(ncol(B)))
+    in_pieces(nrow(B), function(rows) paste0("effect_", rows)), paste0("condition_", seq_len(ncol(B)))
   )
   dimnames(B) <- labels
   Shat <- matrix(err_sd, nrow(B), ncol(B), dimnames = labels)
-  errors <- matrix(rnorm(length(Shat), 0, Shat), nrow(B), ncol(B))
+  errors <- in_pieces(length(Shat), function(at) rnorm(length(at), 0, Shat[at]))
+  errors <- matrix(errors, nrow(B), ncol(B))
   list(B = B, Bhat = B + errors, Shat = Shat)
 }

@@ -11,6 +11,10 @@
 #' 5. the number of available cores, but no more than 2, so that nobody's
 #'    machine is taken over unasked.
 #'
+#' No more threads are started than there are pieces of work, nor than four for each
+#' processor of the machine (or 16, if that is more), however many are asked for; a
+#' thread that the system does not grant is done without.
+#'
 #' Results are identical, to the last bit, for any number of threads. Threads
 #' are the package's own; a multi-threaded BLAS is not needed and not used inside
 #' them. Between instruction sets ([covmash_info()]) results differ by rounding.
@@ -27,6 +31,13 @@
 #'   when the package is loaded; the widest available is used unless set.
 #' * `covmash.progress`: `FALSE` keeps away the progress bars, which appear in
 #'   interactive sessions for steps of more than two seconds.
+#'
+#' @section Interrupts, time limits, memory:
+#' Every computation hears an interrupt within about a second, ends its threads and
+#' leaves the session as it was; so it does with the limits of [setTimeLimit()],
+#' whose error arrives as R's own. If memory runs out the error has class
+#' `covmash_error_memory`: fewer threads, a lower `covmash.memory` or
+#' `covmash.block_rows`, fewer rows, conditions or matrices need less.
 #'
 #' @name covmash_threads
 #' @seealso [covmash_info()] shows what is in use.
@@ -61,24 +72,31 @@ resolve_threads <- function(n_threads = NULL) {
 }
 
 thread_count <- function(x, name) {
-  if (!checkmate::test_count(x, positive = TRUE)) {
+  if (!is_count(x)) {
     abort_input(
       "{name} must be a whole number of at least 1, not {describe(x)}.",
       class = "covmash_error_threads"
     )
   }
-  as.integer(x)
+  within_integers(x)
 }
+
+is_count <- function(x) {
+  checkmate::test_number(x, lower = 1, finite = TRUE) && abs(x - round(x)) < 1e-8
+}
+
+# A count beyond R's integers means "as many as there are".
+within_integers <- function(x) as.integer(min(round(x), .Machine$integer.max))
 
 resolve_block_rows <- function() {
   rows <- getOption("covmash.block_rows", cpp_defaults("posterior")$block_rows)
-  if (!checkmate::test_count(rows, positive = TRUE)) {
+  if (!is_count(rows)) {
     abort_input(
       "The option covmash.block_rows must be a whole number of at least 1, not {describe(rows)}.",
       class = "covmash_error_threads"
     )
   }
-  as.integer(rows)
+  within_integers(rows)
 }
 
 # In bytes.

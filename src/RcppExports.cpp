@@ -336,6 +336,39 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// cpp_symmetric_eigen
+Rcpp::List cpp_symmetric_eigen(const arma::mat& A, bool with_vectors, int n_threads);
+RcppExport SEXP _covmash_cpp_symmetric_eigen(SEXP ASEXP, SEXP with_vectorsSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type A(ASEXP);
+    Rcpp::traits::input_parameter< bool >::type with_vectors(with_vectorsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_symmetric_eigen(A, with_vectors, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_has_cholesky
+bool cpp_has_cholesky(const arma::mat& A);
+RcppExport SEXP _covmash_cpp_has_cholesky(SEXP ASEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type A(ASEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_has_cholesky(A));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cholesky_rank
+int cpp_cholesky_rank(const arma::mat& A, double tolerance);
+RcppExport SEXP _covmash_cpp_cholesky_rank(SEXP ASEXP, SEXP toleranceSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type A(ASEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cholesky_rank(A, tolerance));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_fit
 Rcpp::List cpp_fit(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings);
 RcppExport SEXP _covmash_cpp_fit(SEXP dataSEXP, SEXP gSEXP, SEXP settingsSEXP) {
@@ -466,6 +499,9 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_simd", (DL_FUNC) &_covmash_cpp_simd, 0},
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},
     {"_covmash_cpp_set_simd", (DL_FUNC) &_covmash_cpp_set_simd, 1},
+    {"_covmash_cpp_symmetric_eigen", (DL_FUNC) &_covmash_cpp_symmetric_eigen, 3},
+    {"_covmash_cpp_has_cholesky", (DL_FUNC) &_covmash_cpp_has_cholesky, 1},
+    {"_covmash_cpp_cholesky_rank", (DL_FUNC) &_covmash_cpp_cholesky_rank, 2},
     {"_covmash_cpp_fit", (DL_FUNC) &_covmash_cpp_fit, 3},
     {"_covmash_cpp_posterior", (DL_FUNC) &_covmash_cpp_posterior, 3},
     {"_covmash_cpp_loglik_matrix", (DL_FUNC) &_covmash_cpp_loglik_matrix, 3},

@@ -4,7 +4,10 @@
 // RcppArmadillo first: it configures Armadillo for R.
 #include <RcppArmadillo.h>
 
+#include <algorithm>
 #include <chrono>
+#include <new>
+#include <stdexcept>
 
 // then the core
 #include <covmash/base/executor.h>
@@ -13,30 +16,42 @@
 
 namespace bridge {
 
-// Asks R whether the user pressed interrupt, without ever jumping over C++ frames; and reports a step that takes over
-// two seconds to R, if R wants to hear (R/progress.R).
+// Lets R's interrupts and errors through (a user's interrupt, a time limit, an error of a handler), as they are: R's jump
+// is caught, becomes a C++ exception that unwinds the core and ends its threads, and goes on where the export returns to R.
+// Also tells R about steps (R/progress.R) when a call takes over two seconds, if R wants to hear.
 class RProgress : public covmash::Progress {
  public:
-  RProgress()
-      : report_("report_progress", Rcpp::Environment::namespace_env("covmash")),
-        wanted_(Rcpp::as<bool>(Rcpp::Function("progress_wanted", Rcpp::Environment::namespace_env("covmash"))())) {}
+  RProgress() : report_("report_progress", Rcpp::Environment::namespace_env("covmash")) {
+    const Rcpp::Environment home = Rcpp::Environment::namespace_env("covmash");
+    wanted_ = Rcpp::as<bool>(Rcpp::Function("progress_wanted", home)());
+    if (wanted_) age_ = Rcpp::as<double>(Rcpp::Function("progress_age", home)());
+  }
 
   void step(const char* name) override {
     name_ = name;
-    start_ = Clock::now();
+    iteration_ = 0;
   }
 
+  void iteration(std::size_t n) override { iteration_ = n; }
+
   void check(double fraction) override {
-    if (R_ToplevelExec(poll, nullptr) == FALSE) throw covmash::interrupted();
-    if (wanted_ && Clock::now() - start_ > std::chrono::seconds(2)) report_(name_, fraction);
+    Rcpp::unwindProtect(poll, nullptr);
+    if (!wanted_) return;
+    const double seconds = age_ + std::chrono::duration<double>(Clock::now() - start_).count();
+    if (seconds > 2.0) report_(name_, fraction, static_cast<double>(iteration_), seconds);
   }
 
  private:
   using Clock = std::chrono::steady_clock;
-  static void poll(void*) { R_CheckUserInterrupt(); }
+  static SEXP poll(void*) {
+    R_CheckUserInterrupt();
+    return R_NilValue;
+  }
   Rcpp::Function report_;
-  bool wanted_;
+  bool wanted_ = false;
+  double age_ = 0.0;  // seconds that the call of the user had lasted when this was made
   const char* name_ = "covmash";
+  std::size_t iteration_ = 0;
   Clock::time_point start_ = Clock::now();
 };
 
@@ -47,6 +62,21 @@ struct Threads {
   covmash::ThreadExecutor executor;
 };
 
+// Results of a size that matters. Where R has no memory for them its error unwinds the core as it should; the constructors
+// of Rcpp would let it jump over everything that is alive.
+inline SEXP allocate(SEXPTYPE type, R_xlen_t n) {
+  return Rcpp::unwindProtect([=] { return Rf_allocVector(type, n); });
+}
+inline Rcpp::NumericVector numeric_vector(R_xlen_t n) { return allocate(REALSXP, n); }
+inline Rcpp::NumericMatrix numeric_matrix(int n_rows, int n_columns) {
+  return Rcpp::unwindProtect([=] { return Rf_allocMatrix(REALSXP, n_rows, n_columns); });
+}
+inline Rcpp::NumericMatrix matrix_of(const arma::mat& x) {
+  Rcpp::NumericMatrix out = numeric_matrix(static_cast<int>(x.n_rows), static_cast<int>(x.n_cols));
+  std::copy(x.begin(), x.end(), out.begin());
+  return out;
+}
+
 // G with B F B' = G G'; F is NULL for the identity.
 inline arma::mat whole_loadings(const arma::mat& B, SEXP F) {
   if (Rf_isNull(F)) return B;
@@ -54,8 +84,8 @@ inline arma::mat whole_loadings(const arma::mat& B, SEXP F) {
 }
 
 // A plain matrix, or a factor_cov, which stays low rank plus diagonal.
-inline covmash::Covariance covariance(SEXP U) {
-  if (!Rf_inherits(U, "factor_cov")) return covmash::recognise(Rcpp::as<arma::mat>(U));
+inline covmash::Covariance covariance(SEXP U, covmash::Executor& executor) {
+  if (!Rf_inherits(U, "factor_cov")) return covmash::recognise(Rcpp::as<arma::mat>(U), &executor);
   const Rcpp::List parts(U);
   return covmash::low_rank_plus_diagonal(whole_loadings(Rcpp::as<arma::mat>(parts["B"]), parts["F"]),
                                          Rcpp::as<arma::vec>(parts["D"]));
@@ -94,10 +124,10 @@ class Data {
 };
 
 // A prior of R (R/prior.R): Ulist, grid, usepointmass; its weights are pi.
-inline covmash::MixturePrior mixture_prior(const Rcpp::List& g) {
+inline covmash::MixturePrior mixture_prior(const Rcpp::List& g, covmash::Executor& executor) {
   covmash::MixturePrior prior;
   const Rcpp::List Ulist = g["Ulist"];
-  for (R_xlen_t k = 0; k < Ulist.size(); ++k) prior.covariances.push_back(covariance(Ulist[k]));
+  for (R_xlen_t k = 0; k < Ulist.size(); ++k) prior.covariances.push_back(covariance(Ulist[k], executor));
   for (double sd : Rcpp::as<std::vector<double>>(g["grid"])) prior.scales.push_back(sd * sd);
   prior.point_mass = Rcpp::as<bool>(g["usepointmass"]);
   return prior;
@@ -108,7 +138,7 @@ inline std::vector<double> weights(const Rcpp::List& g) { return Rcpp::as<std::v
 // What most exports are about: the data under a prior. What a data object or a prior of R may hold is known here only.
 struct Problem {
   Problem(const Rcpp::List& data_object, const Rcpp::List& g, covmash::Executor& executor)
-      : data(data_object), noise(data.noise(executor)), prior(mixture_prior(g)) {}
+      : data(data_object), noise(data.noise(executor)), prior(mixture_prior(g, executor)) {}
 
   Data data;
   covmash::NoiseModel noise;
@@ -123,7 +153,7 @@ inline std::vector<arma::mat> matrices(const Rcpp::List& x) {
 
 inline Rcpp::List list_of(const std::vector<arma::mat>& x) {
   Rcpp::List out(x.size());
-  for (std::size_t k = 0; k < x.size(); ++k) out[k] = Rcpp::wrap(x[k]);
+  for (std::size_t k = 0; k < x.size(); ++k) out[k] = matrix_of(x[k]);
   return out;
 }
 
@@ -137,7 +167,7 @@ inline Rcpp::List list_of(const std::vector<arma::mat>& x) {
   throw Rcpp::exception(message);  // never reached
 }
 
-// Runs the core; an interrupt becomes R's own, an error an R condition of its kind.
+// Runs the core; an error becomes an R condition of its kind. What R threw itself (RProgress) passes.
 template <typename Function>
 auto guarded(Function&& f) -> decltype(f()) {
   try {
@@ -148,6 +178,10 @@ auto guarded(Function&& f) -> decltype(f()) {
     raise("input", e.what(), e.subject);
   } catch (const covmash::numeric_error& e) {
     raise("numeric", e.what(), e.subject);
+  } catch (const std::bad_alloc&) {
+    raise("memory", "", {});
+  } catch (const std::length_error&) {  // more than could ever be had
+    raise("memory", "", {});
   }
 }
 

@@ -158,7 +158,8 @@ Rcpp::List cpp_factor_network(const arma::mat& B, SEXP F, const arma::vec& D, do
     const covmash::EdgeList list =
         covmash::partial_correlation_network(inverse, threshold, static_cast<std::size_t>(max_edges), threads.executor);
     const R_xlen_t n = list.complete ? static_cast<R_xlen_t>(list.edges.size()) : 0;
-    Rcpp::NumericVector first(n), second(n), weight(n);
+    Rcpp::NumericVector first = bridge::numeric_vector(n), second = bridge::numeric_vector(n),
+                        weight = bridge::numeric_vector(n);
     for (R_xlen_t i = 0; i < n; ++i) {
       first[i] = static_cast<double>(list.edges[i].first) + 1.0;
       second[i] = static_cast<double>(list.edges[i].second) + 1.0;

@@ -29,6 +29,7 @@ Rcpp::List cpp_fit_factors(const Rcpp::NumericMatrix& x, bool is_covariance, int
                            double tolerance, double max_iterations, const std::vector<double>& start, int n_threads) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
+    threads.executor.step("Factor model", false);
     const auto S = sample_covariance(x, is_covariance, true, threads.executor);
     covmash::FactorFitOptions options;
     options.n_factors = n_factors;
@@ -69,6 +70,7 @@ Rcpp::List cpp_fit_factors_missing(const Rcpp::NumericMatrix& x, int n_factors, 
                                    double tolerance, double max_iterations, int n_threads) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
+    threads.executor.step("Factor model", false);
     covmash::MissingFactorOptions options;
     options.n_factors = n_factors;
     options.lower = lower;

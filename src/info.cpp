@@ -1,6 +1,9 @@
 // Binding of what the core can tell about a covariance, about its defaults and about this machine.
 #include "options.h"
 
+#include <covmash/linalg/cholesky.h>
+#include <covmash/linalg/spectra.h>
+#include <covmash/model/covariance.h>
 #include <covmash/simd/dispatch.h>
 
 using Rcpp::_;
@@ -38,3 +41,40 @@ std::vector<std::string> cpp_simd_available() {
 
 // [[Rcpp::export(rng = false)]]
 void cpp_set_simd(const std::string& name) { covmash::simd::select_table(name); }
+
+// Eigenvalues of a symmetric matrix, decreasing, and its eigenvectors if wanted: for matrices of which R's eigen(), which
+// cannot be interrupted, takes long.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_symmetric_eigen(const arma::mat& A, bool with_vectors, int n_threads) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(n_threads);
+    arma::vec values;
+    arma::mat vectors;
+    const bool converged = with_vectors ? covmash::symmetric_eigen(A, values, vectors, threads.executor)
+                                        : covmash::symmetric_eigenvalues(A, values, threads.executor);
+    if (!converged) throw covmash::numeric_error("the eigenvalues of a matrix could not be computed");
+    Rcpp::List out;
+    out["values"] = std::vector<double>(values.begin(), values.end());
+    if (with_vectors) out["vectors"] = bridge::matrix_of(vectors);
+    return out;
+  });
+}
+
+// Whether the Cholesky factorisation of A exists.
+// [[Rcpp::export(rng = false)]]
+bool cpp_has_cholesky(const arma::mat& A) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(1);
+    arma::mat L;
+    return covmash::lower_cholesky(L, A, &threads.executor);
+  });
+}
+
+// How many pivots of it, the largest first, are above the tolerance.
+// [[Rcpp::export(rng = false)]]
+int cpp_cholesky_rank(const arma::mat& A, double tolerance) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(1);
+    return static_cast<int>(covmash::detail::pivoted_cholesky(A, tolerance, 0, &threads.executor).n_cols);
+  });
+}

@@ -31,13 +31,13 @@ class Results {
   explicit Results(const bridge::Data& data) : data_(data) {}
 
   double* add_vector(const char* name) {
-    Rcpp::NumericVector x(Rcpp::no_init(data_.n_effects()));
+    Rcpp::NumericVector x = bridge::numeric_vector(data_.n_effects());
     list_.push_back(x, name);
     return x.begin();
   }
 
   double* add(const char* name, int n_columns) {
-    Rcpp::NumericMatrix x(Rcpp::no_init(data_.n_effects(), n_columns));
+    Rcpp::NumericMatrix x = bridge::numeric_matrix(data_.n_effects(), n_columns);
     list_.push_back(x, name);
     return x.begin();
   }
@@ -116,7 +116,8 @@ Rcpp::NumericMatrix cpp_loglik_matrix(const Rcpp::List& data, const Rcpp::List& 
     bridge::Threads threads(settings);
     const bridge::Problem problem(data, g, threads.executor);
     const std::size_t block_rows = bridge::options<covmash::PosteriorOptions>(settings).block_rows;
-    Rcpp::NumericMatrix out(problem.data.n_effects(), static_cast<int>(problem.prior.n_components()));
+    Rcpp::NumericMatrix out =
+        bridge::numeric_matrix(problem.data.n_effects(), static_cast<int>(problem.prior.n_components()));
     covmash::loglik_matrix(problem.noise, problem.prior, block_rows, threads.executor, out.begin());
     return out;
   });
@@ -165,8 +166,11 @@ SEXP cpp_unusable_entry(const Rcpp::List& data) {
 // [[Rcpp::export(rng = false)]]
 Rcpp::NumericVector cpp_placeholders(const Rcpp::List& data) {
   return bridge::guarded([&] {
-    const std::vector<std::size_t> found = covmash::find_placeholders(bridge::Data(data).effects());
-    Rcpp::NumericVector positions(found.begin(), found.end());
-    return Rcpp::NumericVector(positions + 1.0);
+    bridge::Threads threads(1);
+    const std::vector<std::size_t> found = covmash::find_placeholders(
+        bridge::Data(data).effects(), covmash::PlaceholderOptions(), &threads.executor);
+    Rcpp::NumericVector positions = bridge::numeric_vector(static_cast<R_xlen_t>(found.size()));
+    for (std::size_t i = 0; i < found.size(); ++i) positions[i] = static_cast<double>(found[i]) + 1.0;
+    return positions;
   });
 }

@@ -19,7 +19,7 @@ Rcpp::List cpp_pca(const Rcpp::NumericMatrix& bhat, SEXP rows, int n_components,
       for (double j : Rcpp::NumericVector(rows)) chosen.push_back(static_cast<std::size_t>(j) - 1);
     const covmash::PrincipalAxes axes =
         covmash::principal_axes(e, Rf_isNull(rows) ? nullptr : &chosen, n_components, threads.executor);
-    return Rcpp::List::create(_["vectors"] = axes.vectors,
+    return Rcpp::List::create(_["vectors"] = bridge::matrix_of(axes.vectors),
                               _["variances"] = std::vector<double>(axes.variances.begin(), axes.variances.end()));
   });
 }

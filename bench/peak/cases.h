@@ -227,12 +227,12 @@ class Cases {
       const double bytes = 8.0 * d(W) * (d(R * q) + 4.0 * d(R) + 2.0 * d(q)), touched = 2.0 * bytes;
       add(
           "rowwise_decompose", size, d(W) * flops, bytes,
-          [=, &k] { k.rowwise_decompose(R, q, F, shat, nullptr, z, work, alpha, beta, zeta, nullptr); }, touched)
+          [=, &k] { k.rowwise_decompose(R, q, F, shat, nullptr, z, work, alpha, beta, zeta, nullptr, {}); }, touched)
           .divide(d(W) * (q == 1 ? 1.0 : d(2 * q + 1)), d(W) * (q == 1 ? 2.0 : d(2 * q + 1)));
       if (q > 1)
         add(
             "rowwise_decompose, posterior", size, d(W) * (flops + flops_back), 2.0 * bytes,
-            [=, &k] { k.rowwise_decompose(R, q, F, shat, nullptr, z, work, alpha, beta, zeta, back); }, 2.0 * touched)
+            [=, &k] { k.rowwise_decompose(R, q, F, shat, nullptr, z, work, alpha, beta, zeta, back, {}); }, 2.0 * touched)
             .divide(d(W) * d(2 * q + 1), d(W) * d(2 * q + 1));
       double* loglik = numbers(L * 64);
       add("rowwise_loglik", size, d(W) * d(L) * (8.0 * d(q) + log_flops + 7.0), 8.0 * d(W) * d(2 * q + L), [=, &k] {
@@ -267,11 +267,11 @@ class Cases {
     const double bytes = 8.0 * d(W) * d(m * q + m + 3 * q), touched = bytes + 24.0 * d(W * m);
     add(
         "group_decompose", s.name, d(W) * flops, bytes,
-        [=, &k] { k.group_decompose(m, q, F, shat, nullptr, G, work, alpha, beta, tau, nullptr); }, touched)
+        [=, &k] { k.group_decompose(m, q, F, shat, nullptr, G, work, alpha, beta, tau, nullptr, {}); }, touched)
         .divide(d(W) * d(2 * q), d(W) * d(2 * q));
     add(
         "group_decompose, posterior", s.name, d(W) * (flops + flops_back), bytes + 8.0 * d(W * m * q),
-        [=, &k] { k.group_decompose(m, q, F, shat, nullptr, G, work, alpha, beta, tau, back); },
+        [=, &k] { k.group_decompose(m, q, F, shat, nullptr, G, work, alpha, beta, tau, back, {}); },
         touched + 8.0 * d(W * m * q))
         .divide(d(W) * d(2 * q), d(W) * d(2 * q));
 
@@ -377,20 +377,20 @@ class Cases {
            *gamma = numbers(64), *block = numbers(R * 64), *scaled = numbers(4 * 64);
     k.pack_noisy_covariance(R, every, R, C, U, shat, A);
     std::copy_n(A, packed * W, L);
-    k.pack_cholesky(R, L, out);
-    k.pack_inverse(R, shat, L, N);
+    k.pack_cholesky(R, L, out, {});
+    k.pack_inverse(R, shat, L, N, {});
     const double r = d(R), w = d(W), triangle = 8.0 * w * d(packed);
     add("pack_noisy_covariance", s.name, w * 3.0 * d(packed), triangle,
         [=, &k] { k.pack_noisy_covariance(R, every, R, C, U, shat, A); });
     add("pack_cholesky", s.name, w * (r * r * r / 3.0 + r * log_flops), 2.0 * triangle, [=, &k] {
       std::copy_n(A, packed * W, L);
-      k.pack_cholesky(R, L, out);
+      k.pack_cholesky(R, L, out, {});
     }).divide(w * 2.0 * r, w * r);
     add("pack_forward", s.name, w * (r * r + 2.0 * r), triangle, [=, &k] { k.pack_forward(R, 1, L, z, out); });
-    add("pack_inverse", s.name, w * r * r * r / 3.0, 2.0 * triangle, [=, &k] { k.pack_inverse(R, shat, L, N); });
+    add("pack_inverse", s.name, w * r * r * r / 3.0, 2.0 * triangle, [=, &k] { k.pack_inverse(R, shat, L, N, {}); });
     add("pack_backward", s.name, w * r * r, triangle, [=, &k] { k.pack_backward(R, 1, N, z, x); });
     add("pack_add_inverse", s.name, w * r * r * r / 3.0, 3.0 * triangle,
-        [=, &k] { k.pack_add_inverse(R, every, N, gamma, D); });
+        [=, &k] { k.pack_add_inverse(R, every, N, gamma, D, {}); });
     add("add_weighted_squares", std::string(s.name) + ", pack", w * (r * r + r), 2.0 * triangle,
         [=, &k] { k.add_weighted_squares(R, 1, every, gamma, x, W, R * W, scaled, D); });
     add("add_weighted_squares", std::string(s.name) + ", block", 64.0 * (r * r + r), 2.0 * triangle + 8.0 * 64.0 * r,

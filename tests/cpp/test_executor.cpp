@@ -111,3 +111,68 @@ TEST(Executor, StopsInsideATask) {
     EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
   }
 }
+
+TEST(Executor, StartsNoMoreThreadsThanMakeSense) {
+  ThreadExecutor executor(100000);
+  EXPECT_EQ(executor.workers(), ThreadExecutor::most_threads());
+  EXPECT_GE(executor.workers(), 16u);
+  std::vector<std::thread::id> ids(4);
+  executor.run(ids.size(), plenty, [&](std::size_t i, std::size_t w) {
+    EXPECT_LT(w, ids.size());  // as many as there are tasks
+    ids[i] = std::this_thread::get_id();
+  });
+  for (auto id : ids) EXPECT_NE(id, std::this_thread::get_id());
+}
+
+// The caller may have begun to act on it: it must not get lost behind what a task throws at the same time.
+TEST(Executor, WhatTheProgressThrowsGoesFirst) {
+  struct Refusing : Progress {
+    void check(double) override { throw std::string("refused"); }
+  } progress;
+  for (double work : {1e7, plenty}) {  // the calling thread works, or waits
+    ThreadExecutor executor(2, &progress);
+    EXPECT_THROW(executor.run(1000, work,
+                              [&](std::size_t, std::size_t) {
+                                sleep_one_millisecond();
+                                try {
+                                  executor.checkpoint();
+                                } catch (const interrupted&) {
+                                  throw numeric_error("stopped in the middle");
+                                }
+                              }),
+                 std::string);
+    std::atomic<int> done{0};  // and the next run is as any other
+    executor.run(3, plenty, [&](std::size_t, std::size_t) { ++done; });
+    EXPECT_EQ(done, 3);
+  }
+}
+
+TEST(Executor, CountsIterations) {
+  struct Counter : Progress {
+    std::vector<std::size_t> seen;
+    void iteration(std::size_t n) override { seen.push_back(n); }
+  } progress;
+  SerialExecutor serial(&progress);
+  ThreadExecutor threads(2, &progress);
+  serial.iteration(1);
+  threads.iteration(2);
+  InnerExecutor(&serial).iteration(3);
+  EXPECT_EQ(progress.seen, (std::vector<std::size_t>{1, 2}));
+}
+
+TEST(Executor, WorkInsideATaskListensAsTheTask) {
+  struct Counting : SerialExecutor {
+    int calls = 0;
+    void checkpoint() override { ++calls; }
+  } outer;
+  InnerExecutor inner(&outer);
+  int done = 0;
+  inner.run(5, plenty, [&](std::size_t, std::size_t w) { done += w == 0; });
+  EXPECT_EQ(done, 5);
+  EXPECT_EQ(outer.calls, 5);
+  pulse_of(outer)();
+  EXPECT_EQ(outer.calls, 6);
+  InnerExecutor(nullptr).checkpoint();
+  checkpoint(nullptr);
+  Pulse()();
+}

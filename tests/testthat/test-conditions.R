@@ -76,7 +76,10 @@ test_that("errors of the core keep their kind, and name what they are about", {
   # A handler for the class of before still hears it.
   expect_identical(tryCatch(eval(broken), covmash_error_core = function(cnd) "heard"), "heard")
   # What is no error of the core's own is an error of the core without a kind.
-  expect_error(run_core(stop("out of luck")), "out of luck", class = "covmash_error_core")
+  expect_error(run_core(cpp_defaults("luck")), "no options called 'luck'", class = "covmash_error_core")
+  # What is R's, heard while the core ran, stays what it is.
+  own <- structure(list(message = "mine", call = NULL), class = c("mine", "error", "condition"))
+  expect_identical(tryCatch(run_core(stop(own)), error = identity), own)
 })
 
 test_that("the subject of an error is named by what it is, not by what the text looks like", {
@@ -91,4 +94,38 @@ test_that("the subject of an error is named by what it is, not by what the text 
 test_that("an error names the function the user called", {
   error <- tryCatch(mash_set_data("a"), error = identity)
   expect_match(deparse(error$call)[1], "mash_set_data")
+})
+
+test_that("memory that runs out is one classed error, whoever notices", {
+  memory <- c("covmash_error_memory", "covmash_error_core", "covmash_error")
+  for (fail in list(
+    quote(stop_core("memory", "")),
+    quote(stop(structure(list(message = "std::bad_alloc", call = NULL), class = c("std::bad_alloc", "C++Error", "error", "condition")))),
+    quote(stop(structure(list(message = "vector::reserve", call = NULL), class = c("std::length_error", "C++Error", "error", "condition")))),
+    quote(stop("cannot allocate vector of size 8.0 Gb", call. = FALSE))
+  )) {
+    cnd <- rlang::catch_cnd(run_core(eval(fail)))
+    expect_true(all(memory %in% class(cnd)))
+    expect_match(conditionMessage(cnd), "not enough memory")
+    for (what in c("n_threads", "covmash.memory", "covmash.block_rows", "matrices")) {
+      expect_match(conditionMessage(cnd), what, fixed = TRUE)
+    }
+  }
+  # In R code too, behind the door of an exported function.
+  m <- structure(list(result = list(PosteriorMean = diag(2), lfsr = diag(2))), class = "mash")
+  cnd <- rlang::catch_cnd(get_pairwise_sharing(m, FUN = function(x) stop("cannot allocate vector of size 1.5 Mb")))
+  expect_s3_class(cnd, "covmash_error_memory")
+  expect_match(conditionMessage(cnd), "1.5 Mb", fixed = TRUE)
+  expect_error(get_pairwise_sharing(m, FUN = function(x) stop("cannot be")), "^cannot be$")
+})
+
+test_that("the door changes nothing about a function", {
+  home <- asNamespace("covmash")
+  for (name in behind_door) {
+    expect_identical(as.character(body(home[[name]])[[1]]), "enter")
+    expect_false("UseMethod" %in% all.names(body(home[[name]])))
+  }
+  computing <- c("mash", "mash_1by1", "cov_ed", "cov_pca", "fit_factor_model", "partial_correlation_network")
+  expect_true(all(computing %in% behind_door))
+  expect_null(progress$entered)
 })

@@ -127,3 +127,18 @@ test_that("a matrix or condition called null does not double that name", {
   weights <- tidy(fit, "weights")
   expect_equal(sum(weights$weight[weights$covariance == "null.1"]), pi[["null.1"]])
 })
+
+test_that("ordering in pieces is ordering", {
+  set.seed(3)
+  for (x in list(rnorm(1000), sample(5, 1000, TRUE) / 7, numeric(1000), c(-Inf, rnorm(998), Inf), rev(seq_len(1000)))) {
+    for (size in c(7, 100, 999)) expect_identical(order_in_pieces(x, size), order(x))
+  }
+})
+
+test_that("significant conditions are counted with names and without missing ones", {
+  sig <- matrix(c(0.01, NA, 0.5, 0.02, 0.03, NA), 3, dimnames = list(c("a", "b", "c"), NULL))
+  m <- structure(list(result = list(PosteriorMean = sig, lfsr = sig)), class = "mash")
+  expect_identical(get_n_significant_conditions(m), c(a = 2L, b = 1L, c = 0L))
+  rownames(m$result$lfsr) <- NULL
+  expect_identical(get_n_significant_conditions(m), c(2L, 1L, 0L))
+})

@@ -29,6 +29,14 @@ test_that("a useless number of threads names where it came from", {
   expect_input_error(resolve_block_rows(), "covmash.block_rows")
 })
 
+test_that("a number of threads that only looks like one says what it is", {
+  expect_input_error(resolve_threads(factor(1)), "not a factor", class = "covmash_error_threads")
+  expect_identical(describe(as.Date("2020-01-01")), "an object of class Date")
+  expect_identical(describe(1 + 1e-9), "1.000000001")
+  expect_identical(describe(0.1), "0.1")
+  expect_input_error(check_flag(data.frame(TRUE), "x"), "a data frame")
+})
+
 test_that("covmash_info() says what is in use", {
   info <- covmash_info()
   expect_true(info$simd %in% info$simd_available)
@@ -57,6 +65,14 @@ mixed_problem <- function(J = 2600, R = 4, alpha = 0) {
 fit_mixed <- function(problem, ...) {
   without_timing(muffle_all_missing(mash(problem$data, problem$Ulist, gridmult = 2, output_lfdr = TRUE, verbose = FALSE, ...)))
 }
+
+test_that("more threads than the machine has use for are not started", {
+  expect_identical(resolve_threads(1e12), .Machine$integer.max)
+  withr::local_options(covmash.block_rows = 1e12)
+  expect_identical(resolve_block_rows(), .Machine$integer.max)
+  problem <- mixed_problem(J = 300)
+  expect_identical(fit_mixed(problem, n_threads = 1e5), fit_mixed(problem, n_threads = 1))
+})
 
 test_that("a fit has the same bits for 1, 2, 3 and 7 threads", {
   problem <- mixed_problem()

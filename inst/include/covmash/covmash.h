@@ -28,6 +28,7 @@
 #include "linalg/product.h"
 #include "linalg/quadratic.h"
 #include "linalg/sample_covariance.h"
+#include "linalg/spectra.h"
 #include "mash/density.h"
 #include "mash/fit.h"
 #include "mash/likelihood.h"

@@ -13,12 +13,14 @@
 #include <functional>
 #include <limits>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "error.h"
+#include "pulse.h"
 
 namespace covmash {
 
@@ -28,6 +30,8 @@ class Progress {
   virtual ~Progress() = default;
   // A new step of the computation begins.
   virtual void step(const char* /*name*/) {}
+  // Its n-th iteration begins, counted from 1.
+  virtual void iteration(std::size_t /*n*/) {}
   // Every 100 ms or so. fraction: the part of the step that is done, NaN if nobody knows. May throw to stop the work.
   virtual void check(double /*fraction*/) {}
 };
@@ -46,6 +50,36 @@ class Executor {
   // Tells the Progress what the following runs are for; one_run: there will be a single one, whose tasks can be
   // counted.
   virtual void step(const char* name, bool one_run) = 0;
+  // In a step that repeats the same until it has converged: the n-th time begins.
+  virtual void iteration(std::size_t n) = 0;
+};
+
+// The executor's checkpoint(), for whom may have none.
+inline void checkpoint(Executor* executor) {
+  if (executor) executor->checkpoint();
+}
+
+inline Pulse pulse_of(Executor& executor) {
+  return {[](void* listener) { static_cast<Executor*>(listener)->checkpoint(); }, &executor};
+}
+
+// For work inside a task: it stays in the thread of the task, and listens as the task does.
+class InnerExecutor : public Executor {
+ public:
+  explicit InnerExecutor(Executor* outer) : outer_(outer) {}
+  std::size_t workers() const override { return 1; }
+  void run(std::size_t n_tasks, double /*work*/, const Task& task) override {
+    for (std::size_t i = 0; i < n_tasks; ++i) {
+      task(i, 0);
+      checkpoint();
+    }
+  }
+  void checkpoint() override { covmash::checkpoint(outer_); }
+  void step(const char*, bool) override {}
+  void iteration(std::size_t) override {}
+
+ private:
+  Executor* outer_;
 };
 
 class SerialExecutor : public Executor {
@@ -71,6 +105,9 @@ class SerialExecutor : public Executor {
     one_run_ = one_run;
     if (progress_) progress_->step(name);
   }
+  void iteration(std::size_t n) override {
+    if (progress_) progress_->iteration(n);
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -84,7 +121,7 @@ class SerialExecutor : public Executor {
 class ThreadExecutor : public Executor {
  public:
   explicit ThreadExecutor(std::size_t threads, Progress* progress = nullptr)
-      : threads_(std::max<std::size_t>(threads, 1)), progress_(progress), serial_(progress) {}
+      : threads_(std::min(std::max<std::size_t>(threads, 1), most_threads())), progress_(progress), serial_(progress) {}
   ThreadExecutor(const ThreadExecutor&) = delete;
   ThreadExecutor& operator=(const ThreadExecutor&) = delete;
   ~ThreadExecutor() override {
@@ -94,6 +131,12 @@ class ThreadExecutor : public Executor {
     }
     begin_.notify_all();
     for (auto& t : pool_) t.join();
+  }
+
+  // No more threads than this are ever started: beyond a few for each processor they only cost memory.
+  static std::size_t most_threads() {
+    static const std::size_t most = std::max<std::size_t>(16, 4 * std::size_t(std::thread::hardware_concurrency()));
+    return most;
   }
 
   std::size_t workers() const override { return threads_; }
@@ -111,6 +154,7 @@ class ThreadExecutor : public Executor {
     next_ = 0;
     caller_ = std::this_thread::get_id();
     in_threads_ = true;
+    refused_ = nullptr;
     std::unique_lock<std::mutex> lock(mutex_);
     error_ = nullptr;
     task_ = &task;
@@ -127,32 +171,40 @@ class ThreadExecutor : public Executor {
       finished_.wait_for(lock, std::chrono::milliseconds(100));
       if (!progress_ || running_ == 0 || stop_) continue;
       lock.unlock();
-      std::exception_ptr refused;
       try {
         const double done = static_cast<double>(std::min<std::size_t>(next_, n_tasks));
         progress_->check(one_run_ ? done / static_cast<double>(n_tasks) : std::numeric_limits<double>::quiet_NaN());
       } catch (...) {
-        refused = std::current_exception();
+        refused_ = std::current_exception();
         stop_ = true;
       }
       lock.lock();
-      if (refused) error_ = refused;
     }
     lock.unlock();
     task_ = nullptr;
     in_threads_ = false;
+    // What the Progress threw goes first: the caller may have begun to act on it.
+    if (refused_) std::rethrow_exception(std::exchange(refused_, nullptr));
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
   // In a thread: gives up when the others have. Otherwise asks the caller's Progress.
   void checkpoint() override {
     if (in_threads_ && stop_) throw interrupted();
-    if (!in_threads_ || std::this_thread::get_id() == caller_) serial_.checkpoint();
+    if (!in_threads_) return serial_.checkpoint();
+    if (std::this_thread::get_id() != caller_) return;
+    try {
+      serial_.checkpoint();
+    } catch (...) {
+      refused_ = std::current_exception();
+      throw;
+    }
   }
   void step(const char* name, bool one_run) override {
     one_run_ = one_run;
     serial_.step(name, one_run);
   }
+  void iteration(std::size_t n) override { serial_.iteration(n); }
 
  private:
   static constexpr double serial_below = 5e6;  // waking threads and waiting for them costs about 50 microseconds
@@ -164,6 +216,8 @@ class ThreadExecutor : public Executor {
       try {
         pool_.emplace_back([this, worker = pool_.size()] { serve(worker); });
       } catch (const std::system_error&) {  // no thread to be had
+        break;
+      } catch (const std::bad_alloc&) {  // nor memory for one
         break;
       }
     }
@@ -205,6 +259,7 @@ class ThreadExecutor : public Executor {
   std::atomic<bool> stop_{false}, in_threads_{false};
   std::atomic<std::size_t> next_{0};
   std::thread::id caller_;
+  std::exception_ptr refused_;  // what the Progress threw; of the calling thread
   // under the mutex
   std::mutex mutex_;
   std::condition_variable begin_, finished_;

@@ -276,7 +276,7 @@ class ExpectationStep {
         for (std::size_t lane = 0; lane < W_; ++lane)
           entry[lane] = v + U[first + std::min(lane, count - 1)].at(O[r], O[c]);
       }
-    kernels_.pack_cholesky(m, A, log_det);
+    kernels_.pack_cholesky(m, A, log_det, pulse_of(executor_));
     for (std::size_t lane = 0; lane < count; ++lane) {
       if (!std::isfinite(log_det[lane])) not_positive_definite(first + lane, j);
       Factor& f = factors[first + lane];
@@ -291,9 +291,9 @@ class ExpectationStep {
     if (!scores_) return;
     double *N = ws.inverse.require_size(m * (m + 5) / 2 * W_), *one = ws.shat.require_size(m * W_);
     std::fill_n(one, m * W_, 1.0);
-    kernels_.pack_inverse(m, one, A, N);
+    kernels_.pack_inverse(m, one, A, N, pulse_of(executor_));
     std::fill_n(A, m * (m + 1) / 2 * W_, 0.0);
-    kernels_.pack_add_inverse(m, every_.data(), N, one, A);
+    kernels_.pack_add_inverse(m, every_.data(), N, one, A, pulse_of(executor_));
     for (std::size_t lane = 0; lane < count; ++lane) {
       Factor& f = factors[first + lane];
       std::fill_n(f.inverse.require_size(m * width), m * width, 0.0);
@@ -371,6 +371,7 @@ class ExpectationStep {
         const double* g = gamma + k * lanes;
         for (std::size_t lane = 0; lane < count; ++lane) mass[k] += g[lane];
         kernels_.add_weighted_squares(m, lanes / W_, every_.data(), g, y, lanes, W_, scaled, sums + k * triangle * W_);
+        if (m >= 64) executor_.checkpoint();
       }
     }
     for (std::size_t k = 0; k < K_; ++k) kernels_.add_lanes(triangle, sums + k * triangle * W_, S + k * triangle);
@@ -387,9 +388,9 @@ class ExpectationStep {
     for (std::size_t r = 0; r < m; ++r)
       for (std::size_t c = 0; c <= r; ++c) square[r * width + c] = square[c * width + r] = *S++;
     if (scores_) {
-      SerialExecutor serial;
-      multiply_into(m, m, row_major(f.inverse.data(), width), square, width, width, left, width, serial);
-      multiply_into(m, m, row_major(left, width), f.inverse.data(), width, width, product, width, serial);
+      InnerExecutor inner(&executor_);
+      multiply_into(m, m, row_major(f.inverse.data(), width), square, width, width, left, width, inner);
+      multiply_into(m, m, row_major(left, width), f.inverse.data(), width, width, product, width, inner);
     } else {
       product = square;
     }
@@ -477,7 +478,7 @@ class ExpectationStep {
     for (std::size_t k = 0; k < K_; ++k) {
       double *L_k = L + k * packed, *z_k = z + k * n * m * W_;
       kernels_.pack_noisy_covariance(m, ws.active.data(), R_, noise_.correlation().memptr(), U[k].memptr(), shat, L_k);
-      kernels_.pack_cholesky(m, L_k, log_det);
+      kernels_.pack_cholesky(m, L_k, log_det, pulse_of(executor_));
       for (std::size_t lane = 0; lane < n_runs; ++lane)
         if (!std::isfinite(log_det[lane])) not_positive_definite(k, runs[lane].effects[0]);
       std::copy_n(y, n * m * W_, z_k);
@@ -507,10 +508,10 @@ class ExpectationStep {
         kernels_.add_weighted_squares(m, n, ws.active.data(), g, y, W_, m * W_, scaled, X);
         continue;
       }
-      kernels_.pack_inverse(m, shat, L + k * packed, N);
+      kernels_.pack_inverse(m, shat, L + k * packed, N, pulse_of(executor_));
       kernels_.pack_backward(m, n, N, z + k * n * m * W_, x);
       kernels_.add_weighted_squares(m, n, ws.active.data(), g, x, W_, m * W_, scaled, X);
-      kernels_.pack_add_inverse(m, ws.active.data(), N, mass, H);
+      kernels_.pack_add_inverse(m, ws.active.data(), N, mass, H, pulse_of(executor_));
     }
   }
 

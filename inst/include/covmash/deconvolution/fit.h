@@ -64,10 +64,11 @@ struct DeconvolutionTrace {
 template <typename Update, typename Finished>
 DeconvolutionTrace expectation_maximisation(ExpectationStep& expectation, double n_effects, double max_iterations,
                                             bool fix_weights, std::vector<arma::mat>& U, std::vector<double>& weights,
-                                            const Update& update, const Finished& finished) {
+                                            const Update& update, const Finished& finished, Executor& executor) {
   DeconvolutionTrace trace;
   std::vector<double> mass(U.size());
   while (static_cast<double>(trace.loglik.size()) < max_iterations && !trace.converged) {
+    executor.iteration(trace.loglik.size() + 1);
     trace.loglik.push_back(expectation(U, weights, [&](std::size_t k, const ComponentMoments& moments) {
       mass[k] = moments.mass;
       if (moments.mass >= std::numeric_limits<double>::min()) update(k, moments);
@@ -98,14 +99,15 @@ inline DeconvolutionResult extreme_deconvolution(const NoiseModel& noise, std::v
                                                  Executor& executor) {
   detail::check_start(covariances, weights, noise.effects().n_conditions);
   require(noise.n_observed_effects() > 0, "no effect has an observed condition");
+  executor.step("Extreme deconvolution", false);
   std::vector<arma::mat> factors;
-  for (const auto& U : covariances) factors.push_back(recognise(U).whole_factor());
+  for (const auto& U : covariances) factors.push_back(recognise(U, &executor).whole_factor());
 
   ExpectationStep expectation(noise, covariances.size(), executor);
   const auto update = [&](std::size_t k, const ComponentMoments& moments) {
     if (!options.fix_covariance.empty() && options.fix_covariance[k]) return;
-    extreme_deconvolution_step(moments, k, factors[k], covariances[k]);
-    if (options.ridge > 0.0) ridge_step(moments.mass, options.ridge, factors[k], covariances[k]);
+    extreme_deconvolution_step(moments, k, factors[k], covariances[k], &executor);
+    if (options.ridge > 0.0) ridge_step(moments.mass, options.ridge, factors[k], covariances[k], &executor);
   };
   const double n = static_cast<double>(noise.n_observed_effects());
   const auto finished = [&](const detail::DeconvolutionTrace& trace) {
@@ -113,7 +115,7 @@ inline DeconvolutionResult extreme_deconvolution(const NoiseModel& noise, std::v
     return i > 1 && trace.loglik[i - 1] / n - trace.loglik[i - 2] / n <= options.tolerance;
   };
   const auto trace = detail::expectation_maximisation(expectation, n, options.max_iterations, options.fix_weights,
-                                                      covariances, weights, update, finished);
+                                                      covariances, weights, update, finished, executor);
   DeconvolutionResult result;
   result.weights = std::move(weights);
   result.covariances = std::move(covariances);
@@ -129,18 +131,19 @@ inline TruncatedResult truncated_deconvolution(const arma::mat& Z, std::vector<a
                                                Executor& executor) {
   detail::check_start(covariances, weights, Z.n_rows);
   require(Z.n_cols > 0, "there is no effect to learn from");
+  executor.step("Truncated deconvolution", false);
   const arma::mat effects = Z.t(), shat(arma::size(effects), arma::fill::ones);
   const NoiseModel noise({effects.memptr(), shat.memptr(), effects.n_rows, effects.n_cols},
                          arma::eye(Z.n_rows, Z.n_rows), &executor);
   ExpectationStep expectation(noise, covariances.size(), executor, MomentsOf::effects);
   const auto update = [&](std::size_t k, const ComponentMoments& moments) {
-    truncated_step(moments, k, options.eigenvalue_floor, covariances[k]);
+    truncated_step(moments, k, options.eigenvalue_floor, covariances[k], &executor);
   };
   const auto finished = [&](const detail::DeconvolutionTrace& trace) {
     return trace.change.back() < options.tolerance;
   };
   auto trace = detail::expectation_maximisation(expectation, static_cast<double>(Z.n_cols), options.max_iterations,
-                                                false, covariances, weights, update, finished);
+                                                false, covariances, weights, update, finished, executor);
   return {std::move(weights), std::move(covariances), std::move(trace.loglik), std::move(trace.change),
           trace.converged};
 }

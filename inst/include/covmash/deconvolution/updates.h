@@ -18,7 +18,9 @@
 #include <string>
 
 #include "../base/error.h"
+#include "../linalg/cholesky.h"
 #include "../linalg/product.h"
+#include "../linalg/spectra.h"
 #include "expectation.h"
 
 namespace covmash {
@@ -43,31 +45,33 @@ inline arma::mat root_beyond_rounding(const arma::mat& A, std::size_t component)
 
 // U = F F' is renewed together with its factor; component: its index, for messages.
 inline void extreme_deconvolution_step(const ComponentMoments& moments, std::size_t component, arma::mat& F,
-                                       arma::mat& U) {
+                                       arma::mat& U, Executor* executor = nullptr) {
   if (F.is_empty()) return;  // U = 0
-  arma::mat A = transposed_product(F, product((moments.X - moments.H) / moments.mass, F));
+  arma::mat A = transposed_product(F, product((moments.X - moments.H) / moments.mass, F, executor), executor);
   A.diag() += 1.0;
   A = arma::symmatu(A);
   arma::mat L;
-  if (!arma::chol(L, A, "lower")) L = detail::root_beyond_rounding(A, component);
-  F = product(F, L);
-  U = product_transposed(F, F);
+  if (!lower_cholesky(L, A, executor)) L = detail::root_beyond_rounding(A, component);
+  F = product(F, L, executor);
+  U = product_transposed(F, F, executor);
 }
 
-inline void ridge_step(double mass, double ridge, arma::mat& F, arma::mat& U) {
+inline void ridge_step(double mass, double ridge, arma::mat& F, arma::mat& U, Executor* executor = nullptr) {
   U *= mass / (mass + 1.0);
   U.diag() += ridge / (mass + 1.0);
-  F = arma::chol(U, "lower");
+  if (!lower_cholesky(F, U, executor)) throw numeric_error("a covariance with a ridge is not positive definite");
 }
 
 // moments: of the effects. Eigenvalues of U below `floor` become it.
-inline void truncated_step(const ComponentMoments& moments, std::size_t component, double floor, arma::mat& U) {
+inline void truncated_step(const ComponentMoments& moments, std::size_t component, double floor, arma::mat& U,
+                           Executor* executor = nullptr) {
   arma::vec values;
   arma::mat vectors;
-  if (!arma::eig_sym(values, vectors, moments.X / moments.mass))
+  InnerExecutor inner(executor);
+  if (!symmetric_eigen(moments.X / moments.mass, values, vectors, inner))
     throw numeric_error("the eigenvalues of component " + std::to_string(component + 1) + " could not be computed");
   for (double& v : values) v = v > 1.0 ? v - 1.0 : floor;
-  U = arma::symmatu(product_transposed(vectors * arma::diagmat(values), vectors));
+  U = arma::symmatu(product_transposed(vectors * arma::diagmat(values), vectors, executor));
 }
 
 }  // namespace covmash

@@ -108,6 +108,7 @@ class MissingFactorSearch {
     std::vector<bool> was_free(at.psi_free.size(), true);
     int stalled = 0;
     for (; fit.iterations < options_.max_iterations; ++fit.iterations) {
+      executor_.iteration(fit.iterations + 1);
       const Vector em = precondition(at, at.gradient);
       at.step = longest(em);
       if (at.step <= options_.tolerance) {

@@ -96,6 +96,78 @@ void invert_lower(std::size_t n, Row&& row, Inverse&& inverse) {
     }
 }
 
+// ---- large matrices ----------------------------------------------------------------------------------------------
+
+// L of S (p x p, of which the lower triangle is read), row-major, in panels of 32 columns: nearly all of the p^3 / 3 flops
+// are in products, and between panels it listens. pivot(r, a, d) as in cholesky(). Memory p^2.
+template <typename Pivot>
+bool panel_cholesky(const double* S, std::size_t p, double* L, Pivot&& pivot, Executor& executor) {
+  constexpr std::size_t width = 32;
+  Buffer<double> X(p * width), Y(p * width);
+  for (std::size_t first = 0; first < p; first += width) {
+    executor.checkpoint();
+    const std::size_t columns = std::min(width, p - first), rows = p - first;
+    // What the columns to the left explain.
+    for (std::size_t k = 0; k < first; ++k)
+      for (std::size_t j = 0; j < width; ++j) X[k * width + j] = j < columns ? L[(first + j) * p + k] : 0.0;
+    if (first > 0)
+      multiply_into(rows, first, row_major(L + first * p, p), X.data(), width, width, Y.data(), width, executor);
+    const auto S_at = [&](std::size_t i, std::size_t j) { return S[(first + j) * p + first + i]; };
+    const bool positive = cholesky(
+        rows, columns, strided_rows(L + first * p + first, p),
+        [&](std::size_t i, std::size_t j) { return first > 0 ? S_at(i, j) - Y[i * width + j] : S_at(i, j); },
+        by_diagonal, [&](std::size_t i, double a, double& diagonal) { return pivot(first + i, a, diagonal); });
+    if (!positive) return false;
+  }
+  return true;
+}
+
+// log|S|. NaN if S is singular to rounding: a pivot below p eps of its diagonal.
+inline double log_determinant(const double* S, std::size_t p, Executor& executor) {
+  Buffer<double> L(p * p);
+  double log_det = 0.0;
+  const double tiny = static_cast<double>(p) * std::numeric_limits<double>::epsilon();
+  const auto pivot = [&](std::size_t r, double a, double& diagonal) {
+    if (!(a > tiny * S[r * p + r])) return false;
+    log_det += std::log(a);
+    diagonal = std::sqrt(a);
+    return true;
+  };
+  return panel_cholesky(S, p, L.data(), pivot, executor) ? log_det : std::numeric_limits<double>::quiet_NaN();
+}
+
+// The lower factor of C; false if C is not positive definite. LAPACK's, which cannot be interrupted, where it takes no time.
+// Stays in the thread that calls it.
+inline bool lower_cholesky(arma::mat& lower, const arma::mat& C, Executor* executor) {
+  const std::size_t n = C.n_rows;
+  if (n < 512) return arma::chol(lower, C, "lower");
+  Buffer<double> L(n * n);
+  const auto pivot = [](std::size_t, double a, double& diagonal) {
+    if (!(a > 0.0)) return false;
+    diagonal = std::sqrt(a);
+    return true;
+  };
+  InnerExecutor inner(executor);
+  if (!panel_cholesky(C.memptr(), n, L.data(), pivot, inner)) return false;
+  lower.zeros(n, n);
+  for (std::size_t r = 0; r < n; ++r)
+    for (std::size_t c = 0; c <= r; ++c) lower.at(r, c) = L[r * n + c];
+  return true;
+}
+
+// L^-1 X, some columns at a time where all of them would take long.
+inline arma::mat solve_lower(const arma::mat& L, const arma::mat& X, Executor* executor) {
+  const arma::uword n = L.n_rows, step = std::max<arma::uword>(1, 50000000 / std::max<arma::uword>(1, n * n));
+  if (X.n_cols <= step) return arma::solve(arma::trimatl(L), X, arma::solve_opts::fast);
+  arma::mat out(n, X.n_cols);
+  for (arma::uword from = 0; from < X.n_cols; from += step) {
+    checkpoint(executor);
+    const arma::uword last = std::min(X.n_cols, from + step) - 1;
+    out.cols(from, last) = arma::solve(arma::trimatl(L), X.cols(from, last), arma::solve_opts::fast);
+  }
+  return out;
+}
+
 // ---- ill-conditioned matrices ------------------------------------------------------------------------------------
 
 namespace detail {
@@ -133,16 +205,16 @@ inline DoublePair square_root(DoublePair a) {
 
 // Whether the plain factorization of C would be too far off. Its error in a log-likelihood is about eps times the sum
 // of C_rr (C^-1)_rr, the variance inflation factors, none of which is larger in a principal submatrix of C.
-inline bool ill_conditioned(const arma::mat& C) {
+inline bool ill_conditioned(const arma::mat& C, Executor* executor = nullptr) {
   arma::mat L;
-  if (!arma::chol(L, C, "lower")) return true;
-  arma::mat scaled = arma::diagmat(arma::sqrt(C.diag()));
-  const arma::mat X = arma::solve(arma::trimatl(L), scaled, arma::solve_opts::fast);
+  if (!lower_cholesky(L, C, executor)) return true;
+  const arma::mat scaled = arma::diagmat(arma::sqrt(C.diag()));
+  const arma::mat X = solve_lower(L, scaled, executor);
   return !(arma::accu(arma::square(X)) <= 1000.0 + 10.0 * static_cast<double>(C.n_rows));
 }
 
 // Lower factor of C by packed rows, every entry good to nearly the last bit; false if C is not positive definite.
-inline bool accurate_cholesky(const arma::mat& C, std::vector<double>& packed) {
+inline bool accurate_cholesky(const arma::mat& C, std::vector<double>& packed, Executor* executor = nullptr) {
   using detail::DoublePair;
   const std::size_t R = C.n_rows;
   std::vector<DoublePair> L(R * (R + 1) / 2);
@@ -152,7 +224,8 @@ inline bool accurate_cholesky(const arma::mat& C, std::vector<double>& packed) {
         return DoublePair{C(r, c), 0.0};
       },
       detail::quotient,
-      [](std::size_t, DoublePair a, DoublePair& diagonal) {
+      [executor](std::size_t r, DoublePair a, DoublePair& diagonal) {
+        if (r % 8 == 7) checkpoint(executor);
         if (!(a.high > 0.0)) return false;
         diagonal = detail::square_root(a);
         return true;
@@ -161,39 +234,6 @@ inline bool accurate_cholesky(const arma::mat& C, std::vector<double>& packed) {
   packed.resize(L.size());
   for (std::size_t i = 0; i < L.size(); ++i) packed[i] = L[i].high;
   return true;
-}
-
-// ---- large matrices ----------------------------------------------------------------------------------------------
-
-// log|S|, S p x p, of which the lower triangle is read. NaN if S is singular to rounding: a pivot below p eps of its
-// diagonal. By panels of 32 columns: nearly all of the p^3 / 3 flops are in products. Memory p^2.
-inline double log_determinant(const double* S, std::size_t p, Executor& executor) {
-  constexpr std::size_t width = 32;
-  Buffer<double> L(p * p), X(p * width), Y(p * width);  // L row-major
-  double log_det = 0.0;
-  const double tiny = static_cast<double>(p) * std::numeric_limits<double>::epsilon();
-  for (std::size_t first = 0; first < p; first += width) {
-    executor.checkpoint();
-    const std::size_t columns = std::min(width, p - first), rows = p - first;
-    // What the columns to the left explain.
-    for (std::size_t k = 0; k < first; ++k)
-      for (std::size_t j = 0; j < width; ++j) X[k * width + j] = j < columns ? L[(first + j) * p + k] : 0.0;
-    if (first > 0)
-      multiply_into(rows, first, row_major(L.data() + first * p, p), X.data(), width, width, Y.data(), width, executor);
-    const auto S_at = [&](std::size_t i, std::size_t j) { return S[(first + j) * p + first + i]; };
-    const bool positive = cholesky(
-        rows, columns, strided_rows(L.data() + first * p + first, p),
-        [&](std::size_t i, std::size_t j) { return first > 0 ? S_at(i, j) - Y[i * width + j] : S_at(i, j); },
-        by_diagonal,
-        [&](std::size_t i, double a, double& diagonal) {
-          if (!(a > tiny * S_at(i, i))) return false;
-          log_det += std::log(a);
-          diagonal = std::sqrt(a);
-          return true;
-        });
-    if (!positive) return std::numeric_limits<double>::quiet_NaN();
-  }
-  return log_det;
 }
 
 }  // namespace covmash

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../base/error.h"
+#include "../base/executor.h"
 
 namespace covmash {
 
@@ -22,7 +23,7 @@ struct JacobiSvd {
   arma::uword rank = 0;  // number of positive sigma, at most min(m, q)
 };
 
-inline JacobiSvd jacobi_svd(arma::mat G) {
+inline JacobiSvd jacobi_svd(arma::mat G, Executor* executor = nullptr) {
   const arma::uword m = G.n_rows, q = G.n_cols;
   JacobiSvd out;
   out.W = arma::eye(q, q);
@@ -35,6 +36,7 @@ inline JacobiSvd jacobi_svd(arma::mat G) {
   for (int sweep = 0; sweep < max_sweeps && rotated; ++sweep) {
     rotated = false;
     for (arma::uword i = 0; i + 1 < q; ++i) {
+      if (executor) executor->checkpoint();
       for (arma::uword j = i + 1; j < q; ++j) {
         double* a = G.colptr(i);
         double* b = G.colptr(j);
@@ -73,6 +75,7 @@ inline JacobiSvd jacobi_svd(arma::mat G) {
   out.Q.zeros(m, q);
   out.sigma.zeros(q);
   for (arma::uword i = 0; i < q; ++i) {
+    if (executor) executor->checkpoint();
     out.W.col(i) = W.col(order[i]);
     // More columns than rows: the last q - m are rounding error, not directions.
     if (i >= m || norms[order[i]] * norms[order[i]] <= negligible) continue;

@@ -26,6 +26,7 @@
 #include "../base/error.h"
 #include "../base/executor.h"
 #include "../linalg/householder.h"
+#include "../linalg/spectra.h"
 #include "../model/effects.h"
 #include "../simd/dispatch.h"
 
@@ -125,19 +126,20 @@ class PrincipalComponents {
   }
 
   void of_complete(std::size_t n_components, PrincipalAxes& out) {
-    arma::mat X = n_ <= R_ ? whole() : triangular_factor(), U, V;
+    arma::mat V;
     arma::vec s;
-    if (!arma::svd_econ(U, s, V, X, "right"))
+    if (!(n_ <= R_ ? left_singular(transposed(), s, V, executor_)
+                   : right_singular(triangular_factor(), s, V, executor_)))
       throw numeric_error("the singular value decomposition of the data did not converge");
     out.vectors = V.head_cols(n_components);
     out.variances = arma::square(s.head(n_components)) / static_cast<double>(n_);
   }
 
-  // Fewer rows than conditions.
-  arma::mat whole() const {
+  // X', where there are fewer rows than conditions.
+  arma::mat transposed() const {
     arma::mat X(n_, R_);
     for (std::size_t r = 0; r < R_; ++r) gather(r, 0, n_, X.colptr(r));
-    return X;
+    return X.t();
   }
 
   arma::mat triangular_factor() {
@@ -163,7 +165,7 @@ class PrincipalComponents {
     arma::mat vectors;
     arma::vec values;
     const arma::mat S = second_moments();
-    if (!S.is_finite() || !arma::eig_sym(values, vectors, S))
+    if (!S.is_finite() || !symmetric_eigen(S, values, vectors, executor_))
       throw numeric_error("the eigendecomposition of the second moments did not converge");
     out.vectors = arma::fliplr(vectors.tail_cols(n_components));
     out.variances = arma::clamp(arma::reverse(values.tail(n_components)), 0.0, arma::datum::inf);

@@ -2,9 +2,10 @@
 // A prior covariance U kept as what it is: U = F F' (+ diag(diagonal)), F of R x q.
 //
 // recognise() reads the structure off a plain R x R matrix: exact zero variances, diagonal and equicorrelated matrices,
-// then the rank by pivoted Cholesky of the matrix scaled to unit diagonal, O(R q^2). Zero variance of a condition is a
+// then the rank by pivoted Cholesky of the matrix scaled to unit diagonal, O(R q^2), where it listens to the executor. Zero variance of a condition is a
 // property of the structure (U_rr is exactly 0) and is never inferred from a computed variance.
 
+#include <algorithm>
 #include <armadillo>
 #include <cmath>
 #include <limits>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "../base/error.h"
+#include "../base/executor.h"
 
 namespace covmash {
 
@@ -82,13 +84,14 @@ inline bool equicorrelated(const arma::mat& U) {
 
 // Lower factor with pivoting of a unit-diagonal matrix; stops when no pivot exceeds the tolerance, after at least
 // `minimum_rank` steps where positive pivots remain.
-inline arma::mat pivoted_cholesky(arma::mat A, double tolerance, arma::uword minimum_rank) {
+inline arma::mat pivoted_cholesky(const arma::mat& A, double tolerance, arma::uword minimum_rank, Executor* executor) {
   const arma::uword n = A.n_rows;
   arma::mat L(n, n, arma::fill::zeros);
   arma::vec remaining = A.diag();
   std::vector<unsigned char> used(n, 0);
   arma::uword rank = 0;
   for (; rank < n; ++rank) {
+    checkpoint(executor);
     arma::uword pivot = n;
     double best = rank < minimum_rank ? 0.0 : tolerance;
     for (arma::uword i = 0; i < n; ++i)
@@ -99,12 +102,20 @@ inline arma::mat pivoted_cholesky(arma::mat A, double tolerance, arma::uword min
     if (pivot == n) break;
     used[pivot] = 1;
     const double root = std::sqrt(best);
+    double* column = L.colptr(rank);
+    std::copy_n(A.colptr(pivot), n, column);
+    for (arma::uword k = 0; k < rank; ++k) {
+      const double* before = L.colptr(k);
+      const double x = before[pivot];
+      for (arma::uword i = 0; i < n; ++i) column[i] -= before[i] * x;
+    }
     for (arma::uword i = 0; i < n; ++i) {
-      if (used[i] && i != pivot) continue;
-      double a = A(i, pivot);
-      for (arma::uword k = 0; k < rank; ++k) a -= L(i, k) * L(pivot, k);
-      L(i, rank) = i == pivot ? root : a / root;
-      remaining[i] -= L(i, rank) * L(i, rank);
+      if (i == pivot) {
+        column[i] = root;
+      } else {
+        column[i] = used[i] ? 0.0 : column[i] / root;
+      }
+      if (i == pivot || !used[i]) remaining[i] -= column[i] * column[i];
     }
   }
   return L.head_cols(rank);
@@ -112,7 +123,7 @@ inline arma::mat pivoted_cholesky(arma::mat A, double tolerance, arma::uword min
 
 }  // namespace detail
 
-inline Covariance recognise(const arma::mat& U) {
+inline Covariance recognise(const arma::mat& U, Executor* executor = nullptr) {
   require(U.is_square(), "a covariance matrix must be square");
   const arma::uword R = U.n_rows;
   Covariance out;
@@ -155,11 +166,11 @@ inline Covariance recognise(const arma::mat& U) {
   const arma::vec sd = arma::sqrt(block.diag());
   const arma::mat scaled = block / (sd * sd.t());
   const double eps = std::numeric_limits<double>::epsilon();
-  arma::mat L = detail::pivoted_cholesky(scaled, 8.0 * eps * static_cast<double>(index.n_elem), 1);
+  arma::mat L = detail::pivoted_cholesky(scaled, 8.0 * eps * static_cast<double>(index.n_elem), 1, executor);
   if (L.n_cols == 1) {
     const arma::vec f = L.col(0) % sd;
     if (arma::abs(block - f * f.t()).max() > 8.0 * eps * arma::abs(block).max())
-      L = detail::pivoted_cholesky(scaled, 0.0, 2);
+      L = detail::pivoted_cholesky(scaled, 0.0, 2, executor);
   }
   out.factor.zeros(R, L.n_cols);
   out.factor.rows(index) = L.each_col() % sd;

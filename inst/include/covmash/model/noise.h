@@ -65,7 +65,7 @@ struct SharedNoise {
 // Cholesky factor of C with unobserved conditions replaced by the identity, packed by rows, inverse diagonal: the row-
 // specific kernels skip missing conditions by multiplying with zero. `accurate` for an ill-conditioned C.
 inline bool embedded_cholesky(const arma::mat& C, const unsigned char* observed, double* packed, double* log_det,
-                              bool accurate = false) {
+                              bool accurate = false, Executor* executor = nullptr) {
   const std::size_t R = C.n_rows;
   *log_det = 0.0;
   if (accurate) {
@@ -77,7 +77,7 @@ inline bool embedded_cholesky(const arma::mat& C, const unsigned char* observed,
       embedded(r, r) = 1.0;
     }
     std::vector<double> factor;
-    if (!accurate_cholesky(embedded, factor)) return false;
+    if (!accurate_cholesky(embedded, factor, executor)) return false;
     std::copy(factor.begin(), factor.end(), packed);
     for (std::size_t r = 0, diagonal = 0; r < R; ++r, diagonal += r + 1) {
       *log_det += std::log(packed[diagonal]);
@@ -89,7 +89,8 @@ inline bool embedded_cholesky(const arma::mat& C, const unsigned char* observed,
       R, R, packed_rows(packed),
       [&](std::size_t r, std::size_t c) { return observed[r] && observed[c] ? C(r, c) : (r == c ? 1.0 : 0.0); },
       by_reciprocal,
-      [&](std::size_t, double a, double& d) {
+      [&](std::size_t r, double a, double& d) {
+        if (r % 64 == 63) covmash::checkpoint(executor);
         if (!(a > 0.0)) return false;
         *log_det += 0.5 * std::log(a);
         d = 1.0 / std::sqrt(a);
@@ -105,7 +106,7 @@ class NoiseModel {
     require(C.n_rows == effects.n_conditions && C.n_cols == effects.n_conditions,
             "V must have one row and one column for each condition");
     identity_ = C.is_diagmat() && arma::all(C.diag() == 1.0);
-    ill_conditioned_ = !C.is_diagmat() && covmash::ill_conditioned(C);
+    ill_conditioned_ = !C.is_diagmat() && covmash::ill_conditioned(C, executor);
     group();
   }
 
@@ -317,9 +318,9 @@ class NoiseModel {
   }
 
   bool factorise(const arma::mat& C, arma::mat& lower) const {
-    if (!ill_conditioned_) return arma::chol(lower, C, "lower");
+    if (!ill_conditioned_) return lower_cholesky(lower, C, executor_);
     std::vector<double> packed;
-    if (!accurate_cholesky(C, packed)) return false;
+    if (!accurate_cholesky(C, packed, executor_)) return false;
     lower.zeros(C.n_rows, C.n_cols);
     const double* entry = packed.data();
     for (arma::uword r = 0; r < C.n_rows; ++r)

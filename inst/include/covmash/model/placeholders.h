@@ -8,6 +8,7 @@
 #include <limits>
 #include <vector>
 
+#include "../base/executor.h"
 #include "effects.h"
 
 namespace covmash {
@@ -57,7 +58,8 @@ inline std::vector<double> tied_zeros(std::vector<double>& of_zeros, const std::
 
 // Positions in the order of the matrix, increasing.
 inline std::vector<std::size_t> find_placeholders(const Effects& e,
-                                                  const PlaceholderOptions& options = PlaceholderOptions()) {
+                                                  const PlaceholderOptions& options = PlaceholderOptions(),
+                                                  Executor* executor = nullptr) {
   const std::size_t J = e.n_effects;
   std::vector<std::size_t> found;
   // A condition whose estimates are all 0 is compared with the others.
@@ -70,6 +72,7 @@ inline std::vector<std::size_t> find_placeholders(const Effects& e,
   for (std::size_t r = 0; r < e.n_conditions; ++r) {
     const double* b = e.bhat + r * J;
     const double* s = e.shat + r * J;
+    checkpoint(executor);
     if (std::find(b, b + J, 0.0) == b + J) continue;
     of_zeros.clear();
     of_others.clear();

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "../base/pulse.h"
+
 namespace covmash {
 namespace simd {
 
@@ -62,7 +64,8 @@ struct DiagonalPart {
   KERNEL(finish_posterior, (std::size_t conditions, const double* total, const Moments& state, double* sd,            \
          double* lfsr))                                                                                               \
   KERNEL(rowwise_decompose, (std::size_t m, std::size_t q, const double* F, const double* inverse_shat, const         \
-         double* chol, const double* z, double* work, double* alpha, double* beta, double* zeta, double* back))       \
+         double* chol, const double* z, double* work, double* alpha, double* beta, double* zeta, double* back,        \
+         const Pulse& pulse))                                                                                         \
   KERNEL(rowwise_absorb, (std::size_t m, const double* a, double w, const double* inverse_shat, const double* z,      \
          const double* constant, double* gain, double* new_inverse_shat, double* new_z, double* new_constant))        \
   KERNEL(rowwise_null, (std::size_t m, const double* z, const double* constant, double* loglik))                      \
@@ -73,7 +76,8 @@ struct DiagonalPart {
          DiagonalPart* part, std::size_t n_scales, const double* w, const double* rho, double* work, double*          \
          total, const Moments& state))                                                                                \
   KERNEL(group_decompose, (std::size_t m, std::size_t q, const double* F, const double* inverse_shat, const           \
-         double* chol, double* G, double* work, double* alpha, double* beta, double* left_tau, double* back))         \
+         double* chol, double* G, double* work, double* alpha, double* beta, double* left_tau, double* back,          \
+         const Pulse& pulse))                                                                                         \
   KERNEL(group_reflect, (std::size_t m, std::size_t n, const double* V, const double* tau, double* X,                 \
          std::size_t from, std::size_t to))                                                                           \
   KERNEL(group_tables, (std::size_t n, const double* alpha, const double* beta, double inverse_c2, std::size_t        \
@@ -105,12 +109,12 @@ struct DiagonalPart {
   KERNEL(gram_wide, (std::size_t depth, std::size_t n, const double* Y, double* H))                                   \
   KERNEL(pack_noisy_covariance, (std::size_t m, const std::size_t* active, std::size_t R, const double* C, const      \
          double* U, const double* shat, double* A))                                                                   \
-  KERNEL(pack_cholesky, (std::size_t m, double* A, double* log_det))                                                  \
+  KERNEL(pack_cholesky, (std::size_t m, double* A, double* log_det, const Pulse& pulse))                              \
   KERNEL(pack_forward, (std::size_t m, std::size_t n, const double* L, double* Z, double* squares))                   \
-  KERNEL(pack_inverse, (std::size_t m, const double* shat, const double* L, double* N))                               \
+  KERNEL(pack_inverse, (std::size_t m, const double* shat, const double* L, double* N, const Pulse& pulse))           \
   KERNEL(pack_backward, (std::size_t m, std::size_t n, const double* N, const double* Z, double* X))                  \
   KERNEL(pack_add_inverse, (std::size_t m, const std::size_t* active, const double* N, const double* mass,            \
-         double* D))                                                                                                  \
+         double* D, const Pulse& pulse))                                                                              \
   KERNEL(add_weighted_squares, (std::size_t m, std::size_t n, const std::size_t* active, const double* gamma, const   \
          double* X, std::size_t row, std::size_t step, double* scaled, double* D))                                    \
   KERNEL(add_lanes, (std::size_t n, const double* x, double* y))                                                      \
@@ -119,6 +123,7 @@ struct DiagonalPart {
          accumulate))                                                                                                 \
   KERNEL(inner_products, (std::size_t n, const double* x, std::size_t m, const double* Y, std::size_t stride,         \
          double* out))                                                                                                \
+  KERNEL(rotate, (std::size_t n, double c, double s, double* x, double* y))                                           \
   KERNEL(add_combination, (std::size_t n, std::size_t m, const double* X, std::size_t stride, const double* a,        \
          double* y))
 // clang-format on

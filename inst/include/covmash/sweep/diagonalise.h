@@ -16,6 +16,7 @@
 
 #include "../base/buffer.h"
 #include "../linalg/jacobi.h"
+#include "../linalg/product.h"
 #include "../simd/dispatch.h"
 #include "whiten.h"
 
@@ -63,7 +64,9 @@ inline std::pair<std::size_t, std::size_t> longest_run(const arma::vec& sigma) {
 
 }  // namespace detail
 
-inline Spectral diagonalise(const arma::mat& factor, const SharedNoise& noise) {
+constexpr arma::uword large_product = 65536;  // entries; the BLAS cannot be interrupted
+
+inline Spectral diagonalise(const arma::mat& factor, const SharedNoise& noise, Executor* executor = nullptr) {
   Spectral out;
   const std::size_t m = noise.observed().size();
   std::size_t q = factor.n_cols;
@@ -71,7 +74,7 @@ inline Spectral diagonalise(const arma::mat& factor, const SharedNoise& noise) {
     out.d = {0.0};
     return out;
   }
-  JacobiSvd svd = jacobi_svd(whiten(factor, noise));
+  JacobiSvd svd = jacobi_svd(whiten(factor, noise, executor), executor);
   if (q > m && m == factor.n_rows && svd.rank == m) {  // nothing missing: the other directions reach no condition
     svd.Q = svd.Q.head_cols(m).eval();
     svd.W = svd.W.head_cols(m).eval();
@@ -110,7 +113,7 @@ inline Spectral diagonalise(const arma::mat& factor, const SharedNoise& noise) {
     const arma::uvec nonzero = arma::find(directions.col(0) != 0.0);
     if (nonzero.n_elem == 1) out.axis = static_cast<int>(nonzero[0]);
   }
-  const arma::mat B = factor * svd.W;
+  const arma::mat B = factor.n_elem < large_product ? factor * svd.W : product(factor, svd.W, executor);
   out.back = detail::by_rows(B);
   out.back_squared = detail::by_rows(arma::square(B));
   return out;
@@ -122,13 +125,13 @@ struct RowForm {
 
   // keep_back: with the map from coordinates to effects.
   void decompose(const arma::mat& F, const PackNoise& noise, const double* z, bool keep_back,
-                 const simd::KernelTable& kernels) {
+                 const simd::KernelTable& kernels, const Pulse& pulse = {}) {
     const std::size_t R = F.n_rows, q = F.n_cols, W = kernels.width;
     if (q == 0) return;
     kernels.rowwise_decompose(R, q, F.memptr(), noise.inverse_shat, noise.chol, z,
                               work.require_size((R * q + 3 * R + q) * W), alpha.require_size(q * W),
                               beta.require_size(q * W), zeta.require_size(W),
-                              keep_back ? back.require_size(R * q * W) : nullptr);
+                              keep_back ? back.require_size(R * q * W) : nullptr, pulse);
   }
 };
 
@@ -150,7 +153,7 @@ struct GroupForms {
   std::vector<unsigned char> variance_known;  // [group * n_scales + scale]
 
   void decompose(const arma::mat& F, const PackNoise& noise, const std::vector<double>& scales, bool keep_back,
-                 const simd::KernelTable& kernels, Buffer<double>& scratch) {
+                 const simd::KernelTable& kernels, Buffer<double>& scratch, const Pulse& pulse = {}) {
     const std::size_t W = kernels.width;
     R = F.n_rows;
     q = F.n_cols;
@@ -164,7 +167,7 @@ struct GroupForms {
     double* back = G + R * q * W;
     double *work = back + R * q * W, *alpha = work + (3 * R + N) * W, *beta = alpha + N * W, *tau = beta + N * W;
     kernels.group_decompose(R, q, F.memptr(), noise.inverse_shat, noise.chol, G, work, alpha, beta, tau,
-                            has_back ? back : nullptr);
+                            has_back ? back : nullptr, pulse);
     for (std::size_t lane = 0; lane < W; ++lane) {
       Group& g = groups[lane];
       for (std::size_t i = 0; i < R * q; ++i) g.reflectors[i] = G[i * W + lane];

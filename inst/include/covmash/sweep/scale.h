@@ -83,7 +83,8 @@ inline void spectral_loglik(const Spectral& u, const std::vector<double>& scales
 // kept: which scales enter; rho: their weights, [scale * 64 + lane].
 inline void spectral_moments(const Spectral& u, const Covariance& U, const std::vector<double>& scales,
                              const unsigned char* kept, const WhitenedBlock& w, std::size_t m, const double* rho,
-                             SpectralScales& s, MomentSum& sum, const simd::KernelTable& kernels) {
+                             SpectralScales& s, MomentSum& sum, const simd::KernelTable& kernels,
+                             const Pulse& pulse = {}) {
   const std::size_t R = U.conditions(), q = u.rank, n = scales.size(), n_terms = u.n_terms();
   const bool by_lane = !w.one_factor;
   const double* shrink = by_lane ? s.lane_shrink.data() : s.shrink.data();
@@ -105,6 +106,7 @@ inline void spectral_moments(const Spectral& u, const Covariance& U, const std::
   double* table = s.variance.require_size(n * R);
   for (std::size_t l = 0; l < n; ++l) {
     if (!kept[l]) continue;
+    pulse();
     const bool known = !by_lane && s.variance_known[l];
     kernels.eigenbasis_posterior(q, u.explicit_terms, u.sigma.data(), w.inverse_c, s.projected.data(), scales[l],
                                  shrink + l * stride, by_lane, coef, known ? nullptr : var);
@@ -208,7 +210,7 @@ inline void row_loglik(const RowForm& f, std::size_t q, std::size_t R, const dou
 inline void row_moments(const double* alpha, const double* beta, const double* zeta, const double* back, std::size_t q,
                         const arma::mat& F, const Covariance& U, const simd::DiagonalPart* part, std::size_t n,
                         const double* scales, const double* rho, std::size_t lane, MomentSum& sum,
-                        const simd::KernelTable& kernels) {
+                        const simd::KernelTable& kernels, const Pulse& pulse = {}) {
   const std::size_t R = U.conditions();
   const simd::Moments at = {sum.at.mean + lane, sum.at.centred + lane, sum.at.negative + lane, sum.at.positive + lane,
                             sum.at.zero + lane};
@@ -217,8 +219,14 @@ inline void row_moments(const double* alpha, const double* beta, const double* z
     for (std::size_t l = 0; l < n; ++l) kernels.pack_null(R, rho + l * simd::lanes, total, at);
     return;
   }
-  kernels.rowwise_posterior(R, q, F.memptr(), U.zero_variance.data(), alpha, beta, zeta, back, part, n, scales, rho,
-                            sum.work.require_size(3 * (q + 1) * kernels.width), total, at);
+  double* work = sum.work.require_size(3 * (q + 1) * kernels.width);
+  // Scale by scale where all of them take long; a column alone treats its scales together.
+  const std::size_t step = q > 1 && R * q >= 16384 ? 1 : n;
+  for (std::size_t l = 0; l < n; l += step) {
+    kernels.rowwise_posterior(R, q, F.memptr(), U.zero_variance.data(), alpha, beta, zeta, back, part, step, scales + l,
+                              rho + l * simd::lanes, work, total, at);
+    if (step == 1) pulse();
+  }
 }
 
 }  // namespace covmash

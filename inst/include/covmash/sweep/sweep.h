@@ -53,7 +53,7 @@ class Sweep {
         prior_(prior),
         plan_(plan),
         selection_(std::move(selection)),
-        whitener_(noise, plan) {
+        whitener_(noise, plan, &executor) {
     const std::size_t R = noise.effects().n_conditions, K = selection_.covariances.size();
     for (const auto& c : selection_.covariances) {
       const Covariance& U = prior.covariances[c.index];
@@ -68,7 +68,7 @@ class Sweep {
     spectral_.resize(plan.spectral_groups().size() * K);
     executor.run(spectral_.size(), work_to_decompose(), [&](std::size_t task, std::size_t) {
       if (!absorbs_shared_[task % K])
-        spectral_[task] = diagonalise(factors_[task % K], noise_.shared()[plan_.spectral_groups()[task / K]]);
+        spectral_[task] = diagonalise(factors_[task % K], noise_.shared()[plan_.spectral_groups()[task / K]], &executor_);
     });
   }
 
@@ -202,6 +202,7 @@ class Sweep {
       else
         spectral_loglik(spectral(segment.group, k), scales(k), ws.block, m, ws.spectral[k], ws.squares, loglik(k, ws),
                         kernels_);
+      if (m >= 32) executor_.checkpoint();
     }
     question.known(Form::spectral, 0, simd::lanes);
     for (std::size_t k = 0; k < factors_.size(); ++k) {
@@ -252,6 +253,7 @@ class Sweep {
         group_project(f, at % kernels_.width, s, ws.block, ws.projection, kernels_);
         group_loglik(f, at % kernels_.width, noise_.shared()[s.group].one_factor(), scales(k), s, ws.block,
                      ws.projection, out, kernels_);
+        if (R >= 32) executor_.checkpoint();
       }
       if (q > 0) repeat_last_lane(segments[segments.size() - 1], n, out);
       if (wanted) question.visit(Visit{k, 0, n, 0, simd::lanes, Form::grouped, nullptr, this, &ws});
@@ -276,7 +278,7 @@ class Sweep {
     if (f.key == key && (f.has_back || !keep_back || factors_[k].n_cols <= 1)) return f;
     const std::size_t first = bundle * W, n = std::min(W, plan_.grouped().size() - first);
     const PackNoise noise = whitener_.noise_of_groups(plan_.grouped().data() + first, n, ws.group_shat, ws.group_chol);
-    f.decompose(factors_[k], noise, scales(k), keep_back, kernels_, ws.scratch);
+    f.decompose(factors_[k], noise, scales(k), keep_back, kernels_, ws.scratch, pulse_of(executor_));
     f.key = key;
     if (f.q > 1)
       for (std::size_t i = 0; i < n; ++i) {
@@ -304,7 +306,8 @@ class Sweep {
           });
         } else {
           const std::size_t q = factors_[k].n_cols, n = scales(k).size();
-          ws.row.decompose(factors_[k], whitener_.noise_of(pack, ws.block), z, wanted && q > 1, kernels_);
+          ws.row.decompose(factors_[k], whitener_.noise_of(pack, ws.block), z, wanted && q > 1, kernels_,
+                           pulse_of(executor_));
           row_loglik(ws.row, q, R, z, constant, n, scales(k).data(), loglik(k, ws) + pack * W, kernels_);
           if (wanted) question.visit(Visit{k, 0, n, pack * W, (pack + 1) * W, Form::row, nullptr, this, &ws});
         }
@@ -331,7 +334,7 @@ class Sweep {
     for (std::size_t l = 0; l < scales(k).size(); ++l) {
       kernels_.rowwise_absorb(R, U.diagonal.memptr(), scales(k)[l], inverse_shat, z, ws.block.constant + pack * W, gain,
                               new_shat, new_z, new_constant);
-      ws.row.decompose(U.factor, PackNoise{new_shat, nullptr}, new_z, keep_back, kernels_);
+      ws.row.decompose(U.factor, PackNoise{new_shat, nullptr}, new_z, keep_back, kernels_, pulse_of(executor_));
       row_loglik(ws.row, U.factor.n_cols, R, new_z, new_constant, 1, &scales(k)[l], out + l * simd::lanes, kernels_);
       visit(Visit{k, l, 1, pack * W, (pack + 1) * W, Form::row, &part, this, &ws});
     }
@@ -352,11 +355,11 @@ class Sweep {
     if (v.form == Form::spectral) {
       const std::size_t group = plan_.segments(ws.block.block)[0].group;
       spectral_moments(spectral(group, v.k), U, scales(v.k), kept, ws.block, noise_.shared()[group].observed().size(),
-                       rho, ws.spectral[v.k], sum, kernels_);
+                       rho, ws.spectral[v.k], sum, kernels_, pulse_of(executor_));
     } else if (v.form == Form::row) {
       const arma::mat& F = v.part ? U.factor : factors_[v.k];
       row_moments(ws.row.alpha.data(), ws.row.beta.data(), ws.row.zeta.data(), ws.row.back.data(), F.n_cols, F, U,
-                  v.part, v.n, scales(v.k).data() + v.first, rho + v.from, v.from, sum, kernels_);
+                  v.part, v.n, scales(v.k).data() + v.first, rho + v.from, v.from, sum, kernels_, pulse_of(executor_));
     } else {
       grouped_moments(v, U, rho, kept, sum);
     }
@@ -380,6 +383,7 @@ class Sweep {
         const std::size_t at = plan_.position(s.group);
         group_moments(forms(v.k, at, true, ws), at % W, noise_.shared()[s.group], l, scales(v.k)[l], s, ws.block,
                       ws.projection, sum, kernels_);
+        if (F.n_rows >= 32) executor_.checkpoint();
       }
       kernels_.posterior_full(F.n_rows, U.zero_variance.data(), sum.mean.data(), sum.variance.data(), true,
                               rho + l * simd::lanes, sum.total, sum.at);

@@ -24,11 +24,11 @@
 namespace covmash {
 
 // M_0^-1 F on the observed conditions of a group.
-inline arma::mat whiten(const arma::mat& F, const SharedNoise& noise) {
+inline arma::mat whiten(const arma::mat& F, const SharedNoise& noise, Executor* executor = nullptr) {
   const auto& observed = noise.observed();
   arma::mat G(observed.size(), F.n_cols);
   for (std::size_t r = 0; r < observed.size(); ++r) G.row(r) = F.row(observed[r]) / noise.direction[r];
-  if (!noise.pattern->identity) G = arma::solve(arma::trimatl(noise.pattern->chol), G, arma::solve_opts::fast);
+  if (!noise.pattern->identity) G = solve_lower(noise.pattern->chol, G, executor);
   return G;
 }
 
@@ -52,13 +52,14 @@ struct PackNoise {
 
 class Whitener {
  public:
-  Whitener(const NoiseModel& noise, const Plan& plan) : kernels_(simd::kernels()), noise_(noise), plan_(plan) {
+  Whitener(const NoiseModel& noise, const Plan& plan, Executor* executor = nullptr)
+      : kernels_(simd::kernels()), noise_(noise), plan_(plan), executor_(executor) {
     const std::size_t R = noise.effects().n_conditions;
     complete_chol_.resize(R * (R + 1) / 2);
     const std::vector<unsigned char> all(R, 1);
     if (plan.has(Form::row) && !noise.identity() &&
         !embedded_cholesky(noise.correlation(), all.data(), complete_chol_.data(), &complete_log_det_,
-                           noise.ill_conditioned()))
+                           noise.ill_conditioned(), executor))
       throw input_error("V is not positive definite");
   }
 
@@ -200,7 +201,8 @@ class Whitener {
         const double* factor = complete_chol_.data();
         log_det = complete_log_det_;
         if (n_observed < R) {
-          if (!embedded_cholesky(noise_.correlation(), observed.data(), own.data(), &log_det, noise_.ill_conditioned()))
+          if (!embedded_cholesky(noise_.correlation(), observed.data(), own.data(), &log_det, noise_.ill_conditioned(),
+                                 executor_))
             throw input_error("V is not positive definite on the observed conditions of effect " +
                               std::to_string(j + 1));
           factor = own.data();
@@ -225,6 +227,7 @@ class Whitener {
   const simd::KernelTable& kernels_;
   const NoiseModel& noise_;
   const Plan& plan_;
+  Executor* executor_;
   std::vector<double> complete_chol_;
   double complete_log_det_ = 0.0;
 };

@@ -1,0 +1,34 @@
+# Exported functions that compute run behind one door. It is put on here, when all of them are
+# there, so that no function has to think of it.
+
+# R's errors about memory become those of covmash, and the clock of the progress bar counts from
+# here.
+enter <- function(expr) {
+  if (is.null(progress$entered)) {
+    progress$entered <- elapsed()
+    on.exit(progress$entered <- NULL)
+  }
+  name_memory_errors(expr)
+}
+
+with_door <- function(f) {
+  body(f) <- call("enter", body(f))
+  f
+}
+
+# Functions that call UseMethod() cannot be among them.
+behind_door <- c(
+  "check_covariance", "conditional", "correlation", "cov_canonical", "cov_ed", "cov_pca",
+  "eigenvalues", "factor_scores", "fit_factor_model", "generate_factor_covariance",
+  "get_n_significant_conditions", "get_pairwise_sharing", "get_posterior_weights",
+  "get_significant_results", "is_covariance", "log_density", "marginal", "mash", "mash_1by1",
+  "mash_compute_loglik", "mash_compute_posterior_matrices", "mash_compute_vloglik",
+  "mash_set_data", "nearest_covariance", "partial_correlation", "partial_correlation_network",
+  "placeholder_to_na", "precision", "rfactor_cov", "select_n_factors", "simple_sims",
+  "simple_sims2"
+)
+
+for (name in behind_door) {
+  assign(name, with_door(get(name)))
+}
+rm(name)
