@@ -21,12 +21,12 @@ cpp_systematic_variances <- function(B, F) {
     .Call(`_covmash_cpp_systematic_variances`, B, F)
 }
 
-cpp_factor_log_det <- function(B, F, D) {
-    .Call(`_covmash_cpp_factor_log_det`, B, F, D)
+cpp_factor_log_det <- function(B, F, D, n_threads) {
+    .Call(`_covmash_cpp_factor_log_det`, B, F, D, n_threads)
 }
 
-cpp_factor_solve <- function(B, F, D, Y) {
-    .Call(`_covmash_cpp_factor_solve`, B, F, D, Y)
+cpp_factor_solve <- function(B, F, D, Y, n_threads) {
+    .Call(`_covmash_cpp_factor_solve`, B, F, D, Y, n_threads)
 }
 
 cpp_factor_log_density <- function(B, F, D, X, n_threads) {
@@ -45,16 +45,16 @@ cpp_factor_draws <- function(B, F, D, mean, f, X) {
     .Call(`_covmash_cpp_factor_draws`, B, F, D, mean, f, X)
 }
 
-cpp_factor_posterior <- function(B, F, D, y) {
-    .Call(`_covmash_cpp_factor_posterior`, B, F, D, y)
+cpp_factor_posterior <- function(B, F, D, y, n_threads) {
+    .Call(`_covmash_cpp_factor_posterior`, B, F, D, y, n_threads)
 }
 
-cpp_factor_precision <- function(B, F, D) {
-    .Call(`_covmash_cpp_factor_precision`, B, F, D)
+cpp_factor_precision <- function(B, F, D, n_threads) {
+    .Call(`_covmash_cpp_factor_precision`, B, F, D, n_threads)
 }
 
-cpp_factor_precision_column <- function(B, F, D, gene) {
-    .Call(`_covmash_cpp_factor_precision_column`, B, F, D, gene)
+cpp_factor_precision_column <- function(B, F, D, gene, n_threads) {
+    .Call(`_covmash_cpp_factor_precision_column`, B, F, D, gene, n_threads)
 }
 
 cpp_factor_network <- function(B, F, D, threshold, max_edges, n_threads) {
@@ -65,12 +65,20 @@ cpp_factor_eigenvalues <- function(B, F, D) {
     .Call(`_covmash_cpp_factor_eigenvalues`, B, F, D)
 }
 
+cpp_factor_formed_eigenvalues <- function(B, F, D, n_threads) {
+    .Call(`_covmash_cpp_factor_formed_eigenvalues`, B, F, D, n_threads)
+}
+
+cpp_symmetric_eigenvalues <- function(A, n_threads) {
+    .Call(`_covmash_cpp_symmetric_eigenvalues`, A, n_threads)
+}
+
 cpp_factor_leading_eigenvalues <- function(B, F, D, n, tolerance, n_threads) {
     .Call(`_covmash_cpp_factor_leading_eigenvalues`, B, F, D, n, tolerance, n_threads)
 }
 
-cpp_factor_strengths <- function(B, F) {
-    .Call(`_covmash_cpp_factor_strengths`, B, F)
+cpp_factor_strengths <- function(B, F, n_threads) {
+    .Call(`_covmash_cpp_factor_strengths`, B, F, n_threads)
 }
 
 cpp_fit_factors <- function(x, is_covariance, n_factors, lower, tolerance, max_iterations, start, n_threads) {
@@ -105,8 +113,8 @@ cpp_set_simd <- function(name) {
     invisible(.Call(`_covmash_cpp_set_simd`, name))
 }
 
-cpp_symmetric_eigen <- function(A, with_vectors, n_threads) {
-    .Call(`_covmash_cpp_symmetric_eigen`, A, with_vectors, n_threads)
+cpp_symmetric_eigen <- function(A, n_threads) {
+    .Call(`_covmash_cpp_symmetric_eigen`, A, n_threads)
 }
 
 cpp_has_cholesky <- function(A) {

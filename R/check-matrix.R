@@ -229,21 +229,27 @@ min_eigenvalue <- function(U) {
   if (!all(is.finite(U))) {
     return(-Inf)
   }
-  min(symmetric_eigen(U, only.values = TRUE)$values)
+  min(dense_eigenvalues(U))
 }
 
 # R's chol() and eigen() cannot be interrupted; the core can.
 takes_long <- function(x) nrow(x) >= 512L
 
-symmetric_eigen <- function(x, only.values = FALSE) {
+symmetric_eigen <- function(x) {
   if (!takes_long(x)) {
-    return(eigen(x, symmetric = TRUE, only.values = only.values))
+    return(eigen(x, symmetric = TRUE))
   }
-  parts <- run_core(cpp_symmetric_eigen(unname(x), !only.values, resolve_threads()))
-  list(
-    values = rev(parts$values),
-    vectors = if (!only.values) parts$vectors[, rev(seq_len(nrow(x))), drop = FALSE]
-  )
+  parts <- run_core(cpp_symmetric_eigen(unname(x), resolve_threads()))
+  list(values = rev(parts$values), vectors = parts$vectors[, rev(seq_len(nrow(x))), drop = FALSE])
+}
+
+# The values alone, decreasing; the lower triangle is read.
+dense_eigenvalues <- function(x) {
+  if (takes_long(x)) {
+    run_core(cpp_symmetric_eigenvalues(x, resolve_threads()))
+  } else {
+    eigen(x, symmetric = TRUE, only.values = TRUE)$values
+  }
 }
 
 # Of a semi-definite matrix they are rounding: nothing varies there.

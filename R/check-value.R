@@ -16,6 +16,9 @@ describe <- function(x) {
   if (is.atomic(x) && length(x) == 1L && is.null(dim(x))) {
     return(if (is.character(x)) paste0("'", x, "'") else format_value(x))
   }
+  if (is.object(x)) {
+    return(paste("an object of class", class(x)[1]))
+  }
   if (is.matrix(x)) {
     return(paste0("a ", typeof(x), " matrix of ", nrow(x), " x ", ncol(x)))
   }

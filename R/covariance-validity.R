@@ -68,7 +68,7 @@ covariance_check <- function(x) {
     # The lower triangle, as eigen() has it.
     x[upper.tri(x)] <- t(x)[upper.tri(x)]
     semidefinite <- is_semidefinite(x)
-    eigenvalues <- symmetric_eigen(x, only.values = TRUE)$values
+    eigenvalues <- dense_eigenvalues(x)
     variances <- base::diag(x)
   }
   answers <- c(symmetric, semidefinite, min(variances) > 0)
@@ -214,17 +214,16 @@ nearest_with_diagonal <- function(x, labels, tol, max_iter) {
   correction <- 0 * x
   current <- x
   converged <- FALSE
-  for (step in seq_len(max_iter)) {
+  step <- 0
+  while (step < max_iter && !converged) {
+    step <- step + 1
     shifted <- current - correction
     positive <- floor_eigenvalues(shifted)
     correction <- positive - shifted
     before <- current
     current <- positive
     base::diag(current) <- variances
-    if (max(abs(current - before)) <= tol * scale && max(abs(current - positive)) <= tol * scale) {
-      converged <- TRUE
-      break
-    }
+    converged <- max(abs(current - before)) <= tol * scale && max(abs(current - positive)) <= tol * scale
   }
   if (!converged) {
     warn_covmash(

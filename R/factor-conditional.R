@@ -8,7 +8,8 @@
 #' @param Sigma A `factor_cov`, see [factor_covariance()].
 #' @param given The known values, named by gene: `c(TP53 = 2)`. For a covariance
 #'   without names, named by number: `c("3" = 2)`.
-#' @param mean Means of the genes: one number, or one for each of the N genes.
+#' @param mean Means of the genes: one number, or one for each of the N genes (by name if
+#'   both have names, else in order).
 #' @return A list: `mean`, a named vector, and `covariance`, a `factor_cov`, of the
 #'   other genes; `factors`, the mean of the factors.
 #' @details The genes depend on each other through the factors only, so what is
@@ -16,7 +17,8 @@
 #'   the rest is \eqn{B_2 F_1 B_2' + D_2}, with the same loadings. O(NK^2).
 #' @section Errors: unknown genes, or a gene given twice: `covmash_error_index`;
 #'   values that are not finite numbers: `covmash_error_argument`; `given` genes
-#'   that are functions of each other: `covmash_error_singular`.
+#'   that are functions of each other: `covmash_error_singular`; means named by other
+#'   genes: `covmash_error_names`.
 #' @references Anderson TW (2003). *An Introduction to Multivariate Statistical
 #'   Analysis*, 3rd edition, theorem 2.5.1. Wiley, New York.
 #' @export
@@ -32,7 +34,7 @@ conditional <- function(Sigma, given, mean = 0) {
   mean <- gene_means(mean, Sigma)
   part <- take_genes(Sigma, at)
   posterior <- factor_core(
-    part, cpp_factor_posterior, as.double(given) - mean[at],
+    part, cpp_factor_posterior, as.double(given) - mean[at], factor_threads(part),
     name = "Sigma[given, given]"
   )
   rest <- take_genes(Sigma, setdiff(seq_along(Sigma$D), at))
@@ -87,6 +89,6 @@ gene_means <- function(mean, Sigma) {
       class = "covmash_error_argument"
     )
   }
-  check_same_names(gene_names(Sigma), names(mean), "mean", "gene", "`Sigma`")
+  if (length(mean) == N) mean <- in_gene_order(mean, Sigma, "`mean`")
   rep_len(as.double(mean), N)
 }

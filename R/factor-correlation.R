@@ -96,8 +96,8 @@ partial_correlation <- function(Sigma, gene = NULL) {
     return(partial_from_precision(as.matrix(precision(Sigma))))
   }
   at <- one_gene(Sigma, gene)
-  parts <- factor_core(Sigma, cpp_factor_precision_column, at)
-  value <- -parts$column / sqrt(parts$diagonal * parts$diagonal[at])
+  parts <- factor_core(Sigma, cpp_factor_precision_column, at, factor_threads(Sigma))
+  value <- -parts$column / sqrt(parts$diagonal) / sqrt(parts$diagonal[at])
   value[at] <- 1
   stats::setNames(value, gene_names(Sigma))
 }

@@ -13,7 +13,6 @@
 #'   the inverse.
 #' @param logarithm Give the logarithm of the determinant?
 #' @param current Another object to compare with.
-#' @param e1,e2 A `factor_cov` and a number.
 #' @param digits Digits to print.
 #' @param n Number of genes to print.
 #' @param ... Passed on to `all.equal()` for numbers; otherwise not used.
@@ -21,7 +20,11 @@
 #' `%*%`, `crossprod()`, `tcrossprod()`, `diag()`, `cov2cor()`, `dim()`, `dimnames()`,
 #' `t()`, `solve()`, `determinant()` (and with it `det()`), `chol()`, `as.matrix()`,
 #' `all.equal()`, `update()`, `print()`, `summary()` and `format()` work, as does
-#' multiplying and dividing by a number.
+#' multiplying and dividing by a positive number.
+#'
+#' Names decide: right-hand sides and other factors of products that are named by the same
+#' genes in another order are put into the order of `Sigma`; other names are an error. By
+#' position only where either has no names.
 #'
 #' `Sigma[i, j]` is again a `factor_cov` if `i` and `j` are the same genes, at least
 #' two, each once; otherwise a plain matrix, vector or number. [marginal()] always is
@@ -36,6 +39,8 @@
 #' compares \eqn{B F B'} and \eqn{D}, not \eqn{B}, which is determined up to a rotation
 #' only.
 #' @section Errors: `covmash_error_dimensions` for sizes that do not match,
+#'   `covmash_error_names` for names of other genes, `covmash_error_type` for other
+#'   arithmetic than multiplying and dividing by a positive number,
 #'   `covmash_error_index` for unknown genes, `covmash_error_singular` where an inverse
 #'   or a Cholesky factor does not exist, naming genes.
 #' @return What the same function gives for a plain matrix, or a `factor_cov` or
@@ -45,6 +50,12 @@
 #' @aliases %*%,factor_cov,ANY-method crossprod,factor_cov,ANY-method
 #'   tcrossprod,factor_cov,ANY-method diag,factor_cov-method
 #'   cov2cor,factor_cov-method show,factor_cov-method
+#'   Ops,factor_cov,ANY-method Ops,ANY,factor_cov-method
+#'   Ops,factor_precision,ANY-method Ops,ANY,factor_precision-method
+#'   Ops,factor_cov,missing-method Ops,factor_precision,missing-method
+#'   Ops,factor_cov,factor_cov-method Ops,factor_cov,factor_precision-method
+#'   Ops,factor_precision,factor_cov-method Ops,factor_precision,factor_precision-method
+#'   !,factor_cov-method !,factor_precision-method
 #'   diag,factor_precision-method cov2cor,factor_precision-method
 #'   show,factor_precision-method
 #' @examples
@@ -135,7 +146,7 @@ entries_at <- function(x, at) {
     i <- gene_positions(x, at[, 1], "i")
     j <- gene_positions(x, at[, 2], "j")
   } else {
-    at <- resolve_index(as.vector(at), N^2, NULL, "i", "entry")
+    at <- resolve_index(if (is.atomic(at)) as.vector(at) else at, N^2, NULL, "i", "entry")
     i <- (at - 1) %% N + 1
     j <- (at - 1) %/% N + 1
   }
@@ -166,6 +177,7 @@ format.factor_cov <- function(x, ...) {
 #' @export
 print.factor_cov <- function(x, digits = 3, n = 6, ...) {
   check_whole(n, "n", 0)
+  check_digits(digits)
   N <- nrow(x$B)
   cat(format(x), ": Sigma = B F B' + D\n", sep = "")
   systematic <- systematic_variances(x)
@@ -198,6 +210,10 @@ print.factor_cov <- function(x, digits = 3, n = 6, ...) {
 systematic_variances <- function(x) {
   value <- if (is.null(x$F)) rowSums(x$B^2) else cpp_systematic_variances(x$B, x$F)
   stats::setNames(value, gene_names(x))
+}
+
+check_digits <- function(digits) {
+  check_number(digits, "digits", 1, 22, "a number of digits from 1 to 22")
 }
 
 describe_range <- function(v, digits) {
@@ -251,6 +267,7 @@ summary.factor_cov <- function(object, ...) {
 
 #' @export
 print.summary.factor_cov <- function(x, digits = 3, ...) {
+  check_digits(digits)
   quartiles <- function(v) {
     v <- v[!is.na(v)]
     if (length(v) == 0L) return("none")
@@ -304,21 +321,3 @@ same_systematic <- function(target, current, ...) {
   Q <- qr.Q(qr(cbind(G, H), LAPACK = TRUE))
   all.equal(tcrossprod(crossprod(Q, G)), tcrossprod(crossprod(Q, H)), ...)
 }
-
-#' @rdname factor_cov-methods
-#' @export
-Ops.factor_cov <- function(e1, e2) {
-  scale <- if (is_factor_cov(e1)) e2 else e1
-  known <- .Generic == "*" || .Generic == "/" && is_factor_cov(e1)
-  if (missing(e2) || !known || !checkmate::test_number(scale, lower = 0, finite = TRUE)) {
-    abort_input(
-      "A `factor_cov` can be multiplied or divided by one number of at least 0; for `{.Generic}` with other ",
-      "things use as.matrix().",
-      class = "covmash_error_type"
-    )
-  }
-  scale_factor_cov(if (is_factor_cov(e1)) e1 else e2, if (.Generic == "/") 1 / scale else scale)
-}
-
-# c Sigma. F is the identity or stays what it is: the loadings take the factor.
-scale_factor_cov <- function(x, c) new_factor_cov(sqrt(c) * x$B, x$F, c * x$D)

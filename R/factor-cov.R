@@ -50,6 +50,12 @@
 #' as.matrix(Sigma)
 #' Sigma["TP53", "BRCA1"]
 factor_covariance <- function(B, F = NULL, D) {
+  if (missing(B)) {
+    abort_input(
+      "`B` is missing; give the loadings, a matrix with genes in rows and factors in columns.",
+      class = "covmash_error_argument"
+    )
+  }
   if (missing(D)) {
     abort_input(
       "`D` is missing; give the noise variance of every gene.",
@@ -64,6 +70,7 @@ factor_covariance <- function(B, F = NULL, D) {
   rownames(B) <- genes
   colnames(B) <- factors
   names(D) <- genes
+  finite_variances(B, F, D)
   if (!is.null(F)) {
     dimnames(F) <- if (!is.null(factors)) list(factors, factors)
   }
@@ -94,7 +101,27 @@ factor_loadings <- function(B) {
   )
 }
 
+# The variances have to be numbers too.
+finite_variances <- function(B, F, D) {
+  largest <- if (length(B) > 0L) max(abs(B)) else 0
+  within <- if (length(F) > 0L) ncol(B) * max(abs(F), 1) else 1
+  if (is.finite(ncol(B) * largest * within * largest + max(D))) {
+    return(invisible(NULL))
+  }
+  variances <- D + if (is.null(F)) rowSums(B^2) else rowSums((B %*% F) * B)
+  if (!all(is.finite(variances))) {
+    at <- which(!is.finite(variances))[1]
+    abort_input(
+      "`B` and `D` give {label_index('gene', at, names(D))} a variance above 1.8e308; use other units.",
+      class = "covmash_error_not_finite"
+    )
+  }
+}
+
 noise_variances <- function(D, N) {
+  if (inherits(D, "Matrix")) {
+    D <- diagonal_of_Matrix(D)
+  }
   if (is.matrix(D) && nrow(D) == ncol(D) && (N != 1L || length(D) == 1L)) {
     D <- diagonal_of(D)
   }
@@ -148,6 +175,19 @@ diagonal_of <- function(D) {
   stats::setNames(base::diag(D), rownames(D))
 }
 
+# A matrix of the Matrix package may be far too large for a plain one.
+diagonal_of_Matrix <- function(D) {
+  requireNamespace("Matrix")
+  if (nrow(D) != ncol(D) || nrow(D) < 2L) {
+    return(as.matrix(D))
+  }
+  values <- Matrix::diag(D)
+  if (Matrix::nnzero(D, na.counted = TRUE) > sum(is.na(values) | values != 0)) {
+    return(as.matrix(D))
+  }
+  stats::setNames(as.double(values), rownames(D))
+}
+
 factor_covariances <- function(F, K) {
   if (is.null(F)) {
     return(NULL)
@@ -189,6 +229,43 @@ common_names <- function(ours, theirs, what, our_part, their_part) {
 }
 
 gene_names <- function(x) names(x$D)
+
+# Names decide: the order in which the `theirs` of `label` are those of the genes of `reference`,
+# NULL if they are in order. By position only where either has none.
+gene_order <- function(Sigma, theirs, label, reference = "`Sigma`") {
+  ours <- gene_names(Sigma)
+  if (is.null(ours) || is.null(theirs) || identical(ours, theirs)) {
+    return(NULL)
+  }
+  lacking <- setdiff(ours, theirs)
+  if (length(lacking) > 0L) {
+    unknown <- setdiff(theirs, ours)
+    instead <- if (length(unknown) > 0L) paste(", but has", quote_some(unknown))
+    abort_input(
+      "{label} must have the genes of {reference}: it lacks {quote_some(lacking)}{instead}; name it by the ",
+      "same genes, in any order, or remove its names.",
+      class = "covmash_error_names"
+    )
+  }
+  if (anyDuplicated(theirs)) {
+    abort_input(
+      "{label} has the name '{theirs[anyDuplicated(theirs)]}' twice, in another order than {reference}; give ",
+      "each gene once.",
+      class = "covmash_error_names"
+    )
+  }
+  match(ours, theirs)
+}
+
+# x in that order, by its names (a vector) or those of its rows or columns.
+in_gene_order <- function(x, Sigma, label, reference = "`Sigma`", side = "rows") {
+  theirs <- if (is.null(dim(x))) names(x) else if (side == "rows") rownames(x) else colnames(x)
+  order <- gene_order(Sigma, theirs, label, reference)
+  if (is.null(order)) {
+    return(x)
+  }
+  if (is.null(dim(x))) x[order] else if (side == "rows") x[order, , drop = FALSE] else x[, order, drop = FALSE]
+}
 
 # G with Sigma = G G' + D.
 whole_loadings <- function(Sigma) {

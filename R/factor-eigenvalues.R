@@ -9,8 +9,9 @@
 #' @return The eigenvalues, decreasing.
 #' @details Up to 200 genes, the eigenvalues of a `factor_cov` are squared singular
 #'   values of \eqn{[B F^{1/2}, D^{1/2}]} by one-sided Jacobi rotations, each with its
-#'   own relative accuracy. Above that, all eigenvalues take O(N^3) time and O(N^2)
-#'   memory, except where \eqn{D} is constant or there are no factors (O(NK^2)). The
+#'   own relative accuracy. Above that, and for plain matrices, all eigenvalues take O(N^3)
+#'   time and O(N^2) memory (from 500 genes by reduction to a band and then to tridiagonal
+#'   form, in threads), except where \eqn{D} is constant or there are no factors (O(NK^2)). The
 #'   `n` leading ones come from products with the covariance alone, O(NK) each, by
 #'   subspace iteration with Chebyshev filters in O(N (n + K)) memory, until every
 #'   residual is below 1e-10 of its eigenvalue.
@@ -20,6 +21,9 @@
 #' @references Demmel J, Veselic K (1992). Jacobi's method is more accurate than QR.
 #'   *SIAM Journal on Matrix Analysis and Applications* 13, 1204-1245.
 #'   \doi{10.1137/0613074}
+#'
+#'   Bischof CH, Lang B, Sun X (2000). A framework for symmetric band reduction. *ACM
+#'   Transactions on Mathematical Software* 26, 581-601. \doi{10.1145/365723.365735}
 #' @export
 #' @examples
 #' set.seed(1)
@@ -32,7 +36,7 @@ eigenvalues <- function(x, n = NULL) {
   }
   if (!is_factor_cov(x)) {
     x <- covariance_input(x, "`x`", "no")
-    values <- eigen(x, symmetric = TRUE, only.values = TRUE)$values
+    values <- dense_eigenvalues(x)
     return(first_eigenvalues(values, n, nrow(x)))
   }
   N <- length(x$D)
@@ -41,12 +45,18 @@ eigenvalues <- function(x, n = NULL) {
   if (ncol(x$B) == 0L) {
     values <- sort(unname(x$D), decreasing = TRUE)
   } else if (constant && N > 200L) {
-    strengths <- cpp_factor_strengths(x$B, x$F)
+    strengths <- cpp_factor_strengths(x$B, x$F, factor_threads(x))
     values <- x$D[[1]] + c(strengths, numeric(N - length(strengths)))
   } else if (N <= 200L) {
     values <- cpp_factor_eigenvalues(x$B, x$F, x$D)
   } else if (is.null(n) || n > N / 4) {
-    values <- eigen(as.matrix(x), symmetric = TRUE, only.values = TRUE)$values
+    values <- if (takes_long(x)) {
+      run_core(cpp_factor_formed_eigenvalues(x$B, x$F, x$D, resolve_threads()))
+    } else {
+      dense_eigenvalues(as.matrix(x))
+    }
+    # Rounding is relative to the largest; none is below the smallest noise variance.
+    values <- pmax(values, min(x$D))
   } else {
     return(leading_eigenvalues(x, n))
   }

@@ -13,7 +13,8 @@
 #'   matrix, which is inverted by its Cholesky factor.
 #' @return `precision()`: a `factor_precision`, a list with elements `W` (N x K or
 #'   fewer columns), `D_inverse` (N), `diagonal` (N, the diagonal of the inverse),
-#'   `s` and `covariance` (the `factor_cov` it came from), that behaves as an N x N
+#'   `s`, `covariance` (the `factor_cov` it came from), and in the bordered form
+#'   `border`, `columns` and `rest`, that behaves as an N x N
 #'   matrix ([factor_cov-methods]). For a plain matrix, a plain matrix.
 #' @details Computed from the singular value decomposition of
 #'   \eqn{D^{-1/2} B F^{1/2} = U s V'}, so that nothing is squared:
@@ -21,8 +22,12 @@
 #'
 #'   Where some \eqn{D} are 0 and \eqn{\Sigma} is not singular, \eqn{D^{-1}} does
 #'   not exist but the inverse does: genes without noise fix directions of the
-#'   factor space (the bordered form), `W` is `NULL`, `D_inverse` is infinite there
-#'   and products go through `covariance`.
+#'   factor space (the bordered form). Genes whose noise is small against the variance
+#'   that all others leave them are treated in the same way, because \eqn{D^{-1} - W W'}
+#'   would cancel. Then `W` is `NULL`, `border` has these genes, `columns` their
+#'   columns of the inverse, and `rest` is `W` for the other genes (0 in the rows of the
+#'   border); there are at most about K of them. So entries and products are good to
+#'   about 1e-16 times the condition of \eqn{\Sigma} scaled to unit variances.
 #' @section Errors: `covmash_error_singular` if \eqn{\Sigma} is singular, naming
 #'   the genes that the others determine.
 #' @references Woodbury MA (1950). *Inverting Modified Matrices*. Statistical
@@ -42,31 +47,36 @@ precision <- function(Sigma) {
   if (!is_factor_cov(Sigma)) {
     return(plain_precision(Sigma))
   }
-  parts <- factor_core(Sigma, cpp_factor_precision)
+  parts <- factor_core(Sigma, cpp_factor_precision, factor_threads(Sigma))
   genes <- gene_names(Sigma)
-  W <- parts$W
-  if (!is.null(W)) {
-    rownames(W) <- genes
-  }
+  named <- function(x) if (is.null(x) || is.null(genes)) x else `rownames<-`(x, genes)
   new_factor_precision(
-    W, 1 / Sigma$D, stats::setNames(parts$diagonal, genes), parts$s, Sigma
+    named(parts$W), 1 / Sigma$D, stats::setNames(parts$diagonal, genes), parts$s, Sigma,
+    parts$border, named(parts$columns), named(parts$rest)
   )
 }
 
-new_factor_precision <- function(W, D_inverse, diagonal, s, covariance) {
+new_factor_precision <- function(W, D_inverse, diagonal, s, covariance, border = NULL,
+                                 columns = NULL, rest = NULL) {
   asS4(structure(
     list(
       W = W, D_inverse = D_inverse, diagonal = diagonal, s = s,
-      covariance = covariance
+      covariance = covariance, border = border, columns = columns, rest = rest
     ),
     class = "factor_precision"
   ))
+}
+
+# Small problems are not worth asking how many cores there are.
+factor_threads <- function(Sigma) {
+  if (nrow(Sigma$B) * (ncol(Sigma$B) + 1)^2 < 1e6) 1L else resolve_threads()
 }
 
 plain_precision <- function(Sigma) {
   Sigma <- covariance_input(Sigma, "`Sigma`", "positive", invalid = "covmash_error_singular")
   scale <- unit_scale(Sigma)
   P <- chol2inv(chol(unit_variances(unname(Sigma)))) / scale / rep(scale, each = nrow(Sigma))
+  P <- symmetrise(P)
   dimnames(P) <- dimnames(Sigma)
   P
 }
@@ -106,17 +116,18 @@ solve.factor_cov <- function(a, b, ...) {
     return(precision(a))
   }
   vector <- is.null(dim(b))
-  b <- right_hand_side(b, length(a$D))
-  x <- factor_core(a, cpp_factor_solve, b, name = "a")$x
+  b <- right_hand_side(b, length(a$D), a)
+  x <- factor_core(a, cpp_factor_solve, b, factor_threads(a), name = "a")$x
   dimnames(x) <- product_names(gene_names(a), colnames(b))
   if (vector) drop_column(x) else x
 }
 
-right_hand_side <- function(b, n) {
-  matrix_input(
+right_hand_side <- function(b, n, Sigma) {
+  b <- matrix_input(
     b, "`b`", "a numeric vector or matrix", n,
     size = paste0("have ", plural(n, "row"), ", one for each gene")
   )
+  in_gene_order(b, Sigma, "`b`", "`a`")
 }
 
 drop_column <- function(x) stats::setNames(x[, 1], rownames(x))
@@ -125,7 +136,12 @@ drop_column <- function(x) stats::setNames(x[, 1], rownames(x))
 #' @export
 determinant.factor_cov <- function(x, logarithm = TRUE, ...) {
   check_flag(logarithm, "logarithm")
-  determinant_of(run_core(cpp_factor_log_det(x$B, x$F, x$D))$log_det, logarithm)
+  determinant_of(factor_log_det(x), logarithm)
+}
+
+factor_log_det <- function(x) {
+  parts <- run_core(cpp_factor_log_det(x$B, x$F, x$D, factor_threads(x)))
+  if (length(parts$dependent) > 0L) -Inf else parts$log_det
 }
 
 determinant_of <- function(log_det, logarithm) {
@@ -139,7 +155,7 @@ determinant_of <- function(log_det, logarithm) {
 #' @rdname factor_cov-methods
 #' @export
 chol.factor_cov <- function(x, ...) {
-  factor_core(x, cpp_factor_log_det, name = "x")
+  factor_core(x, cpp_factor_log_det, factor_threads(x), name = "x")
   dense_cholesky(x, "x")
 }
 
@@ -169,16 +185,20 @@ dimnames.factor_precision <- function(x) dimnames(x$covariance)
 t.factor_precision <- function(x) x
 
 precision_times <- function(x, y) {
-  if (is.null(x$W)) {
-    storage.mode(y) <- "double"
-    return(factor_core(x$covariance, cpp_factor_solve, y, name = "x")$x)
+  if (length(x$border) == 0L) {
+    Wy <- crossprod(x$W, y)
+    # As many factors as genes: D^-1 - W W' would cancel.
+    if (!is.null(x$s) && length(x$s) == length(x$D_inverse)) {
+      return(x$W %*% (Wy / x$s / x$s))
+    }
+    return(x$D_inverse * y - x$W %*% Wy)
   }
-  Wy <- crossprod(x$W, y)
-  # As many factors as genes: D^-1 - W W' would cancel.
-  if (!is.null(x$s) && length(x$s) == length(x$D_inverse)) {
-    return(x$W %*% (Wy / x$s^2))
-  }
-  x$D_inverse * y - x$W %*% Wy
+  inside <- x$border
+  D_inverse <- replace(x$D_inverse, inside, 0)
+  out <- D_inverse * y - x$rest %*% crossprod(x$rest, y) +
+    x$columns %*% y[inside, , drop = FALSE]
+  out[inside, ] <- crossprod(x$columns, y)
+  out
 }
 
 define_products("factor_precision", function(x, y) precision_times(x, y))
@@ -196,14 +216,20 @@ as.matrix.factor_precision <- function(x, ...) {
 }
 
 precision_entries <- function(x, i, j) {
-  if (is.null(x$W)) {
-    unit <- matrix(0, length(x$D_inverse), length(j))
-    unit[cbind(j, seq_along(j))] <- 1
-    entries <- precision_times(x, unit)[i, , drop = FALSE]
-    if (identical(i, j)) entries <- symmetrise(entries)
-  } else {
-    entries <- -tcrossprod(x$W[i, , drop = FALSE], x$W[j, , drop = FALSE])
+  W <- if (length(x$border) > 0L) x$rest else x$W
+  entries <- -tcrossprod(W[i, , drop = FALSE], W[j, , drop = FALSE])
+  # Of two genes inside the border the first has the entry: the same both ways.
+  at_i <- match(i, x$border)
+  at_j <- match(j, x$border)
+  for (k in which(!is.na(at_j))) {
+    outside <- is.na(at_i) | at_i >= at_j[k]
+    entries[outside, k] <- x$columns[i[outside], at_j[k]]
   }
+  for (k in which(!is.na(at_i))) {
+    outside <- is.na(at_j) | at_j > at_i[k]
+    entries[k, outside] <- x$columns[j[outside], at_i[k]]
+  }
+  if (identical(i, j)) entries <- symmetrise(entries)
   # The diagonal is known to its last digits, D^-1 - W W' is not.
   same <- outer(i, j, `==`)
   entries[same] <- x$diagonal[i[row(entries)[same]]]
@@ -234,7 +260,7 @@ solve.factor_precision <- function(a, b, ...) {
     return(a$covariance)
   }
   vector <- is.null(dim(b))
-  b <- right_hand_side(b, dim(a)[1])
+  b <- right_hand_side(b, dim(a)[1], a$covariance)
   x <- factor_times(a$covariance, b)
   dimnames(x) <- product_names(dimnames(a)[[1]], colnames(b))
   if (vector) drop_column(x) else x
@@ -264,7 +290,12 @@ format.factor_precision <- function(x, ...) {
 #' @rdname factor_cov-methods
 #' @export
 print.factor_precision <- function(x, digits = 3, ...) {
-  form <- if (is.null(x$W)) "bordered form, some D are 0" else "D^-1 - W W'"
+  check_digits(digits)
+  form <- if (length(x$border) > 0L) {
+    paste0("bordered form, ", plural(length(x$border), "gene"), " with little or no noise")
+  } else {
+    "D^-1 - W W'"
+  }
   cat(format(x), ": inverse of B F B' + D (", form, ")\n", sep = "")
   cat("  diagonal:              ", describe_range(x$diagonal, digits), "\n", sep = "")
   cat(
@@ -289,6 +320,7 @@ summary.factor_precision <- function(object, ...) {
 
 #' @export
 print.summary.factor_precision <- function(x, digits = 4, ...) {
+  check_digits(digits)
   cat(
     "<factor_precision> ", plural(x$n_genes, "gene"), ", ",
     plural(x$n_factors, "factor"), "\n",

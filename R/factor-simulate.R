@@ -34,6 +34,7 @@ generate_factor_covariance <- function(n_genes, n_pathways, loading_scale = 0.1,
   check_whole(n_pathways, "n_pathways", 0)
   check_number(loading_scale, "loading_scale", 0, what = "a number of at least 0")
   check_noise_range(idio_range)
+  check_size(n_genes, n_pathways, "n_genes", "n_pathways")
   genes <- simulated_names(gene_names, n_genes)
   pathways <- if (n_pathways > 0) paste0("pathway_", seq_len(n_pathways))
   B <- matrix(
@@ -57,6 +58,18 @@ generate_factor_covariance <- function(n_genes, n_pathways, loading_scale = 0.1,
     }
   }
   list(Sigma = factor_covariance(B, F, D), B = B, D = D)
+}
+
+# Rows and columns that a matrix may have.
+check_size <- function(rows, columns, rows_name, columns_name = NULL) {
+  largest <- .Machine$integer.max
+  if (rows > largest || columns > largest) {
+    name <- if (rows > largest) rows_name else columns_name
+    abort_input(
+      "`{name}` must be at most {format_count(largest)}, not {format(max(rows, columns))}.",
+      class = "covmash_error_argument"
+    )
+  }
 }
 
 check_noise_range <- function(idio_range) {
@@ -119,6 +132,12 @@ n_parameters <- function(n_genes, n_factors = NULL) {
   check_whole(n_factors, "n_factors", 0)
   N <- as.numeric(n_genes)
   K <- as.numeric(n_factors)
+  if (N > 1e150 || K > 1e150) {
+    abort_input(
+      "`{if (N > 1e150) 'n_genes' else 'n_factors'}` must be at most 1e150, not {format(max(N, K))}.",
+      class = "covmash_error_argument"
+    )
+  }
   full <- N * (N + 1) / 2
   structure(
     list(
@@ -131,7 +150,7 @@ n_parameters <- function(n_genes, n_factors = NULL) {
 
 #' @export
 print.parameter_count <- function(x, ...) {
-  count <- function(n) format(n, big.mark = ",", scientific = FALSE, trim = TRUE)
+  count <- function(n) format(n, big.mark = ",", decimal.mark = ".", scientific = FALSE, trim = TRUE)
   cat(
     "Parameters of a covariance of ", plural(x$n_genes, "gene"), "\n",
     "  full matrix:                 ", count(x$full), "\n",

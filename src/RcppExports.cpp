@@ -68,27 +68,29 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_log_det
-Rcpp::List cpp_factor_log_det(const arma::mat& B, SEXP F, const arma::vec& D);
-RcppExport SEXP _covmash_cpp_factor_log_det(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
+Rcpp::List cpp_factor_log_det(const arma::mat& B, SEXP F, const arma::vec& D, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_log_det(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP n_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
     Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_factor_log_det(B, F, D));
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_log_det(B, F, D, n_threads));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_factor_solve
-Rcpp::List cpp_factor_solve(const arma::mat& B, SEXP F, const arma::vec& D, arma::mat Y);
-RcppExport SEXP _covmash_cpp_factor_solve(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP YSEXP) {
+Rcpp::List cpp_factor_solve(const arma::mat& B, SEXP F, const arma::vec& D, arma::mat Y, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_solve(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP YSEXP, SEXP n_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
     Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     Rcpp::traits::input_parameter< arma::mat >::type Y(YSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_factor_solve(B, F, D, Y));
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_solve(B, F, D, Y, n_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -151,40 +153,43 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_posterior
-Rcpp::List cpp_factor_posterior(const arma::mat& B, SEXP F, const arma::vec& D, const arma::vec& y);
-RcppExport SEXP _covmash_cpp_factor_posterior(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP ySEXP) {
+Rcpp::List cpp_factor_posterior(const arma::mat& B, SEXP F, const arma::vec& D, const arma::vec& y, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_posterior(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP ySEXP, SEXP n_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
     Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type y(ySEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_factor_posterior(B, F, D, y));
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_posterior(B, F, D, y, n_threads));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_factor_precision
-Rcpp::List cpp_factor_precision(const arma::mat& B, SEXP F, const arma::vec& D);
-RcppExport SEXP _covmash_cpp_factor_precision(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP) {
+Rcpp::List cpp_factor_precision(const arma::mat& B, SEXP F, const arma::vec& D, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_precision(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP n_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
     Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_factor_precision(B, F, D));
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_precision(B, F, D, n_threads));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_factor_precision_column
-Rcpp::List cpp_factor_precision_column(const arma::mat& B, SEXP F, const arma::vec& D, double gene);
-RcppExport SEXP _covmash_cpp_factor_precision_column(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP geneSEXP) {
+Rcpp::List cpp_factor_precision_column(const arma::mat& B, SEXP F, const arma::vec& D, double gene, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_precision_column(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP geneSEXP, SEXP n_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
     Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
     Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
     Rcpp::traits::input_parameter< double >::type gene(geneSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_factor_precision_column(B, F, D, gene));
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_precision_column(B, F, D, gene, n_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -215,6 +220,30 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_factor_formed_eigenvalues
+Rcpp::NumericVector cpp_factor_formed_eigenvalues(const arma::mat& B, SEXP F, const arma::vec& D, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_formed_eigenvalues(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
+    Rcpp::traits::input_parameter< const arma::vec& >::type D(DSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_formed_eigenvalues(B, F, D, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_symmetric_eigenvalues
+Rcpp::NumericVector cpp_symmetric_eigenvalues(const arma::mat& A, int n_threads);
+RcppExport SEXP _covmash_cpp_symmetric_eigenvalues(SEXP ASEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type A(ASEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_symmetric_eigenvalues(A, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_factor_leading_eigenvalues
 Rcpp::List cpp_factor_leading_eigenvalues(const arma::mat& B, SEXP F, const arma::vec& D, int n, double tolerance, int n_threads);
 RcppExport SEXP _covmash_cpp_factor_leading_eigenvalues(SEXP BSEXP, SEXP FSEXP, SEXP DSEXP, SEXP nSEXP, SEXP toleranceSEXP, SEXP n_threadsSEXP) {
@@ -231,13 +260,14 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_factor_strengths
-Rcpp::NumericVector cpp_factor_strengths(const arma::mat& B, SEXP F);
-RcppExport SEXP _covmash_cpp_factor_strengths(SEXP BSEXP, SEXP FSEXP) {
+Rcpp::NumericVector cpp_factor_strengths(const arma::mat& B, SEXP F, int n_threads);
+RcppExport SEXP _covmash_cpp_factor_strengths(SEXP BSEXP, SEXP FSEXP, SEXP n_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type B(BSEXP);
     Rcpp::traits::input_parameter< SEXP >::type F(FSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_factor_strengths(B, F));
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_factor_strengths(B, F, n_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -337,14 +367,13 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_symmetric_eigen
-Rcpp::List cpp_symmetric_eigen(const arma::mat& A, bool with_vectors, int n_threads);
-RcppExport SEXP _covmash_cpp_symmetric_eigen(SEXP ASEXP, SEXP with_vectorsSEXP, SEXP n_threadsSEXP) {
+Rcpp::List cpp_symmetric_eigen(const arma::mat& A, int n_threads);
+RcppExport SEXP _covmash_cpp_symmetric_eigen(SEXP ASEXP, SEXP n_threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const arma::mat& >::type A(ASEXP);
-    Rcpp::traits::input_parameter< bool >::type with_vectors(with_vectorsSEXP);
     Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_symmetric_eigen(A, with_vectors, n_threads));
+    rcpp_result_gen = Rcpp::wrap(cpp_symmetric_eigen(A, n_threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -478,19 +507,21 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_factor_root", (DL_FUNC) &_covmash_cpp_factor_root, 1},
     {"_covmash_cpp_whole_loadings", (DL_FUNC) &_covmash_cpp_whole_loadings, 2},
     {"_covmash_cpp_systematic_variances", (DL_FUNC) &_covmash_cpp_systematic_variances, 2},
-    {"_covmash_cpp_factor_log_det", (DL_FUNC) &_covmash_cpp_factor_log_det, 3},
-    {"_covmash_cpp_factor_solve", (DL_FUNC) &_covmash_cpp_factor_solve, 4},
+    {"_covmash_cpp_factor_log_det", (DL_FUNC) &_covmash_cpp_factor_log_det, 4},
+    {"_covmash_cpp_factor_solve", (DL_FUNC) &_covmash_cpp_factor_solve, 5},
     {"_covmash_cpp_factor_log_density", (DL_FUNC) &_covmash_cpp_factor_log_density, 5},
     {"_covmash_cpp_factor_loglik_of_covariance", (DL_FUNC) &_covmash_cpp_factor_loglik_of_covariance, 5},
     {"_covmash_cpp_factor_scores", (DL_FUNC) &_covmash_cpp_factor_scores, 6},
     {"_covmash_cpp_factor_draws", (DL_FUNC) &_covmash_cpp_factor_draws, 6},
-    {"_covmash_cpp_factor_posterior", (DL_FUNC) &_covmash_cpp_factor_posterior, 4},
-    {"_covmash_cpp_factor_precision", (DL_FUNC) &_covmash_cpp_factor_precision, 3},
-    {"_covmash_cpp_factor_precision_column", (DL_FUNC) &_covmash_cpp_factor_precision_column, 4},
+    {"_covmash_cpp_factor_posterior", (DL_FUNC) &_covmash_cpp_factor_posterior, 5},
+    {"_covmash_cpp_factor_precision", (DL_FUNC) &_covmash_cpp_factor_precision, 4},
+    {"_covmash_cpp_factor_precision_column", (DL_FUNC) &_covmash_cpp_factor_precision_column, 5},
     {"_covmash_cpp_factor_network", (DL_FUNC) &_covmash_cpp_factor_network, 6},
     {"_covmash_cpp_factor_eigenvalues", (DL_FUNC) &_covmash_cpp_factor_eigenvalues, 3},
+    {"_covmash_cpp_factor_formed_eigenvalues", (DL_FUNC) &_covmash_cpp_factor_formed_eigenvalues, 4},
+    {"_covmash_cpp_symmetric_eigenvalues", (DL_FUNC) &_covmash_cpp_symmetric_eigenvalues, 2},
     {"_covmash_cpp_factor_leading_eigenvalues", (DL_FUNC) &_covmash_cpp_factor_leading_eigenvalues, 6},
-    {"_covmash_cpp_factor_strengths", (DL_FUNC) &_covmash_cpp_factor_strengths, 2},
+    {"_covmash_cpp_factor_strengths", (DL_FUNC) &_covmash_cpp_factor_strengths, 3},
     {"_covmash_cpp_fit_factors", (DL_FUNC) &_covmash_cpp_fit_factors, 8},
     {"_covmash_cpp_leading_eigen", (DL_FUNC) &_covmash_cpp_leading_eigen, 6},
     {"_covmash_cpp_fit_factors_missing", (DL_FUNC) &_covmash_cpp_fit_factors_missing, 7},
@@ -499,7 +530,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_simd", (DL_FUNC) &_covmash_cpp_simd, 0},
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},
     {"_covmash_cpp_set_simd", (DL_FUNC) &_covmash_cpp_set_simd, 1},
-    {"_covmash_cpp_symmetric_eigen", (DL_FUNC) &_covmash_cpp_symmetric_eigen, 3},
+    {"_covmash_cpp_symmetric_eigen", (DL_FUNC) &_covmash_cpp_symmetric_eigen, 2},
     {"_covmash_cpp_has_cholesky", (DL_FUNC) &_covmash_cpp_has_cholesky, 1},
     {"_covmash_cpp_cholesky_rank", (DL_FUNC) &_covmash_cpp_cholesky_rank, 2},
     {"_covmash_cpp_fit", (DL_FUNC) &_covmash_cpp_fit, 3},

@@ -42,20 +42,19 @@ std::vector<std::string> cpp_simd_available() {
 // [[Rcpp::export(rng = false)]]
 void cpp_set_simd(const std::string& name) { covmash::simd::select_table(name); }
 
-// Eigenvalues of a symmetric matrix, decreasing, and its eigenvectors if wanted: for matrices of which R's eigen(), which
-// cannot be interrupted, takes long.
+// Eigenvalues of a symmetric matrix, increasing, and its eigenvectors: for matrices of which R's eigen(), which cannot be
+// interrupted, takes long.
 // [[Rcpp::export(rng = false)]]
-Rcpp::List cpp_symmetric_eigen(const arma::mat& A, bool with_vectors, int n_threads) {
+Rcpp::List cpp_symmetric_eigen(const arma::mat& A, int n_threads) {
   return bridge::guarded([&] {
     bridge::Threads threads(n_threads);
     arma::vec values;
     arma::mat vectors;
-    const bool converged = with_vectors ? covmash::symmetric_eigen(A, values, vectors, threads.executor)
-                                        : covmash::symmetric_eigenvalues(A, values, threads.executor);
-    if (!converged) throw covmash::numeric_error("the eigenvalues of a matrix could not be computed");
+    if (!covmash::symmetric_eigen(A, values, vectors, threads.executor))
+      throw covmash::numeric_error("the eigenvalues of a matrix could not be computed");
     Rcpp::List out;
     out["values"] = std::vector<double>(values.begin(), values.end());
-    if (with_vectors) out["vectors"] = bridge::matrix_of(vectors);
+    out["vectors"] = bridge::matrix_of(vectors);
     return out;
   });
 }

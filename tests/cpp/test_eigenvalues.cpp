@@ -52,3 +52,24 @@ TEST(FactorEigenvalues, LeadingOnesWithoutTheMatrix) {
   EXPECT_THROW(covmash::leading_factor_eigenvalues(arma::mat(3, 1), arma::ones(3), 4, 1e-10, serial),
                covmash::input_error);
 }
+
+TEST(FactorEigenvalues, WithoutFactorsOrGenes) {
+  covmash::SerialExecutor serial;
+  EXPECT_NEAR(covmash::factor_eigenvalues(arma::mat(1, 0), {3.0})[0], 3.0, 1e-14);
+  EXPECT_EQ(covmash::factor_eigenvalues(arma::mat(2, 0), {0.0, 0.0})[0], 0.0);
+  EXPECT_EQ(covmash::factor_eigenvalues(arma::mat(0, 0), arma::vec()).n_elem, 0u);
+  EXPECT_EQ(covmash::factor_eigenvalues(arma::mat(0, 2), arma::vec()).n_elem, 0u);
+  EXPECT_NEAR(covmash::leading_factor_eigenvalues(arma::mat(1, 0), {3.0}, 1, 1e-10, serial).values[0], 3.0, 1e-14);
+  EXPECT_NEAR(covmash::leading_factor_eigenvalues(arma::mat(2, 0), {3.0, 1.0}, 1, 1e-10, serial).values[0], 3.0, 1e-9);
+}
+
+TEST(FactorEigenvalues, OfTheMatrixItself) {
+  std::mt19937 g(52);
+  covmash::SerialExecutor serial;
+  for (arma::uword q : {0, 3, 150}) {
+    const arma::mat G = reference::draw(g, 140, q);
+    const arma::vec noise = arma::abs(reference::draw(g, 140, 1));
+    EXPECT_LT(reference::largest_difference(covmash::formed_factor_eigenvalues(G, noise, serial), dense(G, noise)),
+              1e-13);
+  }
+}

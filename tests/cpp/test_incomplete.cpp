@@ -113,3 +113,27 @@ TEST(Incomplete, SingularPatternsNameTheirGenes) {
   EXPECT_TRUE(dependent[0] == 1 || dependent[0] == 2);
   EXPECT_THROW(covmash::factor_scores(arma::ones(4, 1), noise, X, Scores::regression, serial), covmash::numeric_error);
 }
+
+TEST(Incomplete, WithoutFactorsSamplesOrSeveralGenes) {
+  covmash::SerialExecutor serial;
+  arma::vec density;
+  const arma::mat X = {{1.0, missing}, {2.0, 3.0}};
+  EXPECT_TRUE(covmash::log_density_observed(arma::mat(2, 0), {1.0, 4.0}, X, serial, density).empty());
+  const auto log_normal = [](double x, double variance) {
+    return -0.5 * (std::log(2.0 * arma::datum::pi * variance) + x * x / variance);
+  };
+  EXPECT_NEAR(density[0], log_normal(1.0, 1.0), 1e-14);
+  EXPECT_NEAR(density[1], log_normal(2.0, 1.0) + log_normal(3.0, 4.0), 1e-14);
+  EXPECT_EQ(covmash::log_density_observed(arma::mat(2, 0), {0.0, 4.0}, X, serial, density).size(), 1u);
+  EXPECT_TRUE(covmash::log_density_observed(arma::mat(2, 1), {1.0, 4.0}, arma::mat(0, 2), serial, density).empty());
+  EXPECT_EQ(density.n_elem, 0u);
+  for (const Scores method : {Scores::regression, Scores::bartlett}) {
+    EXPECT_EQ(covmash::factor_scores(arma::mat(2, 0), {1.0, 4.0}, X, method, serial).n_cols, 0u);
+    EXPECT_EQ(
+        covmash::factor_scores(arma::mat(2, 1, arma::fill::ones), {1.0, 4.0}, arma::mat(0, 2), method, serial).n_rows,
+        0u);
+    const arma::mat one = covmash::factor_scores(arma::mat(1, 1, arma::fill::value(2.0)), {4.0},
+                                                 arma::mat(1, 1, arma::fill::value(3.0)), method, serial);
+    EXPECT_NEAR(one[0], method == Scores::regression ? 0.75 : 1.5, 1e-15);
+  }
+}

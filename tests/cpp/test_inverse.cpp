@@ -192,10 +192,17 @@ Problem random_problem(std::mt19937& g) {
 }
 
 arma::mat partial_correlations(const FactorInverse& inverse) {
-  arma::mat V = inverse.precision_factor();
-  const arma::vec scale = inverse.root_noise() / arma::sqrt(inverse.kept_precision());
-  if (!V.is_empty()) V.each_col() %= scale;
-  arma::mat P = V * V.t();
+  covmash::SerialExecutor serial;
+  const arma::mat columns = inverse.border_columns(serial), W = inverse.precision_factor();
+  arma::mat P(inverse.genes(), inverse.genes(), arma::fill::zeros);
+  if (!W.is_empty()) P.submat(inverse.others(), inverse.others()) = -W * W.t();
+  for (arma::uword k = 0; k < inverse.border().n_elem; ++k) {
+    P.col(inverse.border()[k]) = columns.col(k);
+    P.row(inverse.border()[k]) = columns.col(k).t();
+  }
+  const arma::vec sd = arma::sqrt(inverse.precision_diagonal(columns));
+  for (arma::uword i = 0; i < P.n_rows; ++i)
+    for (arma::uword j = 0; j < P.n_cols; ++j) P(i, j) /= -sd[i] * sd[j];
   P.diag().ones();
   return P;
 }
@@ -324,8 +331,121 @@ TEST(FactorInverse, FiveHundredCasesAgainstQuadPrecision) {
 }
 #endif
 
+#if COVMASH_HAVE_QUAD
+// However small the noise of some genes is: entries of the inverse, relative to the roots of its diagonal, its diagonal
+// and its products are good to about eps cond, cond that of the matrix scaled to unit variances.
+TEST(FactorInverse, SmallNoiseCostsNoDigitsAgainstQuadPrecision) {
+  std::mt19937 g(57);
+  std::uniform_real_distribution<double> uniform(0.0, 1.0);
+  covmash::SerialExecutor serial;
+  double worst = 0.0;
+  int bordered = 0;
+  for (int c = 0; c < 300; ++c) {
+    const int n = 1 + c % 23, K = c % 7 == 0 ? n + 2 : 1 + c % 5;
+    arma::mat G = reference::draw(g, n, K);
+    arma::vec noise(n);
+    for (double& d : noise) d = uniform(g) < 0.5 ? uniform(g) + 0.1 : std::pow(10.0, -34.0 * uniform(g));
+    if (c % 11 == 0) noise.fill(std::pow(10.0, -3.0 * (c % 10)));
+    if (c % 13 == 0) noise[n / 2] = 0.0;
+    if (c % 3 == 0)
+      for (int i = 0; i < n; ++i) {  // any unit
+        const double unit = std::pow(10.0, 60.0 * uniform(g) - 30.0);
+        G.row(i) *= unit;
+        noise[i] *= unit * unit;
+      }
+    const QuadMatrix S = quad_sigma(G, arma::eye(K, K), noise), chol = quad_cholesky(S);
+    QuadMatrix unit(n, n);
+    for (int i = 0; i < n; ++i) unit(i, i) = 1;
+    const QuadMatrix P = quad_solve(chol, unit);
+    // Scaled to unit variances.
+    arma::mat truth(n, n), scaled(n, n), inverse_scaled(n, n), size(n, 1);
+    for (int i = 0; i < n; ++i)
+      for (int j = 0; j < n; ++j) {
+        truth(i, j) = static_cast<double>(P(i, j) / root(P(i, i) * P(j, j)));
+        scaled(i, j) = static_cast<double>(S(i, j) / root(S(i, i) * S(j, j)));
+        inverse_scaled(i, j) = static_cast<double>(P(i, j) * root(S(i, i) * S(j, j)));
+      }
+    const double condition = arma::norm(scaled, "fro") * arma::norm(inverse_scaled, "fro");
+    if (!(condition < 1e14)) continue;
+    const FactorInverse inverse(G, noise);
+    ASSERT_FALSE(inverse.singular());
+    bordered += !inverse.border().is_empty();
+    const double allowed = 1e-14 * condition;
+    const arma::vec diagonal = inverse.precision_diagonal(inverse.border_columns(serial));
+    arma::mat X(n, n, arma::fill::eye);
+    inverse.solve(X, serial);
+    double error = arma::abs(partial_correlations(inverse) + truth - 2.0 * arma::eye(n, n)).max();
+    for (int i = 0; i < n; ++i) {
+      error = std::max(error, std::fabs(diagonal[i] / static_cast<double>(P(i, i)) - 1.0));
+      for (int j = 0; j < n; ++j)
+        error = std::max(error, static_cast<double>(absolute((quad(X(i, j)) - P(i, j)) / root(P(i, i) * P(j, j)))));
+    }
+    worst = std::max(worst, error / condition);
+    EXPECT_LE(error, allowed) << "case " << c << ", N " << n << ", K " << K << ", condition " << condition;
+    EXPECT_NEAR(inverse.log_det(), quad_log_det(chol), allowed * n);
+  }
+  EXPECT_GT(bordered, 100);
+  std::cout << "largest error / condition " << worst << ", " << bordered << " cases with a border\n";
+}
+#endif
+
+// Long-hand: Sigma = (1 + 1e-20, 1; 1, 2), of condition 6.9.
+TEST(FactorInverse, OneGeneWithHardlyAnyNoise) {
+  const FactorInverse inverse(arma::mat(2, 1, arma::fill::ones), {1e-20, 1.0});
+  arma::mat y = arma::vec{1.0, -1.0};
+  inverse.solve(y);
+  EXPECT_NEAR(y[0], 3.0, 1e-14);
+  EXPECT_NEAR(y[1], -2.0, 1e-14);
+  ASSERT_EQ(inverse.border().n_elem, 1u);
+  EXPECT_EQ(inverse.border()[0], 0u);
+}
+
+// Eighteen genes on seventeen dimensions, with next to no noise: singular to rounding, but not a fault of the border.
+TEST(FactorInverse, GenesThatAreNearlyFunctionsOfEachOther) {
+  std::mt19937 g(58);
+  arma::mat G = reference::draw(g, 24, 23);
+  const arma::vec noise(24, arma::fill::value(1e-30));
+  const FactorInverse inverse(G, noise);
+  arma::mat y = reference::draw(g, 24, 1);
+  inverse.solve(y);
+  EXPECT_TRUE(y.is_finite());
+}
+
+TEST(FactorInverse, WithoutFactorsGenesOrColumns) {
+  covmash::SerialExecutor serial;
+  for (const arma::vec& noise : {arma::vec{2.0}, arma::vec{2.0, 3.0}, arma::vec{0.0, 1.0}, arma::vec{0.0}}) {
+    const arma::uword n = noise.n_elem;
+    const FactorInverse inverse(arma::mat(n, 0), noise);
+    EXPECT_EQ(inverse.singular(), noise.min() == 0.0);
+    if (inverse.singular()) {
+      EXPECT_EQ(inverse.log_det(), -std::numeric_limits<double>::infinity());
+      continue;
+    }
+    EXPECT_NEAR(inverse.log_det(), arma::accu(arma::log(noise)), 1e-15);
+    arma::mat y(n, 2, arma::fill::ones), none(n, 0);
+    inverse.solve(y, serial);
+    inverse.solve(none);
+    inverse.solve(none, serial);
+    EXPECT_LT(largest_difference(y.col(1), 1.0 / noise), 1e-15);
+    EXPECT_EQ(inverse.quadratic(none).n_elem, 0u);
+    EXPECT_EQ(inverse.expected_factors(arma::mat(n, 3, arma::fill::ones)).n_rows, 0u);
+    EXPECT_EQ(inverse.posterior(arma::vec(n, arma::fill::ones)).mean.n_elem, 0u);
+    EXPECT_EQ(inverse.log_density(arma::mat(0, n), serial).n_elem, 0u);
+    EXPECT_EQ(inverse.precision_factor().n_cols, 0u);
+    EXPECT_LT(largest_difference(inverse.precision_diagonal(inverse.border_columns(serial)), 1.0 / noise), 1e-15);
+  }
+  // One gene without noise: all of it is the factor.
+  const FactorInverse one(arma::mat(1, 1, arma::fill::value(2.0)), {0.0});
+  arma::mat y(1, 1, arma::fill::value(8.0));
+  one.solve(y);
+  EXPECT_EQ(y[0], 2.0);
+  EXPECT_EQ(FactorInverse(arma::mat(0, 0), arma::vec()).log_det(), 0.0);
+  EXPECT_EQ(FactorInverse(arma::mat(0, 2), arma::vec()).log_det(), 0.0);
+}
+
 TEST(FactorInverse, NoiselessGenesAreTakenExactly) {
   std::mt19937 g(31);
+  covmash::SerialExecutor serial;
   for (int repeat = 0; repeat < 40; ++repeat) {
     const int n = 2 + repeat % 9, q = 1 + repeat % 5;
     const arma::mat G = reference::draw(g, n, q);
@@ -342,7 +462,7 @@ TEST(FactorInverse, NoiselessGenesAreTakenExactly) {
     EXPECT_LT(largest_difference(X, P), 1e-7);
     EXPECT_LT(largest_difference(S * X, arma::eye(n, n)), 1e-7);
     EXPECT_NEAR(inverse.log_det(), arma::log_det(S).real(), 1e-7);
-    EXPECT_LT(largest_difference(inverse.precision_diagonal(), P.diag()), 1e-7);
+    EXPECT_LT(largest_difference(inverse.precision_diagonal(inverse.border_columns(serial)), P.diag()), 1e-7);
     const arma::vec y = reference::draw(g, n, 1);
     arma::mat Y = y;
     EXPECT_NEAR(inverse.quadratic(Y)[0] / arma::as_scalar(y.t() * P * y), 1.0, 1e-7);
@@ -404,8 +524,9 @@ TEST(FactorInverse, FactorsOfManySamplesAreThoseOfEach) {
     const arma::mat G = reference::draw(g, 12, 3), Y = reference::draw(g, 12, 5);
     arma::vec noise = arma::abs(reference::draw(g, 12, 1)) + 0.2;
     if (noiseless) noise[3] = 0.0;
-    const FactorInverse inverse(G, noise);
+    const FactorInverse inverse(G, noise, nullptr, covmash::Purpose::density);
     const arma::mat Sigma = G * G.t() + arma::diagmat(noise), f = inverse.expected_factors(Y);
+    EXPECT_LT(largest_difference(f, FactorInverse(G, noise).expected_factors(Y)), 1e-13);
     EXPECT_LT(largest_difference(f, G.t() * arma::solve(Sigma, Y)), 1e-12);
     for (arma::uword j = 0; j < 5; ++j)
       EXPECT_LT(largest_difference(f.col(j), inverse.posterior(Y.col(j)).mean), 1e-15);

@@ -25,3 +25,23 @@ TEST(Loadings, RootsOfFactorCovariances) {
     EXPECT_LT(largest_difference(L * L.t(), S), 1e-14);
   }
 }
+
+TEST(Loadings, WithoutFactorsOrGenes) {
+  covmash::SerialExecutor serial;
+  EXPECT_EQ(covmash::factor_root(arma::mat(0, 0)).n_elem, 0u);
+  for (arma::uword n : {0, 1, 3}) {
+    EXPECT_TRUE(arma::all(covmash::systematic_variances(arma::mat(n, 0), arma::mat(0, 0)) == 0.0));
+    const arma::mat G = covmash::whole_loadings(arma::mat(n, 0), arma::mat(0, 0), serial);
+    EXPECT_EQ(G.n_rows, n);
+    EXPECT_EQ(G.n_cols, 0u);
+  }
+  EXPECT_EQ(covmash::systematic_variances(arma::mat(0, 2), arma::eye(2, 2)).n_elem, 0u);
+}
+
+TEST(Loadings, WholeLoadingsHaveTheCovarianceOfTheFactors) {
+  std::mt19937 g(40);
+  covmash::SerialExecutor serial;
+  const arma::mat B = reference::draw(g, 1100, 4), F = arma::symmatu(arma::cov(reference::draw(g, 9, 4)));
+  const arma::mat G = covmash::whole_loadings(B, F, serial);
+  EXPECT_LT(largest_difference(G * G.t(), B * F * B.t()), 1e-13);
+}

@@ -51,3 +51,26 @@ TEST(Network, DoesNotDependOnThreads) {
   }
   EXPECT_FALSE(covmash::partial_correlation_network(inverse, 0.02, 10, threads).complete);
 }
+
+TEST(Network, OfNothing) {
+  covmash::SerialExecutor serial;
+  for (const arma::vec& noise : {arma::vec{1.0}, arma::vec{1.0, 2.0, 3.0}}) {
+    const auto list =
+        covmash::partial_correlation_network(FactorInverse(arma::mat(noise.n_elem, 0), noise), 0.1, 10, serial);
+    EXPECT_TRUE(list.complete);
+    EXPECT_TRUE(list.edges.empty());
+  }
+}
+
+// Three genes with three factors and next to no noise: all partial correlations come through the border.
+TEST(Network, OfGenesWithHardlyAnyNoise) {
+  std::mt19937 g(39);
+  covmash::SerialExecutor serial;
+  const arma::mat G = reference::draw(g, 3, 3), P = arma::inv(G * G.t());
+  const auto list =
+      covmash::partial_correlation_network(FactorInverse(G, arma::vec(3, arma::fill::value(1e-20))), 1e-9, 3, serial);
+  ASSERT_TRUE(list.complete);
+  ASSERT_EQ(list.edges.size(), 3u);
+  for (const covmash::Edge& e : list.edges)
+    EXPECT_NEAR(e.weight, -P(e.first, e.second) / std::sqrt(P(e.first, e.first) * P(e.second, e.second)), 1e-12);
+}

@@ -13,3 +13,14 @@ TEST(Sample, DrawsAreLinearInTheirNormals) {
   covmash::factor_draws(G, noise, mean, f, X);
   EXPECT_LT(largest_difference(X, arma::ones(9) * mean.t() + f * G.t() + e * arma::diagmat(arma::sqrt(noise))), 1e-14);
 }
+
+TEST(Sample, WithoutFactorsSamplesOrGenes) {
+  for (arma::uword n : {0, 1, 5})
+    for (arma::uword N : {0, 1, 3})
+      for (arma::uword q : {0, 2}) {
+        arma::mat X(n, N, arma::fill::value(2.0));
+        covmash::factor_draws(arma::mat(N, q, arma::fill::ones), arma::vec(N, arma::fill::value(4.0)),
+                              arma::vec(N, arma::fill::ones), arma::mat(n, q, arma::fill::ones), X);
+        EXPECT_TRUE(arma::all(arma::vectorise(X == 5.0 + static_cast<double>(q))));
+      }
+}

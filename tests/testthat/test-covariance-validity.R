@@ -1,3 +1,8 @@
+test_that("any number of projections may be allowed", {
+  x <- matrix(c(1, 0.9, 0.2, 0.9, 1, 0.9, 0.2, 0.9, 1), 3)
+  expect_identical(nearest_covariance(x, TRUE, max_iter = 1e300), nearest_covariance(x, TRUE))
+})
+
 test_that("the three questions have their answers", {
   Sigma <- factor_covariance(factor_notebook$B, D = factor_notebook$D)
   for (x in list(Sigma, as.matrix(Sigma))) {

@@ -65,3 +65,62 @@ test_that("products that do not fit are errors", {
   expect_input_error(crossprod(Sigma, "a"), "cannot be multiplied by", "covmash_error_type")
   expect_input_error(solve(Sigma, 1:3), "4 rows, one for each gene, but it is 3 x 1", "covmash_error_dimensions")
 })
+
+test_that("names decide which row of the other side belongs to which gene", {
+  Sigma <- factor_covariance(factor_notebook$B, D = factor_notebook$D)
+  P <- precision(Sigma)
+  y <- matrix(c(1, 2, 3, 4, 0, 1, 0, 5), 4, dimnames = list(names(factor_notebook$D), c("u", "v")))
+  turned <- y[c(3, 1, 4, 2), ]
+  for (S in list(Sigma, P)) {
+    expect_identical(S %*% turned, S %*% y)
+    expect_identical(crossprod(S, turned), S %*% y)
+    expect_identical(tcrossprod(S, t(turned)), S %*% y)
+    expect_identical(t(turned) %*% S, t(y) %*% S)
+    expect_identical(crossprod(turned, S), t(y) %*% S)
+    expect_identical(tcrossprod(t(turned), S), t(y) %*% S)
+    expect_identical(S %*% turned[, 1], S %*% y[, 1])
+    expect_identical(solve(S, turned), solve(S, y))
+    expect_identical(solve(S, turned[, 1]), solve(S, y[, 1]))
+    expect_identical(S %*% unname(y), `colnames<-`(S %*% y, NULL))
+    other <- `rownames<-`(y, c("TP53", "BRCA1", "IL6", "MYC"))
+    expect_input_error(S %*% other, "lacks 'TNF', but has 'MYC'", "covmash_error_names")
+    expect_input_error(solve(S, other), "lacks 'TNF', but has 'MYC'", "covmash_error_names")
+    expect_input_error(solve(S, stats::setNames(1:4, letters[1:4])), "lacks 'TP53'", "covmash_error_names")
+  }
+})
+
+test_that("scaling is all the arithmetic there is, and the rest says so", {
+  withr::local_seed(2)
+  Sigma <- generate_factor_covariance(5, 2)$Sigma
+  P <- precision(Sigma)
+  bordered <- precision(factor_covariance(c(1, 2, 3), D = c(0, 1, 2)))
+  expect_close(as.matrix(3 * Sigma), 3 * as.matrix(Sigma), 1e-15)
+  for (Q in list(P, bordered)) {
+    expect_close(as.matrix(Q * 3), 3 * as.matrix(Q), 1e-15)
+    expect_close(as.matrix(Q / 4), as.matrix(Q) / 4, 1e-15)
+    expect_close((2 * Q) %*% seq_len(nrow(Q)), 2 * Q %*% seq_len(nrow(Q)), 1e-14)
+    expect_close(as.matrix(solve(2 * Q)), as.matrix(solve(Q)) / 2, 1e-15)
+    expect_close(diag(2 * Q), 2 * diag(Q), 1e-15)
+  }
+  for (S in list(Sigma, P)) {
+    others <- list(
+      NULL, "a", NA, Inf, -1, 1:2, factor(1), as.Date("2020-01-01"), data.frame(1), list(1), diag(5), Sigma, P
+    )
+    for (other in others) {
+      expect_error(S * other, class = "covmash_error_type")
+      expect_error(other * S, class = "covmash_error_type")
+      expect_error(S + other, class = "covmash_error_type")
+      expect_error(other == S, class = "covmash_error_type")
+    }
+    expect_input_error(-S, "for `-` use as.matrix", "covmash_error_type")
+    expect_error(!S, class = "covmash_error_type")
+    expect_error(S / 0, class = "covmash_error_type")
+    expect_error(1 / S, class = "covmash_error_type")
+    expect_error(S^2, class = "covmash_error_type")
+  }
+  expect_input_error(Sigma * 1e-320, "below the smallest number", "covmash_error_not_finite")
+  expect_input_error(1e200 * (1e200 * Sigma), "must be finite", "covmash_error_not_finite")
+  skip_if_not_installed("Matrix")
+  expect_error(Sigma + Matrix::Diagonal(5), class = "covmash_error_type")
+  expect_error(Matrix::Diagonal(5) * P, class = "covmash_error_type")
+})

@@ -85,3 +85,42 @@ test_that("bad parts are named", {
   rownames(B)[2] <- "TP53"
   expect_covmash_warning(factor_covariance(B, D = unname(D)), "Two genes are called 'TP53'", "covmash_warning_names")
 })
+
+test_that("what is missing or too large is said", {
+  expect_input_error(factor_covariance(D = 1), "`B` is missing", "covmash_error_argument")
+  expect_input_error(
+    factor_covariance(c(a = 1, b = 1e200), D = c(1, 1)), "gene 2 \\('b'\\) a variance above", "covmash_error_not_finite"
+  )
+  expect_input_error(factor_covariance(diag(2), 1e308 * diag(2), c(1e308, 1)), "gene 1", "covmash_error_not_finite")
+  # only the bound overflows
+  expect_identical(factor_covariance(diag(1e154, 2), D = 1:2)$D, c(1, 2))
+})
+
+test_that("matrices of the Matrix package are taken wherever a plain one is", {
+  skip_if_not_installed("Matrix")
+  withr::local_seed(3)
+  M <- crossprod(matrix(rnorm(20), 5)) + diag(4)
+  dimnames(M) <- list(letters[1:4], letters[1:4])
+  general <- methods::as(methods::as(Matrix::Matrix(M), "generalMatrix"), "CsparseMatrix")
+  kinds <- list(Matrix::Matrix(M), Matrix::pack(Matrix::Matrix(M)), general, Matrix::forceSymmetric(general))
+  B <- matrix(rnorm(16), 4, dimnames = list(NULL, letters[1:4]))
+  for (x in kinds) {
+    expect_identical(precision(x), precision(M))
+    expect_equal(eigenvalues(x), eigenvalues(M))
+    expect_identical(partial_correlation(x), partial_correlation(M))
+    expect_identical(correlation(x, "b"), correlation(M, "b"))
+    expect_true(is_covariance(x))
+    expect_identical(nearest_covariance(x), nearest_covariance(M))
+    expect_identical(factor_covariance(B, x, 1:4), factor_covariance(B, M, 1:4))
+    expect_identical(solve(factor_covariance(B, D = 1:4), x), solve(factor_covariance(B, D = 1:4), M))
+    expect_input_error(factor_covariance(B, D = x), "diagonal matrix", "covmash_error_type")
+  }
+  d <- Matrix::Diagonal(x = c(1, 2, 3, 4))
+  for (D in list(d, methods::as(d, "CsparseMatrix"), Matrix::Matrix(diag(c(1, 2, 3, 4)), sparse = FALSE))) {
+    expect_identical(factor_covariance(B, D = D), factor_covariance(B, D = 1:4))
+  }
+  # its plain form would have 3 GB
+  large <- factor_covariance(rep(1, 20000), D = Matrix::Diagonal(20000, 2))
+  expect_identical(large$D, rep(2, 20000))
+  expect_identical(precision(Matrix::Diagonal(2, 4)), diag(0.25, 2))
+})

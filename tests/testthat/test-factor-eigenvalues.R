@@ -32,3 +32,26 @@ test_that("leading eigenvalues are found without the matrix, equal ones too", {
   expect_input_error(eigenvalues(diag(2), 0), "from 1 to 2", "covmash_error_argument")
   expect_input_error(eigenvalues(matrix(1, 2, 3)), "square", "covmash_error_dimensions")
 })
+
+test_that("eigenvalues of large matrices are those of LAPACK", {
+  withr::local_seed(8)
+  N <- 510
+  Sigma <- factor_covariance(matrix(rnorm(N * 3), N), D = runif(N, 0.5, 2))
+  M <- as.matrix(Sigma)
+  truth <- eigen(M, symmetric = TRUE, only.values = TRUE)$values
+  expect_equal(eigenvalues(Sigma), truth, tolerance = 1e-13)
+  expect_equal(eigenvalues(M), truth, tolerance = 1e-13)
+  expect_equal(eigenvalues(M, 2), truth[1:2], tolerance = 1e-13)
+  # the lower triangle counts
+  half <- M
+  half[upper.tri(half)] <- 7
+  expect_identical(eigenvalues(half), eigenvalues(M))
+  expect_equal(covariance_check(M)$eigenvalues, truth, tolerance = 1e-13)
+})
+
+test_that("eigenvalues are never below the smallest noise variance", {
+  withr::local_seed(9)
+  Sigma <- factor_covariance(matrix(rnorm(1200, sd = 1e6), 300), D = runif(300, 1e-6, 2e-6))
+  expect_gte(min(eigenvalues(Sigma)), min(Sigma$D))
+  expect_gt(min(eigenvalues(precision(Sigma))), 0)
+})

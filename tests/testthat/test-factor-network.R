@@ -19,3 +19,17 @@ test_that("the network has the strong pairs, in order, the same for any number o
   bare <- factor_covariance(unname(Sigma$B), D = unname(Sigma$D))
   expect_identical(partial_correlation_network(bare, 0.05)$gene1, unname(strong[, 1]))
 })
+
+test_that("any number of edges may be allowed", {
+  withr::local_seed(7)
+  Sigma <- generate_factor_covariance(12, 2, 1)$Sigma
+  all_pairs <- partial_correlation_network(Sigma, 1e-12)
+  expect_identical(partial_correlation_network(Sigma, 1e-12, max_edges = 1e300), all_pairs)
+  expect_identical(partial_correlation_network(Sigma, 1e-12, max_edges = 66), all_pairs)
+  expect_input_error(
+    partial_correlation_network(Sigma, 1e-12, max_edges = 65), "More than 65", "covmash_error_too_many_edges"
+  )
+  for (max_edges in list(Inf, NA, "a", 1.5, 0, NULL, c(1, 2))) {
+    expect_error(partial_correlation_network(Sigma, max_edges = max_edges), class = "covmash_error_argument")
+  }
+})

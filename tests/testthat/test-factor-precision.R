@@ -97,3 +97,87 @@ test_that("the precision of a plain matrix is plain", {
   expect_identical(dimnames(precision(M)), dimnames(M))
   expect_input_error(precision("a"), "factor_cov", "covmash_error_type")
 })
+
+test_that("small noise costs no digits of a well conditioned inverse", {
+  # (1 + 1e-20, 1; 1, 2), of condition 6.9
+  Sigma <- factor_covariance(c(1, 1), D = c(1e-20, 1))
+  expect_equal(solve(Sigma, c(1, -1)), c(3, -2), tolerance = 1e-14)
+  expect_equal(as.matrix(precision(Sigma)), matrix(c(2, -1, -1, 1), 2), tolerance = 1e-14)
+  expect_equal(precision(Sigma) %*% c(1, -1), matrix(c(3, -2)), tolerance = 1e-14)
+  expect_equal(c(1, -1) %*% precision(Sigma), matrix(c(3, -2), 1), tolerance = 1e-14)
+  expect_equal(diag(precision(Sigma)), c(2, 1), tolerance = 1e-14)
+  # as many factors as genes, or more; few genes of a model with many factors
+  withr::local_seed(1)
+  for (K in c(3, 8, 40)) {
+    Sigma <- factor_covariance(matrix(rnorm(40 * K), 40, dimnames = list(paste0("g", 1:40), NULL)), D = rep(1e-14, 40))
+    Sigma <- marginal(Sigma, c("g5", "g2", "g9"))
+    M <- as.matrix(Sigma)
+    condition <- kappa(cov2cor(M), exact = TRUE)
+    expect_close(partial_correlation(Sigma), partial_correlation(M), 1e-14 * condition)
+    expect_close(as.matrix(precision(Sigma)), precision(M), 1e-14 * condition)
+    expect_close(solve(Sigma, M), diag(3), 1e-14 * condition)
+    expect_close(precision(Sigma) %*% M, diag(3), 1e-14 * condition)
+    expect_close(partial_correlation(Sigma, "g2"), partial_correlation(M, "g2"), 1e-14 * condition)
+    network <- partial_correlation_network(Sigma, threshold = 1e-8)
+    expect_close(
+      network$partial_correlation, partial_correlation(M)[cbind(network$gene1, network$gene2)], 1e-14 * condition
+    )
+  }
+})
+
+test_that("the bordered form is one matrix, however it is asked", {
+  withr::local_seed(5)
+  B <- matrix(rnorm(60), 20, dimnames = list(letters[1:20], NULL))
+  D <- replace(runif(20, 0.5, 2), c(3, 8, 11), c(1e-12, 0, 1e-25))
+  Sigma <- factor_covariance(B, D = D)
+  P <- precision(Sigma)
+  expect_setequal(P$border, c(3, 8, 11))
+  expect_null(P$W)
+  M <- as.matrix(P)
+  expect_identical(M, t(M))
+  expect_close(M %*% as.matrix(Sigma), diag(20), 1e-10)
+  expect_identical(P[c("c", "a", "h"), c(11, 8, 2)], M[c("c", "a", "h"), c(11, 8, 2)])
+  expect_identical(P[8, ], M[8, ])
+  expect_identical(P[, "k"], M[, "k"])
+  expect_close(P %*% B, M %*% B, 1e-12)
+  expect_close(crossprod(B, P), t(B) %*% M, 1e-12)
+  expect_identical(diag(P), diag(M))
+  expect_output(print(P), "bordered form, 3 genes with little or no noise")
+})
+
+test_that("singular is decided by pivots, in any unit, and the inverse is symmetric entry by entry", {
+  withr::local_seed(6)
+  n_singular <- 0
+  for (repeat_no in 1:200) {
+    A <- matrix(sample(-4:4, 20, replace = TRUE), 5) # rank 4 at most
+    S <- tcrossprod(A)
+    if (any(diag(S) == 0)) next
+    unit <- 10^c(0, -11, 11)[repeat_no %% 3 + 1]
+    scale <- if (repeat_no %% 2 == 0) 10^seq(-9, 9, length.out = 5) else rep(1, 5)
+    expect_error(precision(unit * S * outer(scale, scale)), class = "covmash_error_singular")
+    # the same as loadings without noise, all of which the model is
+    for (B in list(A, cbind(A, 0), cbind(A, A[, 1]))) {
+      expect_error(
+        precision(factor_covariance(sqrt(unit) * scale * B, D = numeric(5))), class = "covmash_error_singular"
+      )
+    }
+    n_singular <- n_singular + 1
+    regular <- unit * (S + 0.01 * diag(diag(S))) * outer(scale, scale)
+    P <- precision(regular)
+    expect_identical(P, t(P))
+    expect_close(P * outer(scale, scale) * unit, solve(S + 0.01 * diag(diag(S))), 1e-10)
+  }
+  expect_gt(n_singular, 150)
+})
+
+test_that("many factors, tiny loadings and units do not matter", {
+  B <- matrix(c(3, 1, 2, 1, 4, 1), 2)
+  for (unit in c(1e-150, 1e-30, 1, 1e150)) {
+    Sigma <- factor_covariance(unit * B, D = unit^2 * c(1, 2))
+    expect_equal(unit * as.matrix(precision(Sigma)) * unit, solve(tcrossprod(B) + diag(1:2)), tolerance = 1e-14)
+  }
+  # more factors than genes, next to nothing in the loadings
+  weak <- precision(factor_covariance(1e-170 * B, D = c(1, 2)))
+  expect_equal(as.matrix(weak), diag(c(1, 0.5)), tolerance = 1e-14)
+  expect_equal(weak %*% c(1, 2), matrix(1, 2), tolerance = 1e-14)
+})

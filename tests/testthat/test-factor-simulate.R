@@ -39,3 +39,16 @@ test_that("parameters are counted", {
   expect_identical(n_parameters(factor_covariance(diag(4), D = 1:4))$n_factors, 4)
   expect_input_error(n_parameters(10), "n_factors", "covmash_error_argument")
 })
+
+test_that("counts that are too large are said, and the decimal mark is no matter", {
+  expect_input_error(generate_factor_covariance(1e300, 2), "`n_genes` must be at most", "covmash_error_argument")
+  expect_input_error(generate_factor_covariance(2, 1e10), "`n_pathways` must be at most", "covmash_error_argument")
+  expect_input_error(n_parameters(1e300, 2), "`n_genes` must be at most", "covmash_error_argument")
+  expect_input_error(n_parameters(2, 1e300), "`n_factors` must be at most", "covmash_error_argument")
+  expect_input_error(n_parameters(as.Date("2020-01-01"), 2), "whole number", "covmash_error_argument")
+  plain <- utils::capture.output(print(n_parameters(500, 10)))
+  withr::local_options(OutDec = ",")
+  expect_no_warning(shown <- utils::capture.output(print(n_parameters(500, 10))))
+  expect_identical(shown, plain)
+  expect_match(shown, "125,250", all = FALSE)
+})

@@ -29,6 +29,7 @@
 #include "linalg/quadratic.h"
 #include "linalg/sample_covariance.h"
 #include "linalg/spectra.h"
+#include "linalg/symmetric_eigen.h"
 #include "mash/density.h"
 #include "mash/fit.h"
 #include "mash/likelihood.h"

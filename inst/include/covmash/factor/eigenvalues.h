@@ -14,17 +14,31 @@
 #include "../linalg/graded_svd.h"
 #include "../linalg/leading_eigen.h"
 #include "../linalg/panel.h"
+#include "../linalg/symmetric_eigen.h"
 
 namespace covmash {
 
 // All eigenvalues, decreasing: squared singular values of [G, diag(noise)^1/2] by one-sided Jacobi.
 inline arma::vec factor_eigenvalues(const arma::mat& G, const arma::vec& noise) {
-  const arma::uword n = G.n_rows;
-  const arma::mat root = arma::join_cols(G.t(), arma::mat(arma::diagmat(arma::sqrt(noise))));
+  const arma::uword n = G.n_rows, q = G.n_cols;
+  arma::mat root(q + n, n, arma::fill::zeros);
+  for (arma::uword i = 0; i < n; ++i) {
+    for (arma::uword k = 0; k < q; ++k) root(k, i) = G(i, k);
+    root(q + i, i) = std::sqrt(noise[i]);
+  }
   const GradedSvd svd = graded_svd(root);
   arma::vec out(n, arma::fill::zeros);
-  out.head(svd.s.n_elem) = arma::square(svd.s);
-  return arma::sort(out, "descend");
+  for (arma::uword k = 0; k < svd.s.n_elem; ++k) out[k] = svd.s[k] * svd.s[k];
+  if (n > 1) out = arma::sort(out, "descend");
+  return out;
+}
+
+// The same for larger N, relative to the largest only; memory N^2, in threads.
+inline arma::vec formed_factor_eigenvalues(const arma::mat& G, const arma::vec& noise, Executor& executor) {
+  arma::mat Sigma(G.n_rows, G.n_rows, arma::fill::zeros);
+  if (!G.is_empty()) tall_add(Sigma, G, G.t(), &executor);
+  Sigma.diag() += noise;
+  return symmetric_eigenvalues(Sigma, executor);
 }
 
 // The covariance as an operator.
@@ -56,11 +70,20 @@ struct LeadingEigenvalues {
   bool converged = true;
 };
 
+// Below, there are not many more eigenvalues than columns to iterate on.
+constexpr arma::uword smallest_iterated = 64;
+
 // The n largest; every residual norm at most `tolerance` times its eigenvalue, or what rounding allows.
 inline LeadingEigenvalues leading_factor_eigenvalues(const arma::mat& G, const arma::vec& noise, std::size_t n,
                                                      double tolerance, Executor& executor) {
   require(noise.n_elem == G.n_rows, "the loadings and the noise variances differ in length");
   require(n >= 1 && n <= G.n_rows, "there are fewer eigenvalues than asked for");
+  LeadingEigenvalues out;
+  if (G.n_rows < smallest_iterated) {
+    const arma::vec all = factor_eigenvalues(G, noise);
+    out.values.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n));
+    return out;
+  }
   LeadingEigenOptions options;
   options.guard = std::max<std::size_t>(6, n / 2);  // equal eigenvalues are all found, close ones soon
   options.relative = options.deflate = true;
@@ -76,7 +99,6 @@ inline LeadingEigenvalues leading_factor_eigenvalues(const arma::mat& G, const a
   if (kept > 0) tall_add(start, G, arma::fliplr(directions.tail_cols(kept)));
   eigen.begin_with(start);
   eigen.solve(std::vector<double>(G.n_rows, 1.0), tolerance);
-  LeadingEigenvalues out;
   out.values = eigen.values();
   out.converged = eigen.converged();
   for (std::size_t k = 0; k < n; ++k)

@@ -60,7 +60,9 @@ std::vector<arma::uword> over_patterns(const arma::mat& G, const arma::vec& nois
     const arma::uvec& observed = patterns[p].observed;
     if (observed.is_empty()) return;
     const bool all = observed.n_elem == G.n_rows;
-    const FactorInverse inverse = all ? FactorInverse(G, noise) : FactorInverse(G.rows(observed), noise.elem(observed));
+    const FactorInverse inverse =
+        all ? FactorInverse(G, noise, &inner, Purpose::density)
+            : FactorInverse(G.rows(observed), noise.elem(observed), &inner, Purpose::density);
     for (arma::uword g : inverse.dependent()) dependent[p].push_back(observed[g]);
     if (!inverse.singular()) visit(inverse, patterns[p], inner);
   };
@@ -109,6 +111,7 @@ inline arma::mat factor_scores(const arma::mat& G, const arma::vec& noise, const
   require(method == Scores::regression || noise.min() > 0.0, "Bartlett's scores need noise of every gene");
   arma::mat out(X.n_rows, G.n_cols);
   out.fill(method == Scores::regression ? 0.0 : std::numeric_limits<double>::quiet_NaN());
+  if (out.is_empty()) return out;
   constexpr arma::uword block = 32;
   const auto dependent =
       over_patterns(G, noise, sample_patterns(X), executor,

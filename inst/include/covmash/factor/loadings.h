@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <armadillo>
 
+#include "../base/executor.h"
+#include "../linalg/panel.h"
 #include "../model/covariance.h"
 #include "../simd/dispatch.h"
 
@@ -13,6 +15,11 @@ namespace covmash {
 // L with L L' = F, with a column for each rank of F or a few more; small negative eigenvalues, which rounding makes,
 // are taken as 0.
 inline arma::mat factor_root(const arma::mat& F) { return recognise(F).whole_factor(); }
+
+// G with G G' = B F B'.
+inline arma::mat whole_loadings(const arma::mat& B, const arma::mat& F, Executor& executor) {
+  return tall_product(B, factor_root(F), &executor);
+}
 
 // The diagonal of B F B', in chunks of rows.
 inline arma::vec systematic_variances(const arma::mat& B, const arma::mat& F) {

@@ -33,6 +33,7 @@ namespace detail {
 inline EdgeList strong_pairs(const arma::mat& V, double threshold, std::size_t max_edges, Executor& executor) {
   constexpr arma::uword tile = 64;
   const arma::uword n = V.n_rows, q = V.n_cols;
+  if (V.is_empty()) return {};
   const arma::mat rows = V.t();
   const simd::KernelTable& kernels = simd::kernels();
   const arma::uword strips = (n + tile - 1) / tile;
@@ -67,7 +68,7 @@ inline EdgeList strong_pairs(const arma::mat& V, double threshold, std::size_t m
 }  // namespace detail
 
 // The edges of the network of partial correlations, those of at least `threshold` in absolute value, by first and
-// second gene. For genes with noise the partial correlation is an inner product; genes without noise have a column
+// second gene. For genes outside the border the partial correlation is an inner product; those inside have a column
 // each.
 inline EdgeList partial_correlation_network(const FactorInverse& inverse, double threshold, std::size_t max_edges,
                                             Executor& executor) {
@@ -76,24 +77,25 @@ inline EdgeList partial_correlation_network(const FactorInverse& inverse, double
   EdgeList list = detail::strong_pairs(V, threshold, max_edges, executor);
   if (!list.complete) return list;
   for (Edge& e : list.edges) {
-    e.first = inverse.noisy()[e.first];
-    e.second = inverse.noisy()[e.second];
+    e.first = inverse.others()[e.first];
+    e.second = inverse.others()[e.second];
   }
-  const arma::uvec& noiseless = inverse.noiseless();
-  if (!noiseless.is_empty()) {
-    const arma::mat columns = inverse.noiseless_columns();
-    const arma::vec sd = arma::sqrt(inverse.precision_diagonal());
+  const arma::uvec& border = inverse.border();
+  if (!border.is_empty()) {
+    const arma::mat columns = inverse.border_columns(executor);
+    const arma::vec sd = arma::sqrt(inverse.precision_diagonal(columns));
     std::vector<unsigned char> done(inverse.genes(), 0);
-    for (arma::uword k = 0; k < noiseless.n_elem; ++k) {
-      const arma::uword gene = noiseless[k];
+    for (arma::uword k = 0; k < border.n_elem; ++k) {
+      const arma::uword gene = border[k];
       done[gene] = 1;
       for (arma::uword i = 0; i < inverse.genes(); ++i) {
         if (done[i]) continue;
-        const double weight = -columns(i, k) / (sd[i] * sd[gene]);
+        const double weight = -columns(i, k) / sd[i] / sd[gene];
         if (std::fabs(weight) >= threshold) list.edges.push_back({std::min(i, gene), std::max(i, gene), weight});
       }
     }
-    if (list.edges.size() > max_edges) list.complete = false;
+    list.complete = list.edges.size() <= max_edges;
+    if (!list.complete) return list;
   }
   std::sort(list.edges.begin(), list.edges.end(),
             [](const Edge& a, const Edge& b) { return a.first != b.first ? a.first < b.first : a.second < b.second; });

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../base/error.h"
+#include "../base/executor.h"
 #include "householder.h"
 #include "jacobi.h"
 
@@ -45,7 +46,8 @@ inline void complete_basis(arma::mat& Q, arma::uword rank) {
 
 }  // namespace detail
 
-inline GradedSvd graded_svd(const arma::mat& A) {
+// A large one listens to the executor, and uses its threads.
+inline GradedSvd graded_svd(const arma::mat& A, Executor* executor = nullptr) {
   const arma::uword m = A.n_rows, q = A.n_cols;
   GradedSvd out;
   const double scale = A.is_empty() ? 0.0 : arma::abs(A).max();
@@ -57,14 +59,14 @@ inline GradedSvd graded_svd(const arma::mat& A) {
   if (!std::isfinite(scale)) throw numeric_error("a factor of a covariance is too large for its noise");
 
   if (m < q) {  // A' = Q R, R' (m x m) = X diag(s) W'
-    const PivotedQr qr(A.t() / scale);
-    const JacobiSvd svd = jacobi_svd(qr.R().t());
+    const PivotedQr qr(A.t() / scale, executor);
+    const JacobiSvd svd = jacobi_svd(qr.R().t(), executor);
     out.s = scale * svd.sigma.head(svd.rank);
     out.U.set_size(m, svd.rank);
     for (arma::uword i = 0; i < m; ++i) out.U.row(qr.order()[i]) = svd.Q.row(i).head(svd.rank);
     arma::mat W(q, q, arma::fill::eye);
     W.submat(0, 0, m - 1, m - 1) = svd.W;
-    qr.multiply(W);
+    qr.multiply(W, executor);
     out.V = W;
     return out;
   }
@@ -80,12 +82,12 @@ inline GradedSvd graded_svd(const arma::mat& A) {
   arma::mat sorted(m, q);
   for (arma::uword j = 0; j < q; ++j)
     for (arma::uword i = 0; i < m; ++i) sorted(i, j) = A(rows[i], j) / scale;
-  const PivotedQr qr(std::move(sorted));
+  const PivotedQr qr(std::move(sorted), executor);
   // R' = X diag(s) W', so A P = (Q W) diag(s) X'.
-  JacobiSvd svd = jacobi_svd(qr.R().t());
+  JacobiSvd svd = jacobi_svd(qr.R().t(), executor);
   detail::complete_basis(svd.Q, svd.rank);
   out.s = scale * svd.sigma.head(svd.rank);
-  const arma::mat U = qr.expand(svd.W.head_cols(svd.rank));
+  const arma::mat U = qr.expand(svd.W.head_cols(svd.rank), executor);
   out.U.set_size(m, svd.rank);
   for (arma::uword j = 0; j < svd.rank; ++j)
     for (arma::uword i = 0; i < m; ++i) out.U(rows[i], j) = U(i, j);

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/executor.h"
 #include "panel.h"
 
 namespace covmash {
@@ -63,11 +64,12 @@ inline void triangularise(arma::mat& A) {
 // diagonal of `packed`, R on and above it.
 class PivotedQr {
  public:
-  explicit PivotedQr(arma::mat A) : packed_(std::move(A)) {
+  explicit PivotedQr(arma::mat A, Executor* executor = nullptr) : packed_(std::move(A)) {
     const arma::uword m = packed_.n_rows, q = packed_.n_cols, steps = std::min(m, q);
     tau_.zeros(steps);
     order_.resize(q);
     std::iota(order_.begin(), order_.end(), arma::uword(0));
+    if (steps == 0) return;
     std::vector<double> norm(q), fresh(q);
     for (arma::uword j = 0; j < q; ++j) norm[j] = fresh[j] = stable_norm(m, packed_.colptr(j));
     for (arma::uword k = 0; k < steps; ++k) {
@@ -82,9 +84,9 @@ class PivotedQr {
       const arma::uword n = m - k;
       tau_[k] = make_reflector(n, v);
       if (tau_[k] == 0.0) continue;
+      if (k + 1 < q) reflect_columns(k, n, q - k - 1, packed_.colptr(k + 1) + k, m, executor);
       for (arma::uword j = k + 1; j < q; ++j) {
-        double* column = packed_.colptr(j) + k;
-        reflect(tau_[k], n, v, column);
+        const double* column = packed_.colptr(j) + k;
         // The norm of what is left, by subtraction until that has lost half of the digits.
         if (norm[j] == 0.0) continue;
         const double ratio = std::fabs(column[0]) / norm[j];
@@ -111,21 +113,35 @@ class PivotedQr {
   }
 
   // X <- Q X for X of m rows.
-  void multiply(arma::mat& X) const {
+  void multiply(arma::mat& X, Executor* executor = nullptr) const {
+    if (steps() == 0 || X.n_cols == 0) return;
     for (arma::uword k = steps(); k-- > 0;)
-      for (arma::uword j = 0; j < X.n_cols; ++j)
-        reflect(tau_[k], packed_.n_rows - k, packed_.colptr(k) + k, X.colptr(j) + k);
+      reflect_columns(k, packed_.n_rows - k, X.n_cols, X.memptr() + k, X.n_rows, executor);
   }
 
   // Q [X; 0], with fewer rows than Q has.
-  arma::mat expand(const arma::mat& X) const {
+  arma::mat expand(const arma::mat& X, Executor* executor = nullptr) const {
     arma::mat out(packed_.n_rows, X.n_cols, arma::fill::zeros);
     if (!X.is_empty()) out.head_rows(X.n_rows) = X;
-    multiply(out);
+    multiply(out, executor);
     return out;
   }
 
  private:
+  // Reflector k applied to the columns at `first`, in threads if there are many.
+  void reflect_columns(arma::uword k, arma::uword n, arma::uword columns, double* first, arma::uword stride,
+                       Executor* executor) const {
+    constexpr arma::uword block = 8;
+    const double* v = packed_.colptr(k) + k;
+    SerialExecutor serial;
+    const double work = 4.0 * static_cast<double>(n) * static_cast<double>(columns);
+    (executor ? *executor : serial).run((columns + block - 1) / block, work, [&](std::size_t task, std::size_t) {
+      for (arma::uword j = task * block; j < std::min<arma::uword>(columns, (task + 1) * block); ++j)
+        reflect(tau_[k], n, v, first + j * stride);
+    });
+    if (executor) executor->checkpoint();
+  }
+
   arma::mat packed_;
   arma::vec tau_;
   std::vector<arma::uword> order_;

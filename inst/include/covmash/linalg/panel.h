@@ -99,7 +99,7 @@ inline arma::mat tall_cross(const arma::mat& A, const arma::mat& B) {
   const simd::KernelTable& kernels = simd::kernels();
   arma::mat out(A.n_cols, B.n_cols, arma::fill::zeros);
   arma::vec part(A.n_cols);
-  for (arma::uword from = 0; from < A.n_rows && A.n_cols > 0; from += chunk) {
+  for (arma::uword from = 0; from < A.n_rows && A.n_cols > 0 && B.n_cols > 0; from += chunk) {
     const arma::uword n = std::min(chunk, A.n_rows - from);
     for (arma::uword j = 0; j < B.n_cols; ++j) {
       kernels.inner_products(n, B.colptr(j) + from, A.n_cols, A.memptr() + from, A.n_rows, part.memptr());
@@ -110,14 +110,24 @@ inline arma::mat tall_cross(const arma::mat& A, const arma::mat& B) {
 }
 
 // Y += A C for tall A and Y.
-inline void tall_add(arma::mat& Y, const arma::mat& A, const arma::mat& C) {
+inline void tall_add(arma::mat& Y, const arma::mat& A, const arma::mat& C, Executor* executor = nullptr) {
+  if (A.is_empty() || Y.n_cols == 0) return;
   constexpr arma::uword chunk = 512;
   const simd::KernelTable& kernels = simd::kernels();
-  for (arma::uword from = 0; from < A.n_rows && A.n_cols > 0; from += chunk) {
-    const arma::uword n = std::min(chunk, A.n_rows - from);
+  const double work = 2.0 * static_cast<double>(A.n_elem) * static_cast<double>(Y.n_cols);
+  SerialExecutor serial;
+  (executor ? *executor : serial).run((A.n_rows + chunk - 1) / chunk, work, [&](std::size_t task, std::size_t) {
+    const arma::uword from = task * chunk, n = std::min(chunk, A.n_rows - from);
     for (arma::uword j = 0; j < Y.n_cols; ++j)
       kernels.add_combination(n, A.n_cols, A.memptr() + from, A.n_rows, C.colptr(j), Y.colptr(j) + from);
-  }
+  });
+}
+
+// A C for a tall A.
+inline arma::mat tall_product(const arma::mat& A, const arma::mat& C, Executor* executor = nullptr) {
+  arma::mat Y(A.n_rows, C.n_cols, arma::fill::zeros);
+  tall_add(Y, A, C, executor);
+  return Y;
 }
 
 }  // namespace covmash

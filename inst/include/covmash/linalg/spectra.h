@@ -2,7 +2,8 @@
 // Eigenvectors of symmetric matrices and singular vectors of tall ones, of some hundred to some thousand rows, in steps
 // that listen to an executor: LAPACK takes a minute for 2000 rows and cannot be interrupted. Below 256 rows LAPACK's.
 //
-//   symmetric_eigen        A = Q diag(values) Q', A n x n. Householder tridiagonalisation, implicit QL.
+//   symmetric_eigen        A = Q diag(values) Q', A n x n. Householder tridiagonalisation, implicit QL. (The values alone:
+//                          symmetric_eigen.h.)
 //   left_singular, right_singular   of A = U diag(s) V', A m x n, m >= n. Householder bidiagonalisation, implicit QR (Golub
 //                          and Reinsch 1970, doi:10.1007/BF02163027) on one side only.
 //
@@ -319,17 +320,6 @@ inline bool symmetric_eigen(arma::mat A, arma::vec& values, arma::mat& Q, Execut
   if (!detail::tridiagonal_ql(d, e, rotations, executor)) return false;
   values = arma::vec(d);
   detail::sort_columns(values, Q, false);
-  return true;
-}
-
-inline bool symmetric_eigenvalues(arma::mat A, arma::vec& values, Executor& executor) {
-  if (A.n_rows < detail::lapack_below) return arma::eig_sym(values, A);
-  std::vector<double> d, e;
-  detail::tridiagonalise(A, d, e, executor);
-  arma::mat none(0, A.n_rows);
-  detail::Rotations rotations(none, executor);
-  if (!detail::tridiagonal_ql(d, e, rotations, executor)) return false;
-  values = arma::sort(arma::vec(d));
   return true;
 }
 
