@@ -1,5 +1,11 @@
 # Everything made goes to _build/, which git ignores.
-.PHONY: help demo test check install bench bench-quick docs format lint clean
+
+# What make fuzz and make sanitize do, and how much of it.
+CALLS ?= 2000
+SEED ?= 1
+TESTS ?=
+
+.PHONY: help demo test check fuzz sanitize install bench bench-quick docs format lint clean
 
 # scripts/library falls back on this library where R's own cannot be written to.
 export R_LIBS := $(CURDIR)/_build/library:$(R_LIBS)
@@ -8,6 +14,8 @@ help:
 	@echo 'make demo      install what is missing, build covmash, run it on two data sets, write a report'
 	@echo 'make test      install what is missing, build covmash, run all tests'
 	@echo 'make check     install what is missing, build covmash, R CMD check --as-cran'
+	@echo 'make fuzz      hostile calls of every function: make fuzz CALLS=200000 SEED=2 JOBS=2 (tests/fuzz/README.md)'
+	@echo 'make sanitize  R tests and 2,000 hostile calls under the address and undefined-behaviour sanitizers'
 	@echo 'make install   install what is missing, build and install covmash'
 	@echo 'make bench     compare with mashr, which must be installed (an hour; bench/README.md)'
 	@echo 'make bench-quick  the same on small data, in two minutes'
@@ -30,6 +38,15 @@ check:
 	@scripts/deps check
 	@scripts/install
 	@scripts/check
+
+fuzz:
+	@scripts/deps test
+	@scripts/install
+	@scripts/fuzz --calls=$(CALLS) --seed=$(SEED) $(if $(DIR),--dir=$(DIR)) $(if $(JOBS),--jobs=$(JOBS))
+
+sanitize:
+	@scripts/deps test
+	@scripts/sanitize --calls=$(CALLS) --seed=$(SEED) $(if $(TESTS),--tests=$(TESTS))
 
 install:
 	@scripts/deps demo

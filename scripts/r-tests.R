@@ -1,10 +1,12 @@
-# Runs the testthat tests against the installed package.
+# Runs the testthat tests against the installed package: all, or those of files whose name matches the argument.
 # scripts/test reads its last line.
 
 Sys.setenv(NOT_CRAN = "true")
 testthat::set_max_fails(Inf)
+part <- commandArgs(TRUE)
 results <- as.data.frame(testthat::test_dir(
   "tests/testthat",
+  filter = if (length(part) > 0 && nzchar(part[1])) part[1],
   package = "covmash", load_package = "installed",
   reporter = testthat::ProgressReporter$new(update_interval = Inf), stop_on_failure = FALSE
 ))

@@ -1,0 +1,666 @@
+# Calls of the mash side. A target makes a valid call, with what must hold of its result:
+#
+#   target(name, make, draws, prints, weight)
+#
+# make() gives valid(function, list of arguments, check, na): `check` takes the value, `na` is a regular expression of
+# the paths that may be missing or infinite ("" for the value itself). draws: uses R's generator. prints: to stdout.
+
+targets <- list()
+
+target <- function(name, make, draws = FALSE, prints = FALSE, weight = 1) {
+  targets[[name]] <<- list(name = name, make = make, draws = draws, prints = prints, weight = weight)
+}
+
+valid <- function(fun, args, check = function(value) character(), na = NULL) {
+  list(fun = fun, args = args, check = check, na = na)
+}
+
+# A call that has to end in an error of covmash.
+refused <- function(fun, args) {
+  list(fun = fun, args = args, refused = TRUE, na = NULL, check = function(value) "no error")
+}
+
+# Under alpha, an effect whose standard error is not known has no scale to be given on.
+unknown_scale <- function(p) if (p$alpha != 0 && anyNA(p$Shat)) "PosteriorMean|PosteriorSD"
+
+# ---- data ------------------------------------------------------------------------
+
+target("mash_set_data", weight = 5, function() {
+  p <- new_problem()
+  args <- list(Bhat = p$Bhat, Shat = p$Shat, alpha = p$alpha, V = p$V)
+  # The same numbers in other clothes.
+  way <- pick(c("matrix", "matrix", "data frame", "Matrix", "one number", "reset"))
+  if (way == "data frame" && !is.null(colnames(p$Bhat))) {
+    args$Bhat <- as.data.frame(args$Bhat)
+    args$Shat <- as.data.frame(args$Shat)
+    p$Bhat <- as.matrix(args$Bhat)
+  } else if (way == "Matrix" && have_Matrix) {
+    args$Bhat <- methods::as(args$Bhat, "dMatrix")
+    args$V <- methods::as(args$V, "dMatrix")
+  } else if (way == "one number") {
+    p$Shat[] <- args$Shat <- pick(c(1, 0.3, 1e-8))
+  } else if (way == "reset") {
+    value <- pick(c(0.5, 1e-17, 3))
+    at <- which(!is.na(p$Bhat))[1]
+    args$Shat[at] <- 0
+    if (chance(0.5)) args$Bhat[at] <- p$Bhat[at] <- 0
+    args$zero_Bhat_Shat_reset <- args$zero_Shat_reset <- value
+    p$Shat[at] <- value
+  }
+  valid("mash_set_data", args, na = "Bhat|Shat", check = function(d) {
+    missing <- is.na(p$Bhat)
+    s <- ifelse(missing, NA, unname(p$Shat))
+    c(
+      same(unname(is.na(d$Bhat)), unname(missing), "where Bhat is missing"),
+      near(d$Bhat * d$Shat_alpha, p$Bhat, 1e-14, 0, "Bhat"),
+      near(d$Shat, ifelse(missing, NA, s^(1 - p$alpha)), 1e-14, 0, "Shat"),
+      near(d$V, p$V, 1e-15, 1, "V"), yes(inherits(d, c("mash_data", "mash"), TRUE)[1] == 1, "class"),
+      same(rownames(d$Bhat), rownames(p$Bhat), "row names"), same(colnames(d$Bhat), colnames(p$Bhat), "column names")
+    )
+  })
+})
+
+target("[.mash_data", weight = 2, function() {
+  p <- new_problem()
+  d <- data_of(p)
+  rows <- sample.int(p$J, between(1, p$J))
+  columns <- sample.int(p$R, between(1, p$R))
+  i <- switch(pick(c("number", "name", "logical", "negative")),
+    number = rows,
+    name = if (is.null(rownames(p$Bhat))) rows else rownames(p$Bhat)[rows],
+    logical = {
+      rows <- sort(rows)
+      seq_len(p$J) %in% rows
+    },
+    negative = if (length(rows) == p$J) rows else {
+      rows <- sort(rows)
+      -setdiff(seq_len(p$J), rows)
+    }
+  )
+  j <- if (is.null(colnames(p$Bhat)) || chance(0.5)) columns else colnames(p$Bhat)[columns]
+  valid("[", list(d, i, j), na = "Bhat|Shat", check = function(x) {
+    c(
+      same(x$Bhat, d$Bhat[rows, columns, drop = FALSE], "Bhat"),
+      same(x$Shat, d$Shat[rows, columns, drop = FALSE], "Shat"),
+      same(x$Shat_alpha, d$Shat_alpha[rows, columns, drop = FALSE], "Shat_alpha"),
+      same(unname(x$V), unname(d$V[columns, columns, drop = FALSE]), "V"), same(class(x), class(d), "class")
+    )
+  })
+})
+
+target("dim.mash_data", weight = 0.3, function() {
+  p <- new_problem()
+  valid("dim", list(data_of(p)), function(x) same(as.integer(x), c(as.integer(p$J), as.integer(p$R)), "dim"))
+})
+
+target("dimnames.mash_data", weight = 0.3, function() {
+  p <- new_problem()
+  valid("dimnames", list(data_of(p)), function(x) {
+    same(as.list(unname(x)), if (is.null(dimnames(p$Bhat))) list() else unname(dimnames(p$Bhat)), "dimnames")
+  })
+})
+
+target("summary.mash_data", weight = 0.5, function() {
+  p <- new_problem()
+  valid("summary", list(new_data()), na = "conditions")
+})
+
+# ---- fitting -----------------------------------------------------------------------
+
+same_bits <- function(value, again, what) {
+  drop_time <- function(x) {
+    if (inherits(x, "mash_fit")) x$timing <- NULL
+    x
+  }
+  same(drop_time(value), drop_time(again), what)
+}
+
+target("mash", weight = 14, function() {
+  p <- new_problem(plain = chance(0.6))
+  data <- data_of(p)
+  kind <- pick(c("fit", "fit", "grid", "fixed", "fixed", "auto", "mixSQP", "properties"))
+  if (kind == "mixSQP" && !requireNamespace("mixsqp", quietly = TRUE)) kind <- "fit"
+  args <- list(data = data, Ulist = p$g$Ulist, verbose = FALSE)
+  if (kind %in% c("fit", "grid", "mixSQP", "properties")) args$grid <- p$g$grid
+  if (kind == "fixed") {
+    args <- list(data = data, g = p$g, fixg = TRUE, verbose = FALSE)
+  } else {
+    args$usepointmass <- p$g$usepointmass
+    args$normalizeU <- chance(0.5)
+    if (chance(0.3)) args$prior <- "uniform"
+    if (chance(0.3)) args$nullweight <- pick(c(1, 2, 50))
+    if (kind == "mixSQP") args$optmethod <- "mixSQP"
+  }
+  if (chance(0.2)) args$outputlevel <- 1
+  if (chance(0.2)) args$output_lfdr <- TRUE
+  args$n_threads <- pick(c(1, 1, 2))
+  plain <- p$J <= 12
+  na <- paste(c("convergence", unknown_scale(p)), collapse = "|")
+  valid("mash", args, na = na, check = function(fit) {
+    if (!is.null(args$outputlevel)) return(same(names(fit$result), NULL, "result at outputlevel 1"))
+    out <- yes(inherits(fit, "mash_fit"), "class")
+    P <- length(fit$fitted_g$pi)
+    null <- isTRUE(fit$fitted_g$usepointmass)
+    if (kind == "fixed") {
+      out <- c(out, near(fit$fitted_g$pi, p$g$pi, 1e-14, what = "pi"))
+      if (plain) {
+        truth <- truth_of(p)
+        out <- c(out, check_posterior(fit$result, truth, p), check_loglik(fit$vloglik, truth, p))
+      }
+    } else if (plain && kind != "mixSQP" && P * p$J < 400) {
+      prior <- rep(1, P)
+      if (null && !identical(args$prior, "uniform")) prior[1] <- if (is.null(args$nullweight)) 10 else args$nullweight
+      out <- c(out, check_weights(fit, p, prior, data))
+    }
+    if (kind == "properties") {
+      other <- args
+      other$n_threads <- 3 - args$n_threads
+      old <- options(covmash.block_rows = pick(c(1, 7, 1024)))
+      on.exit(options(old))
+      out <- c(out, same_bits(fit, do.call(covmash::mash, other), "threads or blocks: the fit"))
+    }
+    out
+  })
+})
+
+target("mash_compute_posterior_matrices", weight = 6, function() {
+  p <- new_problem(plain = TRUE)
+  data <- data_of(p)
+  args <- list(g = p$g, data = data, pi_thresh = 0, n_threads = pick(c(1, 2)))
+  way <- pick(c("truth", "rows", "conditions", "threads", "units", "marginal"))
+  valid("mash_compute_posterior_matrices", args, na = unknown_scale(p), check = function(result) {
+    out <- check_posterior(result, truth_of(p), p, lfdr = TRUE)
+    again <- function(...) quietly(covmash::mash_compute_posterior_matrices(...))
+    if (way == "rows" && p$J > 1) {
+      rows <- sample.int(p$J, between(1, p$J - 1))
+      part <- again(p$g, data[rows, ], pi_thresh = 0)
+      for (name in names(part)) {
+        out <- c(out, near(part[[name]], result[[name]][rows, , drop = FALSE], 1e-11,
+                           scale = if (name %in% probabilities) 1 else max(abs(result[[name]]), 1e-300),
+                           what = paste("some rows alone:", name)))
+      }
+    }
+    if (way == "conditions" && p$R > 1) {
+      order <- sample.int(p$R)
+      turned <- p$g
+      turned$Ulist <- lapply(turned$Ulist, function(U) as.matrix(U)[order, order])
+      part <- again(turned, data[, order], pi_thresh = 0)
+      sd <- result$PosteriorSD[, order, drop = FALSE]
+      sd <- pmax(sd, 1e-12 * max(sd), 1e-300)
+      tol <- 100 * tolerance_of(p)
+      out <- c(
+        out,
+        near(part$PosteriorMean / sd, result$PosteriorMean[, order, drop = FALSE] / sd, tol, what = "permuted: mean"),
+        near(part$lfsr, result$lfsr[, order, drop = FALSE], tol, what = "permuted: lfsr")
+      )
+    }
+    if (way == "units" && p$alpha == 0) {
+      # Other units of measurement, by a power of 2: the same numbers in these units.
+      times <- 2^pick(c(-10, 10, 30))
+      moved <- p$g
+      moved$grid <- moved$grid * times
+      part <- again(moved, quietly(covmash::mash_set_data(p$Bhat * times, p$Shat * times, V = p$V)), pi_thresh = 0)
+      sd <- pmax(result$PosteriorSD, 1e-12 * max(result$PosteriorSD), 1e-300)
+      out <- c(
+        out, near(part$PosteriorMean / times / sd, result$PosteriorMean / sd, 1e-11, what = "other units: mean"),
+        near(part$PosteriorSD / times / sd, result$PosteriorSD / sd, 1e-11, what = "other units: sd"),
+        near(part$lfsr, result$lfsr, 1e-11, what = "other units: lfsr")
+      )
+    }
+    if (way == "marginal" && p$R > 1) {
+      # A condition that nobody observed is as if it was not there.
+      left <- sample.int(p$R, 1)
+      q <- p
+      q$Bhat[, left] <- NA
+      if (!all(is.na(q$Bhat))) {
+        whole <- again(p$g, data_of(q), pi_thresh = 0)
+        cut <- p$g
+        cut$Ulist <- lapply(cut$Ulist, function(U) as.matrix(U)[-left, -left, drop = FALSE])
+        part <- again(cut, data_of(q)[, -left], pi_thresh = 0)
+        tol <- 100 * tolerance_of(p)
+        sd <- pmax(part$PosteriorSD, 1e-12 * max(part$PosteriorSD, na.rm = TRUE), 1e-300)
+        out <- c(
+          out,
+          near(whole$PosteriorMean[, -left, drop = FALSE] / sd, part$PosteriorMean / sd, tol, what = "marginal: mean"),
+          near(whole$lfsr[, -left, drop = FALSE], part$lfsr, tol, what = "marginal: lfsr")
+        )
+      }
+    }
+    if (way == "threads") {
+      old <- options(covmash.block_rows = pick(c(1, 3, 1024)))
+      on.exit(options(old))
+      out <- c(out, same(again(p$g, data, pi_thresh = 0, n_threads = 3 - args$n_threads), result, "threads or blocks"))
+    }
+    out
+  })
+})
+
+target("mash_compute_vloglik", weight = 3, function() {
+  p <- new_problem(plain = TRUE)
+  valid("mash_compute_vloglik", list(g = p$g, data = data_of(p)), check = function(v) check_loglik(v, truth_of(p), p))
+})
+
+target("mash_compute_loglik", weight = 2, function() {
+  p <- new_problem(plain = TRUE)
+  valid("mash_compute_loglik", list(g = p$g, data = data_of(p)), check = function(v) {
+    truth <- truth_of(p)$vloglik
+    near(v, sum(truth), tolerance_of(p), scale = 1 + sum(abs(truth)), what = "loglik")
+  })
+})
+
+target("get_posterior_weights", weight = 1, function() {
+  one <- fit_pool()
+  p <- one$problem
+  args <- list(fit = one$fit)
+  if (is.null(one$fit$posterior_weights) || chance(0.5)) args$data <- one$data
+  valid("get_posterior_weights", args, check = function(w) {
+    truth <- truth_of(p, one$fit$fitted_g)$weights
+    kept <- attr(w, "component")
+    c(
+      near(unname(w)[, ], truth[, kept, drop = FALSE][, ], 1e-7, what = "weights"),
+      yes(all(w >= 0 & w <= 1 + 1e-12), "weights outside of [0, 1]")
+    )
+  })
+})
+
+target("predict.mash_fit", weight = 3, function() {
+  one <- fit_pool()
+  full <- !is.null(one$fit$result$lfsr)
+  p <- new_problem(plain = TRUE, R = one$problem$R, scaled = FALSE)
+  p$alpha <- one$problem$alpha
+  dimnames(p$Bhat) <- dimnames(p$Shat) <- list(NULL, colnames(one$problem$Bhat))
+  way <- pick(c("own", "new", "fit", "order"))
+  if (way == "fit" && full) {
+    return(valid("predict", list(one$fit), na = "", check = function(x) same(x, one$fit$result, "result")))
+  }
+  if (way == "own") {
+    return(valid("predict", list(one$fit, one$data), na = unknown_scale(one$problem), check = function(x) {
+      check_posterior(x, truth_of(one$problem, one$fit$fitted_g), one$problem, one$fit$fitted_g)
+    }))
+  }
+  if (way == "order" && !is.null(colnames(p$Bhat)) && p$R > 1) {
+    order <- sample.int(p$R)
+    own <- data_of(p)
+    return(valid("predict", list(one$fit, own[, order]), na = unknown_scale(p), check = function(x) {
+      wanted <- quietly(covmash::mash_compute_posterior_matrices(one$fit, own))
+      # In the order of the fit or of the data, but by name.
+      near(x$PosteriorMean[, colnames(p$Bhat), drop = FALSE], wanted$PosteriorMean, 1e-6,
+           scale = max(wanted$PosteriorSD), what = "conditions in another order: PosteriorMean")
+    }))
+  }
+  valid("predict", list(one$fit, data_of(p)), na = unknown_scale(p), check = function(x) {
+    check_posterior(x, truth_of(p, one$fit$fitted_g), p, one$fit$fitted_g)
+  })
+})
+
+target("mash_1by1", weight = 6, function() {
+  p <- new_problem(plain = TRUE, J = pick(c(1, 3, 12, 30)))
+  data <- data_of(p)
+  prior <- pick(c("ash", "flat", "uniform"))
+  args <- list(data = data, prior = prior)
+  ours <- chance(0.7)
+  if (chance(0.3)) args$nullweight <- pick(c(1, 5))
+  if (chance(0.2)) args$mixsd <- c(0.5, 1, 3)
+  if (chance(0.2)) args$gridmult <- pick(c(2, 1.2))
+  use_ash <- prior != "flat" && chance(0.15) && p$alpha == 0 && requireNamespace("ashr", quietly = TRUE)
+  valid("mash_1by1", args, na = "result|loglik|kkt|converged", check = function(x) {
+    B <- unname(p$Bhat)
+    S <- unname(p$Shat)
+    out <- names_are(x$result$PosteriorMean, rownames(p$Bhat), colnames(p$Bhat), "PosteriorMean")
+    if (prior == "flat") {
+      sd <- ifelse(is.na(B), Inf, S * rep(sqrt(diag(p$V)), each = p$J))
+      return(c(
+        out, near(x$result$PosteriorMean, B, 1e-13, 0, "flat: mean"),
+        near(x$result$PosteriorSD, sd, 1e-13, 0, "flat: sd"),
+        near(x$result$lfsr, ifelse(is.na(B), 0.5, stats::pnorm(-abs(B / sd))), 1e-12, 1e-300, "flat: lfsr")
+      ))
+    }
+    empty <- colSums(!is.na(B)) == 0
+    for (r in which(!empty)) {
+      observed <- x$result$lfsr[!is.na(B[, r]), r]
+      out <- c(out, yes(all(is.finite(observed)), "lfsr of observed estimates is not finite"))
+    }
+    if (use_ash) out <- c(out, compare_with_ash(x, p, args))
+    out
+  })
+})
+
+# ash itself, condition by condition. Without a penalty the log-likelihood is what is maximised, and must not be lower;
+# with one, posterior means agree up to what the tolerance of ash's optimiser leaves where the likelihood is flat.
+compare_with_ash <- function(x, p, args) {
+  out <- character()
+  for (r in seq_len(p$R)) {
+    seen <- which(!is.na(p$Bhat[, r]))
+    if (length(seen) < 3) next
+    sd <- p$Shat[seen, r] * sqrt(p$V[r, r])
+    extra <- args[intersect(names(args), c("nullweight", "mixsd", "gridmult"))]
+    theirs <- tryCatch(
+      quietly(do.call(ashr::ash, c(list(
+        p$Bhat[seen, r], sd, mixcompdist = "normal",
+        prior = if (args$prior == "uniform") "uniform" else "nullbiased", control = list(eps = 1e-10)
+      ), extra))),
+      error = function(cnd) NULL
+    )
+    if (is.null(theirs)) next
+    ours <- tryCatch(quietly(do.call(covmash::mash_1by1, c(
+      list(data = covmash::mash_set_data(p$Bhat[seen, r, drop = FALSE], matrix(sd))),
+      args[names(args) != "data"]
+    ))), error = function(cnd) NULL)
+    if (is.null(ours)) {
+      out <- c(out, "ash fits what mash_1by1() does not")
+    } else if (args$prior == "uniform") {
+      out <- c(out, yes(ours$loglik >= theirs$loglik - 1e-6, sprintf("log-likelihood %.3g below ash's",
+                                                                      theirs$loglik - ours$loglik)))
+    } else {
+      means <- ours$result$PosteriorMean[, 1]
+      out <- c(out, near(means / sd, theirs$result$PosteriorMean / sd, 0.02, what = "ash: mean"))
+    }
+  }
+  out
+}
+
+# ---- covariance matrices -----------------------------------------------------------
+
+target("cov_canonical", weight = 1, function() {
+  p <- new_problem()
+  valid("cov_canonical", list(data = data_of(p)), check = function(U) {
+    c(
+      near(U$identity, diag(p$R), 0, what = "identity"), near(U$equal_effects, matrix(1, p$R, p$R), 0, what = "equal"),
+      yes(length(U) == p$R + 5, "number of matrices"),
+      unlist(lapply(names(U), function(name) check_psd(U[[name]], name)))
+    )
+  })
+})
+
+target("cov_pca", weight = 2, function() {
+  p <- new_problem()
+  data <- data_of(p)
+  npc <- between(1, p$R)
+  valid("cov_pca", list(data = data, npc = npc), check = function(U) {
+    unlist(lapply(names(U), function(name) {
+      c(check_psd(U[[name]], name), names_are(U[[name]], colnames(p$Bhat), colnames(p$Bhat), name))
+    }))
+  })
+})
+
+target("cov_ed", weight = 4, function() {
+  p <- new_problem(plain = chance(0.7))
+  data <- data_of(p)
+  args <- list(data = data, Ulist_init = p$g$Ulist)
+  args$algorithm <- pick(c("bovy", "bovy", "teem"))
+  args$maxiter <- pick(c(1, 5, 50))
+  if (chance(0.2)) args$subset <- which(rowSums(!is.na(p$Bhat)) > 0)[1]
+  # TEEM takes complete rows only.
+  rows <- if (is.null(args$subset)) seq_len(p$J) else args$subset
+  if (args$algorithm == "teem" && all(rowSums(is.na(p$Bhat[rows, , drop = FALSE])) > 0)) args$algorithm <- "bovy"
+  valid("cov_ed", args, check = function(U) {
+    c(
+      same(names(U), paste0("ED_", names(p$g$Ulist)), "names"),
+      unlist(lapply(names(U), function(name) {
+        c(check_psd(U[[name]], name), names_are(U[[name]], colnames(p$Bhat), colnames(p$Bhat), name))
+      }))
+    )
+  })
+})
+
+# ---- what a fit says ----------------------------------------------------------------
+
+for (name in c("get_lfsr", "get_lfdr", "get_pm", "get_psd", "get_np")) local({
+  name <- name
+  part <- c(get_lfsr = "lfsr", get_lfdr = "lfdr", get_pm = "PosteriorMean", get_psd = "PosteriorSD",
+            get_np = "NegativeProb")[[name]]
+  target(name, weight = 0.4, function() {
+    one <- if (chance(0.7)) full_fit_pool() else onebyone_pool()
+    valid(name, list(one$fit), na = "", check = function(x) same(x, one$fit$result[[part]], part))
+  })
+})
+
+target("get_loglik", weight = 0.3, function() {
+  one <- fit_pool()
+  valid("get_loglik", list(one$fit), check = function(x) near(x, sum(one$fit$vloglik), 1e-10, what = "loglik"))
+})
+
+target("get_fitted_g", weight = 0.3, function() {
+  one <- fit_pool()
+  valid("get_fitted_g", list(one$fit), check = function(x) same(x, one$fit$fitted_g, "fitted_g"))
+})
+
+target("get_pi0", weight = 0.5, function() {
+  one <- fit_pool()
+  g <- one$fit$fitted_g
+  valid("get_pi0", list(one$fit), check = function(x) {
+    zero <- vapply(g$Ulist, function(U) all(diag(as.matrix(U)) == 0), NA)
+    null <- outer(zero, g$grid == 0, "|")
+    near(x, sum(g$pi[c(if (g$usepointmass) TRUE, null)]), 1e-12, what = "pi0")
+  })
+})
+
+target("get_estimated_pi", weight = 0.7, function() {
+  one <- fit_pool()
+  dimension <- pick(c("cov", "grid", "all"))
+  valid("get_estimated_pi", list(m = one$fit, dimension = dimension), check = function(x) {
+    c(near(sum(x), 1, 1e-8, what = "sum"), yes(all(x >= 0), "negative"), yes(!anyDuplicated(names(x)), "names twice"))
+  })
+})
+
+target("get_log10bf", weight = 0.4, function() {
+  one <- fit_pool()
+  valid("get_log10bf", list(one$fit), check = function(x) {
+    if (!one$fit$fitted_g$usepointmass) return(character())
+    yes(is.null(x) || length(x) == one$problem$J, "length")
+  }, na = if (!one$fit$fitted_g$usepointmass || all(one$fit$fitted_g$pi[-1] == 0)) "")
+})
+
+significant_args <- function(one) {
+  args <- list(m = one$fit)
+  if (chance(0.5)) args$thresh <- pick(c(0.05, 0.5, 1, 0))
+  if (chance(0.3)) args$conditions <- sample.int(one$problem$R, between(1, one$problem$R))
+  if (chance(0.3)) args$predicted <- TRUE
+  args
+}
+
+target("get_significant_results", weight = 0.7, function() {
+  one <- full_fit_pool()
+  args <- significant_args(one)
+  valid("get_significant_results", args, check = function(x) {
+    lfsr <- one$fit$result$lfsr
+    if (!isTRUE(args$predicted)) lfsr[is.na(one$problem$Bhat)] <- NA
+    if (!is.null(args$conditions)) lfsr <- lfsr[, args$conditions, drop = FALSE]
+    best <- suppressWarnings(apply(lfsr, 1, min, na.rm = TRUE))
+    thresh <- if (is.null(args$thresh)) 0.05 else args$thresh
+    same(sort(unname(x)), which(unname(best) < thresh), "rows")
+  })
+})
+
+target("get_n_significant_conditions", weight = 0.7, function() {
+  one <- full_fit_pool()
+  args <- significant_args(one)
+  valid("get_n_significant_conditions", args, check = function(x) {
+    lfsr <- one$fit$result$lfsr
+    if (!isTRUE(args$predicted)) lfsr[is.na(one$problem$Bhat)] <- NA
+    if (!is.null(args$conditions)) lfsr <- lfsr[, args$conditions, drop = FALSE]
+    thresh <- if (is.null(args$thresh)) 0.05 else args$thresh
+    same(unname(x), unname(as.integer(rowSums(lfsr < thresh, na.rm = TRUE))), "counts")
+  })
+})
+
+target("get_pairwise_sharing", weight = 0.7, function() {
+  one <- full_fit_pool()
+  R <- one$problem$R
+  valid("get_pairwise_sharing", list(m = one$fit, lfsr_thresh = pick(c(0.05, 0.5, 1))), na = "", check = function(x) {
+    c(
+      yes(all(is.na(x) | x >= 0 & x <= 1), "outside of [0, 1]"), same(dim(x), as.integer(c(R, R)), "shape"),
+      yes(isTRUE(all.equal(x, t(x))), "not symmetric")
+    )
+  })
+})
+
+target("logLik.mash_fit", weight = 0.3, function() {
+  one <- fit_pool()
+  valid("logLik", list(one$fit), check = function(x) near(as.numeric(x), one$fit$loglik, 0, what = "logLik"))
+})
+
+target("nobs.mash_fit", weight = 0.3, function() {
+  one <- fit_pool()
+  valid("nobs", list(one$fit), check = function(x) {
+    same(as.integer(x), sum(rowSums(!is.na(one$problem$Bhat)) > 0), "nobs")
+  })
+})
+
+long_check <- function(x, one, mean, sd) {
+  result <- one$fit$result
+  c(
+    same(x[[mean]], as.vector(result$PosteriorMean), "mean"), same(x[[sd]], as.vector(result$PosteriorSD), "sd"),
+    yes(nrow(x) == length(result$PosteriorMean), "rows")
+  )
+}
+
+target("as.data.frame.mash_fit", weight = 0.4, function() {
+  one <- full_fit_pool()
+  valid("as.data.frame", list(one$fit), check = function(x) long_check(x, one, "mean", "sd"))
+})
+
+target("as.data.frame.mash_1by1", weight = 0.4, function() {
+  one <- onebyone_pool()
+  valid("as.data.frame", list(one$fit), na = ".", check = function(x) long_check(x, one, "mean", "sd"))
+})
+
+target("tidy.mash_fit", weight = 0.5, function() {
+  one <- full_fit_pool()
+  what <- pick(c("effects", "weights"))
+  valid("tidy", list(one$fit, what), check = function(x) {
+    if (what == "weights") return(near(sum(x$weight), 1, 1e-8, what = "weights"))
+    long_check(x, one, "estimate", "std.error")
+  })
+})
+
+target("glance.mash_fit", weight = 0.4, function() {
+  one <- fit_pool()
+  valid("glance", list(one$fit), na = "n_significant|converged", check = function(x) {
+    c(yes(nrow(x) == 1, "rows"), near(x$logLik, one$fit$loglik, 0, what = "logLik"))
+  })
+})
+
+target("augment.mash_fit", weight = 0.6, function() {
+  one <- full_fit_pool()
+  rows <- if (chance(0.5) && !is.null(rownames(one$problem$Bhat))) sample.int(one$problem$J) else seq_len(one$problem$J)
+  valid("augment", list(one$fit, one$data[rows, ]), na = "bhat|shat", check = function(x) {
+    # Estimates and fitted values of one line belong to the same effect.
+    bhat <- stats::setNames(as.vector(one$problem$Bhat), as.vector(one$fit$result$PosteriorMean))
+    found <- match(x$.fitted, as.vector(one$fit$result$PosteriorMean))
+    if (anyDuplicated(as.vector(one$fit$result$PosteriorMean))) return(character())
+    near(x$.bhat, unname(bhat)[found], 1e-12, 0, "estimates beside fitted values")
+  })
+})
+
+for (name in c("tidy", "glance", "augment")) local({
+  name <- name
+  target(name, weight = 0.3, function() {
+    one <- full_fit_pool()
+    args <- list(one$fit)
+    if (name == "augment") args[[2]] <- one$data
+    valid(name, args, na = ".")
+  })
+})
+
+for (name in c("fitted.mash_fit", "residuals.mash_fit")) local({
+  name <- name
+  target(name, weight = 0.2, function() valid(sub("[.].*", "", name), list(full_fit_pool()$fit), na = "."))
+})
+for (name in c("fitted", "residuals", "logLik", "nobs", "tidy", "glance")) local({
+  name <- name
+  target(paste0(name, ".mash_1by1"), weight = 0.2, function() valid(name, list(onebyone_pool()$fit), na = "."))
+})
+target("augment.mash_1by1", weight = 0.2, function() {
+  one <- onebyone_pool()
+  valid("augment", list(one$fit, one$data), na = ".")
+})
+
+# ---- placeholders of missing estimates ---
+
+target("placeholder_to_na", weight = 1, function() {
+  p <- new_problem(J = pick(c(5, 20, 40)), scaled = FALSE)
+  p$Shat[is.na(p$Shat)] <- 1
+  p$Bhat[p$Bhat == 0 & !is.na(p$Bhat)] <- 0.125
+  at <- if (chance(0.7)) sample.int(p$J * p$R, between(1, 2)) else integer()
+  p$Bhat[at] <- 0
+  p$Shat[at] <- pick(c(1e6, 1e16))
+  data <- data_of(p)
+  valid("placeholder_to_na", list(data), na = "Bhat|Shat", check = function(d) {
+    # With one condition's effects nearly all placeholders there is no telling.
+    column <- (at - 1) %/% p$J + 1
+    clear <- p$J >= 20
+    c(
+      yes(!clear || all(is.na(d$Bhat[at])), "a placeholder was left"),
+      yes(all(is.na(d$Bhat[-at]) == is.na(p$Bhat[-at])) || length(at) == 0, "an estimate became missing")
+    )
+  })
+})
+
+# ---- simulated data --------------------------------------------------------------------
+
+target("simple_sims", draws = TRUE, weight = 0.5, function() {
+  n <- between(1, 5)
+  R <- between(1, 4)
+  valid("simple_sims", list(nsamp = n, ncond = R, err_sd = pick(c(0.01, 1, 0))), check = function(x) {
+    c(same(dim(x$Bhat), as.integer(c(4 * n, R)), "shape"), same(dim(x$Shat), dim(x$Bhat), "shape of Shat"))
+  })
+})
+
+target("simple_sims2", draws = TRUE, weight = 0.5, function() {
+  n <- between(1, 5)
+  valid("simple_sims2", list(nsamp = n, err_sd = pick(c(0.01, 1))), check = function(x) {
+    same(dim(x$Bhat), as.integer(c(2 * n, 5)), "shape")
+  })
+})
+
+target("covmash_info", weight = 0.2, function() valid("covmash_info", list()))
+
+# ---- printing ---------------------------------------------------------------------------
+
+prints_what <- function(name, generic, make, prints = TRUE, weight = 0.4, na = ".") {
+  target(name, prints = prints, weight = weight, function() {
+    x <- make()
+    valid(generic, list(x), na = na, check = function(value) {
+      if (generic == "print") same(value, x, "what print() returns") else character()
+    })
+  })
+}
+
+prints_what("print.mash_data", "print", function() new_data())
+prints_what("print.mash_fit", "print", function() fit_pool()$fit)
+prints_what("print.mash_1by1", "print", function() onebyone_pool()$fit)
+prints_what("print.covmash_info", "print", function() covmash::covmash_info(), weight = 0.1)
+prints_what("print.summary.mash_data", "print", function() summary(new_data()))
+prints_what("print.summary.mash_fit", "print", function() summary(fit_pool()$fit))
+prints_what("print.summary.mash_1by1", "print", function() summary(onebyone_pool()$fit))
+prints_what("format.mash_data", "format", function() new_data(), FALSE, 0.2)
+prints_what("format.mash_fit", "format", function() fit_pool()$fit, FALSE, 0.2)
+prints_what("format.mash_1by1", "format", function() onebyone_pool()$fit, FALSE, 0.2)
+prints_what("summary.mash_fit", "summary", function() fit_pool()$fit, FALSE, 0.5)
+prints_what("summary.mash_1by1", "summary", function() onebyone_pool()$fit, FALSE, 0.5)
+
+# ---- plots: made, and some of them drawn ---------------------------------------------------
+
+plots <- function(name, generic, make, weight) {
+  target(name, prints = TRUE, weight = weight, function() valid(generic, make(), na = "."))
+}
+
+fit_plot_args <- function() {
+  one <- full_fit_pool()
+  args <- list(one$fit, type = pick(c("weights", "sharing", "effect")))
+  if (args$type == "effect" && chance(0.5)) args$effect <- sample.int(one$problem$J, 1)
+  if (args$type == "effect" && chance(0.5)) args$data <- one$data
+  args
+}
+plots("autoplot.mash_fit", "autoplot", fit_plot_args, 0.3)
+plots("plot.mash_fit", "plot", fit_plot_args, 0.03)
+plots("autoplot.mash_1by1", "autoplot", function() list(onebyone_pool()$fit), 0.2)
+plots("plot.mash_1by1", "plot", function() list(onebyone_pool()$fit), 0.03)
+plots("autoplot.mash_data", "autoplot", function() list(new_data()), 0.2)
+plots("plot.mash_data", "plot", function() list(new_data()), 0.03)
+plots("plot_covariances", "plot_covariances", function() list(new_problem()$g$Ulist), 0.2)
+plots("mash_plot_meta", "mash_plot_meta", function() {
+  one <- full_fit_pool()
+  list(one$fit, sample.int(one$problem$J, 1))
+}, 0.05)
