@@ -38,10 +38,11 @@ abort_input <- function(..., class = NULL, call = user_frame(), env = parent.fra
   )
 }
 
-# Stop because of something that mashr has and this version does not.
-abort_unsupported <- function(what, call = user_frame()) {
+# Stop because of something that mashr has and this version does not, or that does not exist: then
+# `instead` says what does.
+abort_unsupported <- function(what, call = user_frame(), instead = "it comes with a later one") {
   rlang::abort(
-    paste(what, "is not supported by this version of covmash; it comes with a later one."),
+    paste0(what, " is not supported by this version of covmash; ", instead, "."),
     class = c("covmash_error_unsupported", "covmash_error"), call = call
   )
 }

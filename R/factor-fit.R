@@ -22,11 +22,13 @@
 #'   1e-6. As [stats::factanal()]'s control parameter `lower`. Not used by `"ppca"`.
 #' @param start For `"ml"` without missing values: uniquenesses to start the search
 #'   from, one for each gene, between 0 and 1. `NULL` chooses, for up to 150
-#'   genes several starts, of which the best end is taken.
+#'   genes several starts, of which the best end is taken. With missing values there are
+#'   always several.
 #' @param tol Largest derivative of the criterion with respect to the log noise
 #'   variances that counts as zero (see Details); with missing values the largest
 #'   step, in standard deviations.
-#' @param max_iter Largest number of iterations from one start.
+#' @param max_iter Largest number of iterations from one start; more than fit into an
+#'   integer are as many as do.
 #' @param n_threads Number of threads, see [covmash_threads].
 #' @return An object of class `"factor_fit"`, a list with elements
 #'   * `covariance`: the fitted covariance matrix \eqn{\Sigma = B F B' + D}, a
@@ -40,7 +42,8 @@
 #'   counted), NK + 1 - K(K - 1)/2 for `"ppca"`;
 #'   * `objective`: factanal's criterion \eqn{\log|\Sigma| - \log|S| + tr(\Sigma^{-1}S) -
 #'   N}, `NA` if S is singular or values are missing;
-#'   * `test`: the test of fit, a list with `statistic`, `df`, `p.value`, or `NULL`;
+#'   * `test`: the test of fit, a list with `statistic`, `df`, `p.value`, or `NULL`, also
+#'   if there are no more samples than genes;
 #'   * `heywood`: for each gene, is its noise variance at its floor?
 #'   * `convergence`: `converged`, `iterations`, `evaluations`, `starts`,
 #'   `kkt_violation`;
@@ -51,7 +54,7 @@
 #'   the factors of each sample.
 #' @details
 #' **Maximum likelihood.** For normal data the log-likelihood is
-#' \deqn{-\frac n2 \left(N \log 2\pi + \log|\Sigma| + tr(\Sigma^{-1} S)\right).}
+#' \deqn{-\frac n2 (N \log 2\pi + \log|\Sigma| + tr(\Sigma^{-1} S)).}
 #' Given \eqn{D} the best loadings follow from the K leading eigenpairs of
 #' \eqn{D^{-1/2} S D^{-1/2}} (Lawley and Maxwell 1971, chapter 4; Joreskog 1967), so
 #' only \eqn{\log D} is searched, by a quasi-Newton method that starts from the
@@ -67,7 +70,20 @@
 #'
 #' **Missing values** (missing at random) are left out of the likelihood exactly. Each
 #' step costs \eqn{O(nNK^2)}, whatever the patterns (EM as in Rubin and Thayer 1982,
-#' accelerated as in Jamshidian and Jennrich 1997). `"pca"` needs complete data.
+#' accelerated as in Jamshidian and Jennrich 1997). `"pca"` needs complete data. The
+#' search has several starts, reproducible and without R's random numbers, and leaves
+#' saddles of the likelihood. What two genes that no sample has both have in common
+#' follows from the model alone and may not be determined by the data, not even its sign:
+#' a message of class `covmash_message_pairs` counts such pairs.
+#'
+#' **Dependent columns.** If genes that are linear combinations of others lead to Heywood
+#' cases, the warning has also the class `covmash_warning_dependent` and says which gene
+#' depends on which. With missing values only samples without any are looked at, and pairs
+#' of genes that are multiples of each other.
+#'
+#' **Units.** Genes may have any units, as long as their variances are numbers that double
+#' precision has: standard deviations from 1e-145 to 1e145. `"pca"` and `"ppca"` need
+#' standard deviations that differ by a factor of less than 1e140.
 #'
 #' **Test of fit.** \eqn{(n - 1 - (2N + 5)/6 - 2K/3)} times the objective is
 #' approximately chi-squared with \eqn{((N - K)^2 - N - K)/2} degrees of freedom if the
@@ -79,7 +95,8 @@
 #' @section Errors: All of class `covmash_error_input`: `x` is not numeric
 #'   (`covmash_error_type`), not square with `n_samples`, has too few samples, or
 #'   `start` has another length than there are genes (`covmash_error_dimensions`);
-#'   infinite values (`covmash_error_not_finite`); a symmetric `x` without `n_samples`
+#'   infinite values (`covmash_error_not_finite`); genes whose variance is too small or too
+#'   large a number (`covmash_error_scale`); a symmetric `x` without `n_samples`
 #'   (`covmash_error_n_samples`); a gene that is constant (`covmash_error_constant`) or
 #'   has no value (`covmash_error_all_missing`); too many factors
 #'   (`covmash_error_n_factors`); a covariance matrix that is none
@@ -135,14 +152,15 @@ fit_factor_model <- function(x, n_factors, method = c("ml", "pca", "ppca"),
   }
   check_n_factors(n_factors, method, sample)
   options <- list(
-    lower = lower, start = check_start(start, sample), tol = tol, max_iter = max_iter,
-    n_threads = resolve_threads(n_threads)
+    lower = lower, start = check_start(start, sample), tol = tol,
+    max_iter = min(max_iter, .Machine$integer.max), n_threads = resolve_threads(n_threads)
   )
+  tell_unseen_pairs(sample)
   parts <- factor_estimate(sample, as.integer(n_factors), method, options)
   fit <- build_factor_fit(parts, sample, as.integer(n_factors), method, lower)
   fit$call <- match.call()
   fit <- rotate_factors(fit, rotation)
-  warn_factor_fit(fit)
+  warn_factor_fit(fit, sample, options$max_iter)
   fit
 }
 
@@ -177,10 +195,84 @@ factor_sample <- function(x, n_samples = NULL) {
     )
     x <- x[!empty, , drop = FALSE]
   }
-  list(
+  sample <- list(
     x = x, n = nrow(x), n_genes = ncol(x), genes = colnames(x), is_covariance = FALSE,
     n_missing = sum(is.na(x))
   )
+  sample$sd <- extreme_deviations(sample)
+  sample
+}
+
+# ---- units ------------------------------------------------------------------
+
+# The genes' standard deviations if squares of values come near the ends of what doubles have, else
+# NULL. Each gene is scaled by its largest value first.
+extreme_deviations <- function(sample) {
+  if (sample$is_covariance) {
+    sd <- sqrt(base::diag(sample$x))
+    usual <- all(sd > 1e-50 & sd < 1e50)
+  } else {
+    total <- colSums(abs(sample$x), na.rm = TRUE)
+    usual <- all(total > 1e-50 & total < 1e50)
+    if (!usual) {
+      # Columns that do not vary have been refused: zero everywhere is not among them.
+      largest <- apply(abs(sample$x), 2, max, na.rm = TRUE)
+      y <- sample$x / rep(largest, each = sample$n)
+      y <- y - rep(colMeans(y, na.rm = TRUE), each = sample$n)
+      sd <- sqrt(colMeans(y^2, na.rm = TRUE)) * largest
+    }
+  }
+  if (usual) {
+    return(NULL)
+  }
+  bad <- which(!(sd >= 1e-145 & sd <= 1e145))
+  if (length(bad) > 0L) {
+    abort_input(
+      "{label_index('Column', bad[1], sample$genes)} of `x` has a standard deviation of about ",
+      "{format(sd[bad[1]], digits = 2)}{and_others(length(bad))}, whose square is no number of double precision; ",
+      "multiply such genes by a constant.",
+      class = "covmash_error_scale"
+    )
+  }
+  unname(sd)
+}
+
+# The sample in units in which squares neither overflow nor vanish, powers of two so that no digit
+# changes: each gene's own for maximum likelihood, which does not depend on units; else one for all.
+in_units <- function(sample, method) {
+  if (is.null(sample$sd)) {
+    return(sample)
+  }
+  if (method != "ml" && min(sample$sd) < 1e-140 * max(sample$sd)) {
+    abort_input(
+      "The standard deviations of the columns of `x` go from {format(min(sample$sd), digits = 2)} to ",
+      "{format(max(sample$sd), digits = 2)}, too far apart for method '{method}', which does not scale them; ",
+      "scale them, or use method 'ml'.",
+      class = "covmash_error_scale"
+    )
+  }
+  sd <- if (method == "ml") sample$sd else rep(max(sample$sd), sample$n_genes)
+  sample$unit <- 2^round(log2(sd))
+  sample$x <- if (sample$is_covariance) {
+    sample$x / sample$unit / rep(sample$unit, each = sample$n_genes)
+  } else {
+    sample$x / rep(sample$unit, each = sample$n)
+  }
+  sample
+}
+
+from_units <- function(parts, sample) {
+  unit <- sample$unit
+  if (is.null(unit)) {
+    return(parts)
+  }
+  values <- if (sample$n_missing > 0) colSums(!is.na(sample$x)) else rep(sample$n, sample$n_genes)
+  parts$B <- parts$B * unit
+  parts$D <- parts$D * unit * unit
+  parts$variance <- parts$variance * unit * unit
+  if (length(parts$mean) > 0L) parts$mean <- parts$mean * unit
+  parts$loglik <- parts$loglik - sum(values * log(unit))
+  parts
 }
 
 sample_values <- function(x, label = "`x`") {
@@ -234,10 +326,99 @@ covariance_sample <- function(S, n_samples) {
   }
   S <- covariance_input(S, label, advice = "; see nearest_covariance()")
   genes <- if (is.null(colnames(S))) rownames(S) else colnames(S)
-  list(
+  sample <- list(
     x = S, n = as.numeric(n_samples), n_genes = ncol(S), genes = genes,
     is_covariance = TRUE, n_missing = 0
   )
+  sample$sd <- extreme_deviations(sample)
+  sample
+}
+
+# ---- what the data cannot say -------------------------------------------------
+
+# Pairs of genes that no sample has both: their number and the first of them.
+unseen_pairs <- function(x) {
+  count <- unname(colSums(!is.na(x)))
+  # Two genes with more values than there are samples share some.
+  rare <- which(count + min(count) <= nrow(x))
+  if (length(rare) == 0L) {
+    return(NULL)
+  }
+  seen <- unname(!is.na(x[, rare, drop = FALSE]))
+  storage.mode(seen) <- "double"
+  n <- 0
+  first <- NULL
+  # In blocks: with many genes there are very many pairs.
+  for (from in seq(1L, length(rare), by = 500L)) {
+    block <- from:min(from + 499L, length(rare))
+    apart <- which(crossprod(seen[, block, drop = FALSE], seen) == 0, arr.ind = TRUE)
+    apart[, 1] <- block[apart[, 1]]
+    apart <- apart[apart[, 1] < apart[, 2], , drop = FALSE]
+    n <- n + nrow(apart)
+    if (is.null(first) && nrow(apart) > 0L) {
+      first <- rare[apart[order(apart[, 1], apart[, 2])[1], ]]
+    }
+  }
+  if (n > 0) list(n = n, first = first)
+}
+
+tell_unseen_pairs <- function(sample) {
+  unseen <- if (sample$n_missing > 0) unseen_pairs(sample$x)
+  if (!is.null(unseen)) {
+    inform_covmash(
+      "{plural(unseen$n, 'pair of genes is', 'pairs of genes are')} in no sample together (first: ",
+      "{label_index('column', unseen$first[1], sample$genes)} and ",
+      "{label_index('column', unseen$first[2], sample$genes)}); what such genes have in common follows from ",
+      "the model alone and may not be determined.",
+      class = "covmash_message_pairs"
+    )
+  }
+}
+
+# Columns that are linear combinations of others, by pivots of the correlation matrix: a list of
+# `gene` and `of`, positions.
+dependent_genes <- function(sample) {
+  x <- sample$x
+  if (!sample$is_covariance) {
+    if (sample$n_missing > 0) x <- x[!rowSums(is.na(x)), , drop = FALSE]
+    if (nrow(x) <= ncol(x) || !all(genes_that_vary(x))) {
+      return(if (sample$n_missing > 0) proportional_genes(sample$x) else list())
+    }
+    x <- crossprod(scale(x))
+  }
+  N <- ncol(x)
+  # It warns of what it is asked for.
+  factor <- suppressWarnings(chol(unit_variances(unname(x)), pivot = TRUE, tol = 1e3 * N * .Machine$double.eps))
+  rank <- attr(factor, "rank")
+  if (rank == N) {
+    return(if (sample$n_missing > 0) proportional_genes(sample$x) else list())
+  }
+  order <- attr(factor, "pivot")
+  kept <- seq_len(rank)
+  weights <- backsolve(factor[kept, kept, drop = FALSE], factor[kept, -kept, drop = FALSE])
+  lapply(seq_len(N - rank), function(i) {
+    list(gene = order[rank + i], of = sort(order[kept][abs(weights[, i]) > 1e-6]))
+  })
+}
+
+# With missing values: pairs whose correlation is 1 or -1, of those genes that are nearly one.
+proportional_genes <- function(x) {
+  R <- suppressWarnings(cor(x, use = "pairwise.complete.obs"))
+  n <- crossprod(!is.na(x))
+  same <- which(abs(R) > 1 - 1e-12 & n >= 3 & upper.tri(R), arr.ind = TRUE)
+  same <- same[!duplicated(same[, 2]), , drop = FALSE]
+  lapply(seq_len(nrow(same)), function(i) list(gene = same[i, 2], of = same[i, 1]))
+}
+
+describe_dependence <- function(dependent, genes) {
+  first <- dependent[[1]]
+  of <- if (is.null(genes)) first$of else paste0("'", genes[first$of], "'")
+  of <- paste0(
+    if (is.null(genes)) if (length(of) == 1L) "column " else "columns ",
+    paste(first_few(of, 6L), collapse = ", "), if (length(of) > 6L) paste0(", and ", length(of) - 6L, " more")
+  )
+  how <- if (length(first$of) == 1L) " is a linear function of " else " is a linear combination of "
+  paste0(label_index("column", first$gene, genes), how, of, and_others(length(dependent)))
 }
 
 # Most factors that can be estimated.
@@ -287,6 +468,11 @@ check_start <- function(start, sample) {
 
 # B, D, mean, variance, loglik, objective and convergence.
 factor_estimate <- function(sample, K, method, options) {
+  sample <- in_units(sample, method)
+  from_units(estimate_in_units(sample, K, method, options), sample)
+}
+
+estimate_in_units <- function(sample, K, method, options) {
   if (sample$n_missing > 0 && method == "pca") {
     abort_input(
       "`x` has {plural(sample$n_missing, 'missing value')}, which method 'pca' cannot handle; use 'ml' or ",
@@ -331,10 +517,7 @@ estimate_missing <- function(sample, K, method, options) {
     # The genes' variances under the fit: those of the observed values are biased.
     variance = rowSums(out$loadings^2) + out$psi, at_bound = out$at_bound,
     loglik = out$loglik, objective = NA_real_,
-    convergence = c(
-      out[c("converged", "iterations", "evaluations")],
-      list(starts = 1, kkt_violation = out$kkt_violation)
-    )
+    convergence = out[c("converged", "iterations", "evaluations", "starts", "kkt_violation")]
   )
 }
 
@@ -407,7 +590,7 @@ build_factor_fit <- function(parts, sample, K, method, lower) {
     uniquenesses = named(parts$D / parts$variance),
     mean = if (!sample$is_covariance) named(parts$mean), variance = named(parts$variance),
     loglik = parts$loglik, n_parameters = parameters, objective = parts$objective,
-    test = test_of_fit(parts$objective, sample$n, N, K), heywood = named(parts$at_bound),
+    test = if (method == "ml") test_of_fit(parts$objective, sample$n, N, K), heywood = named(parts$at_bound),
     convergence = parts$convergence, method = method, rotation = "none",
     rotation_matrix = base::diag(nrow = K), n_factors = K, n_samples = sample$n,
     n_genes = N, n_missing = sample$n_missing, lower = lower
@@ -423,12 +606,56 @@ check_factor_fit <- function(x, name = "fit") {
       class = "covmash_error_fit"
     )
   }
+  bad <- damaged_elements(x)
+  if (length(bad) > 0L) {
+    abort_input(
+      "`{name}` is damaged: its {if (length(bad) == 1L) 'element' else 'elements'} {quote_some(bad)} ",
+      "{if (length(bad) == 1L) 'is' else 'are'} missing or not what fit_factor_model() made; fit the model again.",
+      class = "covmash_error_fit"
+    )
+  }
   invisible(x)
+}
+
+# Names of the elements that are not what they are in a fit.
+damaged_elements <- function(x) {
+  if (!is.list(x)) {
+    return("n_genes")
+  }
+  x <- unclass(x)
+  whole <- function(v, lower = 0) checkmate::test_number(v, lower = lower, finite = TRUE) && v == round(v)
+  counts <- c("n_genes", "n_factors", "n_samples", "n_missing", "n_parameters")
+  bad <- counts[!vapply(counts, function(name) whole(x[[name]]), logical(1))]
+  if (length(bad) > 0L) {
+    return(bad)
+  }
+  N <- x$n_genes
+  K <- x$n_factors
+  vec <- function(v) is.numeric(v) && is.null(dim(v)) && length(v) == N && all(is.finite(v))
+  mat <- function(v, n) is.matrix(v) && is.numeric(v) && identical(as.numeric(dim(v)), as.numeric(c(n, K))) && all(is.finite(v))
+  number <- function(v) is.numeric(v) && length(v) == 1L
+  numbers_in <- function(v, names) is.list(v) && all(vapply(names, function(name) number(v[[name]]), logical(1)))
+  good <- c(
+    covariance = is_factor_cov(x$covariance) && identical(dim(x$covariance), rep(as.integer(N), 2L)),
+    loadings = mat(x$loadings, N) && (K == 0 || length(colnames(x$loadings)) == K),
+    factor_covariance = is.null(x$factor_covariance) || mat(x$factor_covariance, K),
+    noise = vec(x$noise), uniquenesses = vec(x$uniquenesses), variance = vec(x$variance),
+    mean = is.null(x$mean) || vec(x$mean),
+    loglik = number(x$loglik), objective = number(x$objective) || is.logical(x$objective) && length(x$objective) == 1L,
+    test = is.null(x$test) || numbers_in(x$test, c("statistic", "df", "p.value")),
+    heywood = is.logical(x$heywood) && length(x$heywood) == N && !anyNA(x$heywood),
+    convergence = numbers_in(x$convergence, c("iterations", "evaluations", "starts", "kkt_violation")) &&
+      checkmate::test_flag(x$convergence$converged),
+    method = checkmate::test_choice(x$method, names(factor_methods)),
+    rotation = checkmate::test_choice(x$rotation, c("none", "varimax", "promax")),
+    rotation_matrix = mat(x$rotation_matrix, K)
+  )
+  names(good)[!good]
 }
 
 test_of_fit <- function(objective, n, N, K) {
   df <- ((N - K)^2 - N - K) / 2
-  if (is.na(objective) || df < 1) {
+  if (is.na(objective) || df < 1 || n <= N) {
     return(NULL)
   }
   statistic <- max((n - 1 - (2 * N + 5) / 6 - 2 * K / 3) * objective, 0)
@@ -438,21 +665,34 @@ test_of_fit <- function(objective, n, N, K) {
   )
 }
 
-warn_factor_fit <- function(fit) {
-  if (!fit$convergence$converged) {
+warn_factor_fit <- function(fit, sample, max_iter) {
+  search <- fit$convergence
+  if (!search$converged) {
+    derivative <- format(search$kkt_violation, digits = 2)
     warn_covmash(
-      "The fit has not converged: after {plural(fit$convergence$iterations, 'iteration')} the largest ",
-      "derivative is {format(fit$convergence$kkt_violation, digits = 2)}; raise `max_iter` or `tol`.",
+      "The fit has not converged: after {plural(search$iterations, 'iteration')} the largest derivative is ",
+      "{derivative}; ",
+      if (search$kkt_violation < 1e-5) {
+        "the likelihood cannot be told from its rounding there, and a larger `tol` accepts it."
+      } else {
+        "raise `max_iter` ({format_count(max_iter)} from one start) or `tol`."
+      },
       class = "covmash_warning_convergence"
     )
   }
   if (any(fit$heywood)) {
     at <- which(fit$heywood)
     shown <- if (is.null(names(at))) paste("gene", at) else names(at)
+    dependent <- dependent_genes(sample)
+    advice <- if (length(dependent) > 0L) {
+      paste0(describe_dependence(dependent, sample$genes), "; leave such columns out.")
+    } else {
+      "fewer factors may be enough."
+    }
     warn_covmash(
       "Heywood case: {plural(length(at), 'noise variance is', 'noise variances are')} at the floor ",
-      "({quote_some(shown)}); fewer factors may be enough.",
-      class = "covmash_warning_heywood"
+      "({quote_some(shown)}); {advice}",
+      class = c(if (length(dependent) > 0L) "covmash_warning_dependent", "covmash_warning_heywood")
     )
   }
   invisible(NULL)

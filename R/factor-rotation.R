@@ -35,7 +35,21 @@ rotate_factors <- function(fit, rotation = c("varimax", "promax", "none"), ...) 
   if (rotation != "none" && K >= 2L) {
     standardised <- estimated / sqrt(fit$variance)
     rotate <- if (rotation == "varimax") stats::varimax else stats::promax
-    turn <- unname(rotate(unname(standardised), ...)$rotmat)
+    turn <- tryCatch(
+      unname(rotate(unname(standardised), ...)$rotmat),
+      error = function(cnd) {
+        abort_input(
+          "stats::{rotation}() failed: {conditionMessage(cnd)}; check the arguments in `...`, or leave weak factors out.",
+          class = "covmash_error_argument", env = environment()
+        )
+      }
+    )
+    if (!all(is.finite(turn))) {
+      abort_input(
+        "stats::{rotation}() gave no finite rotation; leave genes or factors without loadings out.",
+        class = "covmash_error_argument"
+      )
+    }
     rotated <- standardised %*% turn
     turn <- turn[, order(-colSums(rotated^2)), drop = FALSE]
     rotated <- standardised %*% turn

@@ -4,8 +4,9 @@
 #'
 #' @param fit A fit of [fit_factor_model()].
 #' @param newdata Samples: a matrix with samples in rows and the genes of the fit in
-#'   columns (by name if both have names, else in order), `NA` where missing. Usually the
-#'   data the model was fitted to, which the fit does not keep.
+#'   columns, `NA` where missing. If both have names, genes are found by name in any
+#'   order, and other columns left out; else they are taken in order. Usually the data the
+#'   model was fitted to, which the fit does not keep.
 #' @param method `"regression"` (Thomson): the mean of the factors given the sample,
 #'   shrunk towards 0. `"bartlett"`: weighted least squares, unbiased.
 #' @return A matrix, samples x factors. A sample without values has scores 0
@@ -18,8 +19,8 @@
 #'   The means are those of the fit. A fit to a covariance matrix has none: the
 #'   column means of `newdata` are used, as [stats::factanal()] does. Needs \eqn{D > 0}.
 #' @section Errors: `covmash_error_dimensions` if `newdata` has other genes than the
-#'   fit, `covmash_error_names` if a gene is not there, `covmash_error_fit` if `fit` is
-#'   none.
+#'   fit, `covmash_error_names` if a gene is not there or a name is not unique,
+#'   `covmash_error_fit` if `fit` is none or damaged.
 #' @references Thomson GH (1951). *The Factorial Analysis of Human Ability*. University
 #'   of London Press.
 #'
@@ -49,26 +50,37 @@ factor_scores <- function(fit, newdata, method = c("regression", "bartlett")) {
   scores
 }
 
+# Names decide; by position only where one side has none. Further columns are left out.
 genes_of_fit <- function(x, fit) {
   genes <- names(fit$noise)
-  if (!is.null(genes) && !is.null(colnames(x)) && any(colnames(x) %in% genes)) {
-    at <- match(genes, colnames(x))
-    if (anyNA(at)) {
+  theirs <- colnames(x)
+  if (is.null(genes) || is.null(theirs) || identical(genes, theirs)) {
+    if (ncol(x) != fit$n_genes) {
       abort_input(
-        "`newdata` must have the genes of the fit, but there is no column {quote_some(genes[is.na(at)])}.",
-        class = "covmash_error_names"
+        "`newdata` must have one column for each of the {plural(fit$n_genes, 'gene')} of the fit, but it has ",
+        "{ncol(x)}.",
+        class = "covmash_error_dimensions"
       )
     }
-    return(x[, at, drop = FALSE])
+    return(x)
   }
-  if (ncol(x) != fit$n_genes) {
+  missing <- unique(genes[!genes %in% theirs])
+  if (length(missing) > 0L) {
     abort_input(
-      "`newdata` must have one column for each of the {plural(fit$n_genes, 'gene')} of the fit, but it has ",
-      "{ncol(x)}.",
-      class = "covmash_error_dimensions"
+      "`newdata` must have the genes of the fit, but there is no column {quote_some(missing)} ",
+      "(its columns: {quote_some(theirs)}).",
+      class = "covmash_error_names"
     )
   }
-  x
+  twice <- unique(c(genes[duplicated(genes)], theirs[duplicated(theirs) & theirs %in% genes]))
+  if (length(twice) > 0L) {
+    abort_input(
+      "Genes are matched by name, but the name {quote_some(twice)} is there more than once; put the columns of ",
+      "`newdata` in the order of the fit and leave their names out.",
+      class = "covmash_error_names"
+    )
+  }
+  x[, match(genes, theirs), drop = FALSE]
 }
 
 #' @rdname factor_fit-methods

@@ -10,7 +10,8 @@
 #' @param method,lower,n_samples,n_threads As in [fit_factor_model()]. Parallel analysis
 #'   does not depend on `method`.
 #' @param n_folds Number of parts of the samples for `"heldout"`; each is left out once.
-#' @param n_permutations Number of data sets without factors for `"parallel"`.
+#' @param n_permutations Number of data sets without factors for `"parallel"`, at most
+#'   100,000.
 #' @param probability The quantile of their eigenvalues that a factor must exceed.
 #' @return An object of class `"factor_selection"`, a list with elements
 #'   * `n_factors`: the number that each criterion chooses, a named vector;
@@ -62,6 +63,7 @@ select_n_factors <- function(x, max_factors = NULL,
   check_criteria(criteria)
   check_number(lower, "lower", 1e-6, 0.5, "a number from 1e-6 to 0.5")
   check_whole(n_permutations, "n_permutations", 1)
+  check_number(n_permutations, "n_permutations", 1, 1e5, "a whole number from 1 to 100000")
   check_number(probability, "probability", 0, 1, "a number from 0 to 1")
   sample <- factor_sample(x, n_samples)
   if (sample$is_covariance && "heldout" %in% criteria) {
@@ -81,6 +83,10 @@ select_n_factors <- function(x, max_factors = NULL,
     n_threads = resolve_threads(n_threads)
   )
 
+  tell_unseen_pairs(sample)
+  folds <- if ("heldout" %in% criteria) n_folds else 0
+  permutations <- if ("parallel" %in% criteria) n_permutations else 0
+  begin_steps("Choosing the number of factors", (max_factors + 1) * (1 + folds) + permutations)
   table <- fit_each_number(sample, max_factors, method, options)
   chosen <- numeric()
   eigenvalues <- NULL
@@ -139,6 +145,7 @@ check_folds <- function(n_folds, sample) {
 
 fit_each_number <- function(sample, max_factors, method, options) {
   rows <- lapply(0:max_factors, function(K) {
+    next_step(paste("fit with", plural(K, "factor")))
     parts <- factor_estimate(sample, K, method, options)
     fit <- build_factor_fit(parts, sample, K, method, options$lower)
     glance(fit)[c("n_factors", "logLik", "df", "AIC", "BIC", "n_heywood", "converged")]
@@ -154,6 +161,10 @@ parallel_analysis <- function(sample, max_factors, n_permutations, probability, 
   k <- min(max(max_factors, 1), sample$n_genes, sample$n - 1)
   observed <- correlation_eigenvalues(sample$x, sample$is_covariance, k, options)
   without <- vapply(seq_len(n_permutations), function(i) {
+    next_step(paste("permutation", i, "of", n_permutations))
+    if (sample$is_covariance && sample$n * sample$n_genes > 1e7) {
+      return(correlation_eigenvalues(independent_covariance(sample$n, sample$n_genes), TRUE, k, options))
+    }
     data <- if (sample$is_covariance) {
       matrix(rnorm(sample$n * sample$n_genes), sample$n)
     } else {
@@ -166,6 +177,17 @@ parallel_analysis <- function(sample, max_factors, n_permutations, probability, 
     factor = seq_len(k), observed = observed,
     reference = apply(without, 1, quantile, probs = probability, names = FALSE)
   )
+}
+
+# The covariance of n samples of independent normal genes without drawing them, by its Cholesky
+# factor (Bartlett 1933): chi-squared numbers on the diagonal, normal ones below.
+independent_covariance <- function(n, N) {
+  rank <- min(N, n - 1)
+  L <- matrix(0, N, rank)
+  L[row(L) > col(L)] <- rnorm(sum(row(L) > col(L)))
+  L[cbind(seq_len(rank), seq_len(rank))] <- sqrt(stats::rchisq(rank, n - seq_len(rank)))
+  L <- L / sqrt(n - 1)
+  symmetrise(tcrossprod(L))
 }
 
 # Observed values change places with observed values.
@@ -209,6 +231,7 @@ heldout_density <- function(sample, max_factors, method, options, n_folds) {
     # A gene without variation in the rest has no model there.
     if (!all(genes_that_vary(rest$x))) next
     for (K in 0:min(max_factors, most_factors(rest$n_genes, rest$n, method))) {
+      next_step(paste0("part ", part, " of ", n_folds, ", ", plural(K, "factor")))
       parts <- factor_estimate(rest, K, method, options)
       Sigma <- factor_covariance(parts$B, D = parts$D)
       density[out, K + 1] <- log_density(
@@ -226,10 +249,61 @@ genes_that_vary <- function(x) {
   })
 }
 
+# ---- progress ---------------------------------------------------------------
+
+# A bar over all fits and permutations of the calling function, with what is being done: the core
+# shows only the single fit. Ends with that function.
+begin_steps <- function(name, total, frame = parent.frame()) {
+  selection$bar <- NULL
+  if (progress_wanted()) {
+    selection$now <- ""
+    selection$bar <- cli::cli_progress_bar(
+      name, total = total,
+      format = "{cli::pb_name}{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {selection_step()}",
+      .auto_close = FALSE, .envir = selection
+    )
+    end <- as.call(list(function() {
+      cli::cli_progress_done(id = selection$bar, .envir = selection)
+      selection$bar <- NULL
+    }))
+    do.call(on.exit, list(end, add = TRUE), envir = frame)
+  }
+}
+
+next_step <- function(what) {
+  if (!is.null(selection$bar)) {
+    selection$now <- what
+    cli::cli_progress_update(id = selection$bar, .envir = selection)
+  }
+}
+
+selection <- new.env()
+
+selection_step <- function() selection$now
+
 # ---- print ------------------------------------------------------------------
+
+check_factor_selection <- function(x, name = "x") {
+  criteria <- names(x$n_factors)
+  columns <- c("n_factors", "loglik", "n_parameters", "AIC", "BIC", "n_heywood", "converged")
+  good <- is.list(x) && is.numeric(x$n_factors) && length(criteria) > 0L &&
+    all(criteria %in% names(criterion_names)) && setequal(x$criteria, criteria) &&
+    is.data.frame(x$table) &&
+    all(c(columns, if ("heldout" %in% criteria) c("heldout", "heldout_se")) %in% names(x$table)) &&
+    checkmate::test_choice(x$method, names(factor_methods)) &&
+    (!"parallel" %in% criteria ||
+      is.data.frame(x$eigenvalues) && all(c("factor", "observed", "reference") %in% names(x$eigenvalues)))
+  if (!good) {
+    abort_input(
+      "`{name}` is not (or no more) a result of select_n_factors(); choose the number of factors again.",
+      class = "covmash_error_fit"
+    )
+  }
+}
 
 #' @export
 format.factor_selection <- function(x, ...) {
+  check_factor_selection(x)
   paste0(
     "<factor_selection> ", paste0(x$n_factors, " by ", criterion_names[names(x$n_factors)],
       collapse = ", "
@@ -241,6 +315,8 @@ criterion_names <- c(bic = "BIC", parallel = "parallel analysis", heldout = "hel
 
 #' @export
 print.factor_selection <- function(x, digits = 6, ...) {
+  check_factor_selection(x)
+  check_shown(0, digits)
   cat("<factor_selection> ", factor_methods[[x$method]], "\n", sep = "")
   for (name in names(x$n_factors)) {
     cat("  ", criterion_names[[name]], ": ", plural(x$n_factors[[name]], "factor"), "\n", sep = "")
@@ -251,3 +327,27 @@ print.factor_selection <- function(x, digits = 6, ...) {
   print(x$table, digits = digits, row.names = FALSE)
   invisible(x)
 }
+
+# ---- what does not exist ----------------------------------------------------
+
+no_method_of_selection <- function(what) {
+  abort_unsupported(
+    paste0(what, "() of a choice of the number of factors"), user_frame(),
+    "use its `table`, or fit_factor_model() with the number chosen"
+  )
+}
+
+#' @export
+tidy.factor_selection <- function(x, ...) no_method_of_selection("tidy")
+
+#' @export
+glance.factor_selection <- function(x, ...) no_method_of_selection("glance")
+
+#' @export
+augment.factor_selection <- function(x, ...) no_method_of_selection("augment")
+
+#' @export
+logLik.factor_selection <- function(object, ...) no_method_of_selection("logLik")
+
+#' @export
+nobs.factor_selection <- function(object, ...) no_method_of_selection("nobs")

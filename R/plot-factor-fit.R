@@ -6,7 +6,9 @@
 #' @param object,x A fit of [fit_factor_model()] or a result of [select_n_factors()].
 #' @param type For a fit: `"loadings"`, a heat map of the loadings of the standardised
 #'   genes; `"communality"`, how much of each gene's variance the factors explain.
-#' @param max_genes Draw at most so many genes, those with the largest communality.
+#' @param max_genes Draw at most so many genes, those with the largest communality. Genes
+#'   are sorted as [factor_fit-methods] prints them: by the factor they load on most,
+#'   strongest first.
 #' @param ... For `plot`: the arguments of `autoplot`. Otherwise not used.
 #' @return `autoplot`: a ggplot object. `plot`: the same, invisibly, after drawing it.
 #' @details For a selection there is one panel for each criterion; the number it chooses
@@ -28,9 +30,10 @@ autoplot.factor_fit <- function(object, type = c("loadings", "communality"),
                                 max_genes = 40, ...) {
   need_ggplot2()
   type <- check_choice(type, c("loadings", "communality"), "type")
+  check_factor_fit(object, "object")
   check_whole(max_genes, "max_genes", 1)
   communality <- 1 - object$uniquenesses
-  shown <- sort(first_few(order(-communality), max_genes))
+  shown <- genes_shown(standardised_loadings(object), object$uniquenesses, max_genes)
   labels <- make.unique(gene_labels(object))[shown]
   if (type == "loadings") {
     plot_fit_loadings(object, shown, labels)
@@ -49,7 +52,7 @@ plot_fit_loadings <- function(fit, shown, labels) {
   if (fit$n_factors == 0L) {
     abort_input("A fit without factors has no loadings to draw.", class = "covmash_error_argument")
   }
-  L <- (fit$loadings / sqrt(fit$variance))[shown, , drop = FALSE]
+  L <- standardised_loadings(fit)[shown, , drop = FALSE]
   cells <- data.frame(
     gene = factor(rep(labels, times = ncol(L)), levels = rev(labels)),
     factor = factor(rep(colnames(L), each = nrow(L)), levels = colnames(L)),
@@ -105,6 +108,7 @@ plot_communality <- function(communality, labels, heywood) {
 #' @exportS3Method ggplot2::autoplot
 autoplot.factor_selection <- function(object, ...) {
   need_ggplot2()
+  check_factor_selection(object, "object")
   points <- selection_points(object)
   ggplot2::ggplot(points, ggplot2::aes(x = .data$n, y = .data$value)) +
     ggplot2::geom_line(

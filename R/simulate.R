@@ -26,7 +26,7 @@
 #' head(sim2$B, 2)
 simple_sims <- function(nsamp = 100, ncond = 5, err_sd = 0.01) {
   check_whole(ncond, "ncond", 1)
-  check_size(nsamp, 4, ncond)
+  check_sample_size(nsamp, 4, ncond)
   # The order of the draws is part of the interface: independent, equal,
   # condition-specific, errors.
   independent <- matrix(in_pieces(nsamp * ncond, function(at) rnorm(length(at))), nsamp, ncond)
@@ -41,7 +41,7 @@ simple_sims <- function(nsamp = 100, ncond = 5, err_sd = 0.01) {
 #' @rdname simple_sims
 #' @export
 simple_sims2 <- function(nsamp = 100, err_sd = 0.01) {
-  check_size(nsamp, 2, 5)
+  check_sample_size(nsamp, 2, 5)
   first <- rnorm(nsamp)
   second <- rnorm(nsamp)
   zero <- numeric(nsamp)
@@ -54,7 +54,7 @@ simple_sims2 <- function(nsamp = 100, err_sd = 0.01) {
   )
 }
 
-check_size <- function(nsamp, times, ncond) {
+check_sample_size <- function(nsamp, times, ncond) {
   check_whole(nsamp, "nsamp", 1)
   if (times * nsamp > .Machine$integer.max || times * nsamp * ncond > 2^40) {
     abort_input(

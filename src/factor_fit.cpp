@@ -1,5 +1,6 @@
 // Binding of the estimation of factor models.
 #include "bridge.h"
+#include "options.h"
 
 #include <covmash/factor/fit.h>
 #include <covmash/factor/missing.h>
@@ -35,7 +36,7 @@ Rcpp::List cpp_fit_factors(const Rcpp::NumericMatrix& x, bool is_covariance, int
     options.n_factors = n_factors;
     options.lower = lower;
     options.tolerance = tolerance;
-    options.max_iterations = static_cast<std::size_t>(max_iterations);
+    options.max_iterations = bridge::number<std::size_t>(max_iterations);
     options.start = start;
     const auto fit = covmash::fit_factors(S, options, threads.executor);
     return Rcpp::List::create(
@@ -76,13 +77,14 @@ Rcpp::List cpp_fit_factors_missing(const Rcpp::NumericMatrix& x, int n_factors, 
     options.lower = lower;
     options.equal_psi = equal_psi;
     options.tolerance = tolerance;
-    options.max_iterations = static_cast<std::size_t>(max_iterations);
+    options.max_iterations = bridge::number<std::size_t>(max_iterations);
     const auto fit = covmash::fit_factors_missing(x.begin(), x.nrow(), x.ncol(), options, threads.executor);
     return Rcpp::List::create(
         _["loadings"] = fit.loadings, _["psi"] = std::vector<double>(fit.psi.begin(), fit.psi.end()),
         _["mean"] = std::vector<double>(fit.mean.begin(), fit.mean.end()),
         _["at_bound"] = Rcpp::LogicalVector(fit.at_bound.begin(), fit.at_bound.end()), _["loglik"] = fit.loglik,
         _["kkt_violation"] = fit.step, _["iterations"] = static_cast<double>(fit.iterations),
-        _["evaluations"] = static_cast<double>(fit.evaluations), _["converged"] = fit.converged);
+        _["evaluations"] = static_cast<double>(fit.evaluations), _["starts"] = static_cast<double>(fit.starts),
+        _["converged"] = fit.converged);
   });
 }

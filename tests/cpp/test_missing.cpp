@@ -50,3 +50,20 @@ TEST(MissingFactorFit, MissingValuesAreLeftOutOfTheLikelihood) {
   }
   EXPECT_NEAR(fit.loglik, loglik, 1e-10 * std::fabs(loglik));
 }
+
+TEST(MissingFactorFit, PiecesThatShareNoSampleAreFittedAsIfAlone) {
+  const arma::uword n = 100;
+  arma::mat x = factor_sample(15, n, 6, 1);
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  x.submat(0, 3, 49, 5).fill(none);
+  x.submat(50, 0, 99, 2).fill(none);
+  SerialExecutor serial;
+  covmash::MissingFactorOptions options;
+  const auto whole = covmash::fit_factors_missing(x.memptr(), n, 6, options, serial);
+  const arma::mat a = x.submat(0, 0, 49, 2), b = x.submat(50, 3, 99, 5);
+  const auto first = covmash::fit_factors_missing(a.memptr(), 50, 3, options, serial);
+  const auto second = covmash::fit_factors_missing(b.memptr(), 50, 3, options, serial);
+  EXPECT_TRUE(whole.converged);
+  EXPECT_NEAR(whole.loglik, first.loglik + second.loglik, 1e-8);
+  EXPECT_GT(arma::abs(whole.loadings).min(), 0.0);
+}

@@ -46,3 +46,55 @@ test_that("fits print what they are", {
   expect_equal(sum(squares$factors$proportion), mean(squares$genes$communality), tolerance = 1e-6)
   expect_output(print(fit_factor_model(x, 0, n_threads = 1)), "0 factors")
 })
+
+test_that("loadings are printed as they are drawn: standardised, sorted, small ones as dots", {
+  L <- rbind(a = c(0.05, 0.8), b = c(0.9, 0.02), c = c(-0.3, 0.2), d = c(0.5, -0.6)) * c(100, 1, 1, 1)
+  fit <- quiet_fit(tcrossprod(L) + base::diag(c(3500, 0.2, 0.9, 0.4)), 1, n_samples = 100)
+  fit$loadings <- structure(L, dimnames = list(letters[1:4], c("Factor1", "Factor2")))
+  fit$variance <- rowSums(L^2) + c(3500, 0.2, 0.9, 0.4)
+  fit$uniquenesses <- c(3500, 0.2, 0.9, 0.4) / fit$variance
+  fit$n_factors <- 2L
+  fit$rotation_matrix <- base::diag(2)
+  out <- capture.output(print(fit))
+  table <- out[grep("Factor1 Factor2", out) + 1:4]
+  expect_identical(substr(table, 1, 1), c("b", "c", "a", "d"))
+  standard <- L / sqrt(fit$variance)
+  expect_match(table[1], sprintf("%.2f +\\.$", standard["b", 1]))
+  expect_match(table[3], sprintf("\\. +%.2f$", standard["a", 2]))
+  expect_output(print(fit, n = 3), "... and 1 more", fixed = TRUE)
+})
+
+test_that("status lines have at most 80 characters", {
+  x <- sample_factor_model(120, 60, 10, seed = 5)
+  colnames(x) <- paste0("a_gene_with_a_name_that_is_rather_long_", 1:60)
+  x[seq(1, length(x), 13)] <- NA
+  fit <- suppressMessages(quiet_fit(x, 10))
+  expect_lte(max(nchar(capture.output(print(fit)))), 80)
+  expect_output(print(fit), "factors? more")
+})
+
+test_that("what a factor fit does not have is an error that says what does", {
+  fit <- quiet_fit(sample_factor_model(50, 6, 1, seed = 6), 1)
+  calls <- list(
+    residuals, fitted, stats::vcov, stats::confint, stats::simulate, augment, stats::resid
+  )
+  for (call in calls) expect_error(call(fit), "use|take", class = "covmash_error_unsupported")
+})
+
+test_that("damaged fits are one classed error in every method", {
+  fit <- quiet_fit(sample_factor_model(50, 6, 2, seed = 7), 2)
+  uses <- list(
+    print, summary, format, coef, logLik, nobs, tidy, glance, stats::BIC, rotate_factors,
+    function(f) factor_scores(f, matrix(0, 1, 6)), function(f) print(structure(list(fit = f), class = "summary.factor_fit"))
+  )
+  for (name in c("loadings", "noise", "n_factors", "convergence", "heywood", "rotation_matrix", "covariance")) {
+    for (value in list(NULL, "a", NA, list())) {
+      damaged <- fit
+      damaged[name] <- list(value)
+      for (use in uses) expect_error(use(damaged), class = "covmash_error_fit")
+    }
+  }
+  expect_error(print(fit, n = "a"), class = "covmash_error_argument")
+  expect_error(print(fit, digits = 0), class = "covmash_error_argument")
+  expect_error(print(summary(fit), n = NA), class = "covmash_error_argument")
+})

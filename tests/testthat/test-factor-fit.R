@@ -322,3 +322,177 @@ test_that("the user's random numbers are left alone", {
   fit_factor_model(x, 1, n_threads = 1)
   expect_identical(.Random.seed, before)
 })
+
+# ---- missing values: the maximum, not a saddle --------------------------------
+
+quiet_missing <- function(...) suppressMessages(quiet_fit(...))
+
+test_that("blocks of genes never seen together get factors all the same", {
+  set.seed(1)
+  x <- 2 * rnorm(200) %o% rep(1, 6) + matrix(rnorm(1200), 200)
+  x[1:100, 4:6] <- NA
+  x[101:200, 1:3] <- NA
+  expect_message(fit <- fit_factor_model(x, 1, n_threads = 1), class = "covmash_message_pairs")
+  expect_message(fit_factor_model(x, 1, n_threads = 1), "9 pairs of genes .* column 1 and column 4")
+  alone <- fit_factor_model(x[1:100, 1:3], 1, n_threads = 1)$loglik +
+    fit_factor_model(x[101:200, 4:6], 1, n_threads = 1)$loglik
+  expect_equal(fit$loglik, alone, tolerance = 1e-10)
+  expect_gt(fit$loglik, -1101.103)
+  expect_true(fit$convergence$converged)
+  expect_true(all(abs(fit$loadings) > 0.5))
+  expect_gt(fit$convergence$starts, 1)
+  ppca <- quiet_missing(x, 1, "ppca")
+  expect_true(all(abs(ppca$loadings) > 0.5))
+  chosen <- suppressMessages(select_n_factors(x, max_factors = 1, criteria = "bic", n_threads = 1))
+  expect_equal(chosen$table$loglik[2], fit$loglik, tolerance = 1e-8)
+  expect_message(
+    select_n_factors(x, max_factors = 0, criteria = "bic", n_threads = 1), class = "covmash_message_pairs"
+  )
+})
+
+test_that("pairs that are seen together are not reported", {
+  x <- sample_factor_model(40, 5, 1, seed = 31)
+  x[1:25, 1] <- NA
+  x[20:40, 3] <- NA
+  expect_identical(unseen_pairs(x), list(n = 1, first = c(1L, 3L)))
+  x[26, 3] <- 1
+  expect_null(unseen_pairs(x))
+  x[3:40, 5] <- NA # with gene 1 in no sample
+  expect_identical(unseen_pairs(x)$first, c(1L, 5L))
+  wide <- matrix(NA_real_, 4, 1200)
+  wide[1:2, 1:900] <- 1
+  wide[3:4, 901:1200] <- 1
+  expect_identical(unseen_pairs(wide), list(n = 900 * 300, first = c(1L, 901L)))
+})
+
+# The best of 20 starts of optim(), from best_of_optim(missing_pattern(case), 1, 20) after set.seed(case).
+best_of_20_starts <- c(
+  -127.4246712, -231.906832991, -124.577683095, -152.270329383, -182.563993146, -102.257454117,
+  -127.757755085, -207.873207943, -142.968688456, -157.381089975, -191.934610886, -100.552887262
+)
+
+test_that("the log-likelihood with missing values is never below the best that optim() finds", {
+  for (case in 1:12) {
+    x <- missing_pattern(case)
+    fit <- quiet_missing(x, 1)
+    expect_true(fit$convergence$converged)
+    expect_equal(plain_factor_loglik(x, as.matrix(fit$covariance), fit$mean), fit$loglik, tolerance = 1e-10)
+    expect_gt(fit$loglik, best_of_20_starts[case] - 1e-6)
+  }
+})
+
+test_that("the table of optima is that of optim()", {
+  skip_on_cran()
+  for (case in c(1, 3, 4)) {
+    set.seed(200 + case)
+    x <- missing_pattern(case)
+    best <- best_of_optim(x, 1, 3)
+    expect_lt(best, quiet_missing(x, 1)$loglik + 1e-6)
+    expect_lt(best, best_of_20_starts[case] + 1e-5)
+  }
+})
+
+test_that("searches with missing values leave the user's random numbers alone and repeat", {
+  x <- missing_pattern(6)
+  set.seed(5)
+  before <- .Random.seed
+  fit <- quiet_missing(x, 1)
+  expect_identical(.Random.seed, before)
+  set.seed(6)
+  expect_identical(quiet_missing(x, 1)$loadings, fit$loadings)
+})
+
+# ---- numbers and units --------------------------------------------------------
+
+test_that("max_iter may be larger than an integer", {
+  x <- sample_factor_model(40, 6, 1, seed = 32)
+  fit <- quiet_fit(x, 1)
+  expect_identical(quiet_fit(x, 1, max_iter = 1e300)$loadings, fit$loadings)
+  x[1:3, 2] <- NA
+  fit <- quiet_fit(x, 1)
+  expect_identical(quiet_fit(x, 1, max_iter = 1e300)$loadings, fit$loadings)
+  expect_error(fit_factor_model(x, 1e300, n_threads = 1), class = "covmash_error_n_factors")
+})
+
+test_that("data and covariances in very small and very large units give the same model", {
+  x <- sample_factor_model(40, 6, 1, seed = 33)
+  S <- cov(x)
+  gone <- x
+  gone[cbind(1:12, rep(1:6, 2))] <- NA
+  for (method in c("ml", "ppca", "pca")) {
+    base <- quiet_fit(x, 1, method)
+    base_S <- quiet_fit(S, 1, method, n_samples = 40)
+    for (power in c(-400, 400)) {
+      unit <- 2^power
+      fit <- quiet_fit(x * unit, 1, method)
+      expect_equal(fit$uniquenesses, base$uniquenesses, tolerance = 1e-9)
+      expect_equal(fit$loglik, base$loglik - 240 * log(unit), tolerance = 1e-12)
+      expect_equal(fit$loadings / unit, base$loadings, tolerance = 1e-8)
+      expect_equal(fit$mean / unit, base$mean, tolerance = 1e-12)
+      fit <- quiet_fit(S * unit * unit, 1, method, n_samples = 40)
+      expect_equal(fit$uniquenesses, base_S$uniquenesses, tolerance = 1e-9)
+      expect_equal(fit$loglik, base_S$loglik - 240 * log(unit), tolerance = 1e-12)
+      if (method != "pca") {
+        fit <- quiet_fit(gone * unit, 1, method)
+        expect_equal(fit$loglik, quiet_fit(gone, 1, method)$loglik - 228 * log(unit), tolerance = 1e-10)
+      }
+    }
+  }
+  for (unit in c(1e-200, 1e200)) {
+    expect_error(fit_factor_model(x * unit, 1), "standard deviation of about .*e.(199|20[01])", class = "covmash_error_scale")
+    expect_error(fit_factor_model(gone * unit, 1), class = "covmash_error_scale")
+    expect_s3_class(quiet_fit(S * unit, 1, n_samples = 40), "factor_fit")
+  }
+  x[, 1] <- x[, 1] * 1e-120
+  x[, 2] <- x[, 2] * 1e120
+  expect_error(fit_factor_model(x, 1, "ppca"), "too far apart", class = "covmash_error_scale")
+  expect_equal(quiet_fit(x, 1)$loglik, quiet_fit(sample_factor_model(40, 6, 1, seed = 33), 1)$loglik, tolerance = 1e-9)
+})
+
+test_that("there is no test of fit unless there are more samples than genes", {
+  x <- sample_factor_model(40, 6, 1, seed = 34)
+  for (n in c(4, 6)) expect_null(quiet_fit(cov(x), 1, n_samples = n)$test)
+  expect_gt(quiet_fit(cov(x), 1, n_samples = 7)$test$statistic, 0)
+  fit <- quiet_fit(cov(x), 1, n_samples = 6)
+  expect_true(is.na(glance(fit)$p.value))
+  expect_output(print(fit), "6 samples")
+  expect_false(any(grepl("chi-squared", capture.output(print(summary(fit))))))
+  for (n in c(4, 6)) expect_null(quiet_fit(x[seq_len(n), ], 1)$test)
+  expect_null(quiet_fit(cov(x), 1, "pca", n_samples = 40)$test)
+})
+
+test_that("columns that depend on others are named", {
+  x <- sample_factor_model(40, 6, 1, seed = 35)
+  said <- function(x, K = 2, ...) {
+    conditionMessage(expect_warning(fit_factor_model(x, K, ..., n_threads = 1), class = "covmash_warning_dependent"))
+  }
+  same <- cbind(x[, 1:5], copy = 3 - 2 * x[, 2])
+  expect_match(said(same, 1), "\\('copy'\\) is a linear function of 'g2'|\\('g2'\\) is a linear function of 'copy'")
+  sum <- cbind(x[, 1:5], total = x[, 1] + x[, 2])
+  for (y in list(sum, rbind(sum, c(NA, 1:5)))) {
+    message <- said(y)
+    for (name in c("'g1'", "'g2'", "'total'")) expect_match(message, name)
+    expect_match(message, "linear combination")
+    expect_false(grepl("fewer factors", message))
+  }
+  expect_match(said(unname(cov(sum)), n_samples = 40), "linear combination of columns? [0-9]")
+  same[cbind(1:40, rep(1:5, 8))] <- NA # no sample is complete
+  expect_match(said(same, 1), "linear function of 'g2'")
+})
+
+test_that("one or two genes, two or three samples", {
+  x <- sample_factor_model(20, 3, 1, seed = 36)
+  gone <- x
+  gone[1:3, 1] <- NA
+  for (method in c("ml", "pca", "ppca")) {
+    expect_equal(quiet_fit(x[, 1, drop = FALSE], 0, method)$loglik, sum(dnorm(
+      x[, 1], mean(x[, 1]), sqrt(mean((x[, 1] - mean(x[, 1]))^2)), log = TRUE
+    )))
+    expect_s3_class(quiet_fit(x[1:2, ], 0, method), "factor_fit")
+    expect_s3_class(quiet_fit(x[1:3, ], 1, method), "factor_fit")
+    expect_error(fit_factor_model(x[1:2, ], 1, method), class = "covmash_error_n_factors")
+    expect_s3_class(quiet_fit(matrix(2), 0, method, n_samples = 2), "factor_fit")
+    if (method != "pca") expect_s3_class(quiet_missing(gone[, 1:2], 0, method), "factor_fit")
+  }
+  expect_error(fit_factor_model(x[, 1:2], 1), "at most 0 factors", class = "covmash_error_n_factors")
+})

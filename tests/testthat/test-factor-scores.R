@@ -51,3 +51,20 @@ test_that("genes are found by name", {
   expect_lt(abs(mean(factor_scores(from_covariance, x))), 1e-12)
   expect_identical(dim(factor_scores(fit_factor_model(x, 0, n_threads = 1), x)), c(30L, 0L))
 })
+
+test_that("other names are no match by position", {
+  x <- sample_factor_model(30, 6, 1, seed = 4)
+  fit <- quiet_fit(x, 1)
+  other <- x
+  colnames(other) <- paste0("h", 1:6)
+  expect_error(predict(fit, other), "'g1', 'g2', 'g3', ... .its columns: 'h1'", class = "covmash_error_names")
+  expect_identical(predict(fit, x[, c(3, 1, 2, 6, 5, 4)]), predict(fit, x))
+  plain <- quiet_fit(unname(x), 1)
+  expect_equal(unname(predict(plain, other)), unname(predict(fit, x)))
+  twice <- x
+  colnames(twice)[2] <- "g1"
+  expect_error(predict(fit, cbind(x, g1 = 1)), "'g1' is there more than once", class = "covmash_error_names")
+  doubled <- suppressWarnings(quiet_fit(twice, 1)) # factor_covariance() warns of the name
+  expect_equal(unname(predict(doubled, twice)), unname(predict(fit, x)))
+  expect_error(predict(doubled, twice[, 6:1]), class = "covmash_error_names")
+})

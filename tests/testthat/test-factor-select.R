@@ -68,3 +68,48 @@ test_that("print keeps the table in one piece in a narrow window", {
   expect_match(grep("heldout_se", capture.output(print(chosen)), value = TRUE), "n_factors")
   expect_identical(getOption("width"), 60L)
 })
+
+test_that("what a selection does not have is an error, and so is a damaged one", {
+  x <- sample_factor_model(40, 6, 1, seed = 9)
+  chosen <- select_n_factors(x, max_factors = 1, criteria = "bic", n_threads = 1)
+  for (call in list(tidy, glance, augment, logLik, nobs, stats::AIC)) {
+    expect_error(call(chosen), "`table`", class = "covmash_error_unsupported")
+  }
+  for (name in c("n_factors", "table", "method", "criteria")) {
+    damaged <- chosen
+    damaged[[name]] <- NULL
+    expect_error(print(damaged), class = "covmash_error_fit")
+    expect_error(format(damaged), class = "covmash_error_fit")
+  }
+  expect_error(print(chosen, digits = "a"), class = "covmash_error_argument")
+})
+
+test_that("whole numbers that no machine can count to are refused or do not matter", {
+  x <- sample_factor_model(40, 6, 1, seed = 10)
+  expect_error(select_n_factors(x, n_permutations = 1e300), "1 to 100000", class = "covmash_error_argument")
+  expect_error(select_n_factors(x, max_factors = 1e300), class = "covmash_error_n_factors")
+  expect_error(select_n_factors(x, n_folds = 1e300), class = "covmash_error_argument")
+  chosen <- select_n_factors(cov(x), n_samples = 1e300, max_factors = 1, n_permutations = 2, n_threads = 1)
+  # Without sampling error every eigenvalue of independent genes is 1.
+  expect_equal(chosen$eigenvalues$reference, 1)
+})
+
+test_that("normal samples are not drawn where their covariance can be", {
+  set.seed(11)
+  S <- replicate(2000, independent_covariance(5, 3))
+  expect_equal(apply(S, 1:2, mean), base::diag(3), tolerance = 0.05)
+  expect_equal(apply(S, 1:2, var), (1 + base::diag(3)) / 4, tolerance = 0.15)
+  expect_lte(qr(independent_covariance(3, 6))$rank, 2)
+})
+
+test_that("a progress bar names the step", {
+  withr::local_options(covmash.progress = TRUE, cli.progress_show_after = 0, cli.dynamic = FALSE)
+  x <- sample_factor_model(40, 6, 1, seed = 12)
+  selection$bar <- NULL
+  seen <- withr::with_seed(1, {
+    suppressMessages(select_n_factors(x, max_factors = 1, n_folds = 2, n_permutations = 3, n_threads = 1))
+    selection$now
+  })
+  expect_identical(seen, "part 2 of 2, 1 factor")
+  expect_null(selection$bar)
+})

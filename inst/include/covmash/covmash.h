@@ -17,6 +17,7 @@
 #include "factor/loadings.h"
 #include "factor/missing.h"
 #include "factor/network.h"
+#include "factor/observed_likelihood.h"
 #include "factor/sample.h"
 #include "linalg/cholesky.h"
 #include "linalg/graded_svd.h"

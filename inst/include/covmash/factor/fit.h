@@ -220,6 +220,7 @@ class FactorSearch {
   FactorFit run() {
     FactorFit fit;
     Best best;
+    executor_.step("Fitting a factor model", false);
     if (!options_.start.empty()) {
       attempt(options_.start, fit, best);
     } else {

@@ -1,451 +1,484 @@
 #pragma once
-// Maximum-likelihood factor analysis of a sample with missing entries: x_i = mu + B f_i + e_i, only some entries of x_i
-// observed (missing at random).
+// Maximum-likelihood factor analysis of a sample with missing entries: the search for the maximum of
+// observed_likelihood.h.
 //
-// Given the factors the variables are independent, so only the factors are missing data in the sense of EM (Rubin and
-// Thayer 1982, Psychometrika 47, 69-76): with O the observed entries of row i,
-//   G_i = I + B_O' Psi_O^-1 B_O,   m_i = E f = G_i^-1 B_O' Psi_O^-1 (x_O - mu_O),   E f f' = G_i^-1 + m_i m_i'
-//   log-likelihood of row i = -1/2 [ |O| log 2 pi + sum log psi_O + log|G_i| + sum (x - mu)^2 / psi - v' m_i ]
-// and each variable's own regression on (1, f) is the M-step. EM is slow; its gradient is that of the likelihood
-// (Fisher's identity) and its step a good preconditioner, so a quasi-Newton search takes its place (Jamshidian and
-// Jennrich 1997, JRSS B 59, 569-587). All sums over rows and variables are products with the 0/1 matrix of what is
-// observed: 2 n p (K + 1)(K + 2) flops an iteration whatever the patterns are. Memory: four times the data.
+// EM is slow; its step is a good preconditioner for the gradient, so a quasi-Newton search takes its place (Jamshidian
+// and Jennrich 1997, JRSS B 59, 569-587). Where no step along the quasi-Newton direction goes down, at a bound or at
+// the limit of rounding, steps of EM itself go on: they never go up.
+//
+// The likelihood has saddles, among them every point at which groups of variables that are not seen together have
+// covariance zero, and may have several maxima. So the search starts
+//   from the fit with missing values at their means, from pairwise correlations, from pieces of variables that share no
+//   sample, each fitted alone, and from scattered loadings, none of them with an exact zero;
+// all starts go a few steps, the best goes on to the end, then, with up to 150 variables, the others until they are
+// where the best is or have ended elsewhere. If ends differ, up to 64 variables are started from once more, with one
+// variable after the other at its floor. The end is then kicked: a saddle is left that way.
+//
+// Time: some 150 to 250 evaluations of the likelihood where all starts agree.
 
 #include <algorithm>
 #include <armadillo>
 #include <cmath>
 #include <cstddef>
+#include <deque>
 #include <limits>
+#include <numeric>
 #include <utility>
 #include <vector>
 
-#include "../base/buffer.h"
-#include "../base/constants.h"
 #include "../base/error.h"
 #include "../base/executor.h"
-#include "../linalg/cholesky.h"
+#include "../base/splitmix.h"
 #include "../linalg/lbfgs.h"
 #include "../linalg/panel.h"
 #include "../linalg/sample_covariance.h"
 #include "fit.h"
+#include "observed_likelihood.h"
 
 namespace covmash {
 
-struct MissingFactorOptions {
-  std::size_t n_factors = 1;
-  double lower = 0.005;     // floor of psi, in units of the observed variance
-  double tolerance = 1e-8;  // on the EM step, in standard deviations
-  std::size_t max_iterations = 1000;
-  std::size_t memory = 20;
-  bool equal_psi = false;  // probabilistic PCA: one psi for all, variables are not scaled
-};
+inline MissingFactorFit fit_factors_missing(const double* x, std::size_t n, std::size_t p,
+                                            const MissingFactorOptions& options, Executor& executor);
 
-struct MissingFactorFit {
-  arma::mat loadings;  // p x K, on the scale of the data
-  arma::vec psi, mean;
-  std::vector<bool> at_bound;
-  double loglik = 0.0;
-  double step = 0.0;  // length of the last EM step
-  std::size_t iterations = 0, evaluations = 0;
-  bool converged = false;
+// Where searches start: loadings in units of the observed standard deviations.
+class MissingFactorStarts {
+ public:
+  using Vector = std::vector<double>;
+
+  MissingFactorStarts(ObservedLikelihood& likelihood, const MissingFactorOptions& options, Executor& executor)
+      : at_(likelihood), options_(options), executor_(executor), p_(likelihood.variables()), K_(likelihood.factors()) {}
+
+  // The complete fit with every missing value at its mean.
+  Vector imputed() {
+    const auto S = SampleCovariance::from_data(at_.values(), at_.samples(), p_, true, executor_);
+    FactorFitOptions complete;
+    complete.n_factors = K_;
+    complete.lower = std::max(options_.lower, 0.02);
+    complete.tolerance = 1e-3;
+    complete.max_iterations = 15;
+    complete.start.assign(p_, 0.5);
+    const FactorFit fit = fit_factors(S, complete, executor_);
+    arma::mat B = fit.loadings;
+    arma::vec psi = fit.psi;
+    for (std::size_t j = 0; j < p_; ++j) {
+      B.row(j) *= std::sqrt(S.variance()[j]);
+      psi[j] *= S.variance()[j];
+    }
+    return without_zeros(std::move(B), psi);
+  }
+
+  // Principal factors of the pairwise correlations; what is not seen together is what the factors make of it.
+  Vector pairwise() {
+    const arma::mat& R = correlations();
+    arma::mat B = scattered_loadings();
+    for (int round = 0; round < 12; ++round) {
+      const arma::mat L = standardised(B);
+      arma::mat M = L * L.t(), Q, T, V;
+      for (std::size_t i = 0; i < p_; ++i)
+        for (std::size_t j = 0; j < p_; ++j)
+          if (i == j || !std::isnan(R(i, j))) M(i, j) = i == j ? std::min(M(i, i), 0.95) : R(i, j);
+      arma::vec values;
+      if (!arma::qr_econ(Q, T, M * L) || !arma::eig_sym(values, V, Q.t() * M * Q))
+        throw numeric_error("an eigendecomposition did not converge");
+      B = Q * V * arma::diagmat(arma::sqrt(arma::clamp(values, 0.0, arma::datum::inf)));
+      unstandardise(B);
+    }
+    return without_zeros(std::move(B), arma::vec());
+  }
+
+  // Variables that are nearly another one, at most two: a factor that is that variable is a maximum of its own, which
+  // starts of even communalities do not find.
+  std::vector<std::size_t> anchors() {
+    const arma::mat& R = correlations();
+    std::vector<std::pair<double, std::size_t>> nearest;
+    for (std::size_t i = 0; i < p_; ++i) {
+      double most = 0.0;
+      for (std::size_t j = 0; j < p_; ++j)
+        if (i != j && !std::isnan(R(i, j))) most = std::max(most, std::fabs(R(i, j)));
+      if (most > 0.9) nearest.push_back({-most, i});
+    }
+    std::sort(nearest.begin(), nearest.end());
+    std::vector<std::size_t> out;
+    for (std::size_t a = 0; a < nearest.size() && a < 2; ++a) out.push_back(nearest[a].second);
+    return out;
+  }
+
+  // The first factor is variable i, at its floor; the others have no meaning.
+  Vector anchored(std::size_t i) {
+    const arma::mat& R = correlations();
+    arma::mat B = scattered_loadings() * 0.5;
+    for (std::size_t j = 0; j < p_; ++j) {
+      const double r = i == j ? 1.0 : std::isnan(R(i, j)) ? 0.2 * (2.0 * scatter_() - 1.0) : R(i, j);
+      for (std::size_t k = 0; k < K_; ++k) B(j, k) *= std::sqrt(1.0 - std::min(r * r, 1.0));
+      B(j, 0) = std::min(std::max(r, -0.995), 0.995) * std::sqrt(at_.variance(j));
+    }
+    arma::vec psi(p_);
+    for (std::size_t j = 0; j < p_; ++j)
+      psi[j] = std::max(at_.variance(j) - arma::dot(B.row(j), B.row(j)), options_.lower * at_.variance(j));
+    return at_.parameters(B, psi);
+  }
+
+  // Numbers of no meaning: half of each variance is common.
+  Vector scattered() { return without_zeros(scattered_loadings(), arma::vec()); }
+
+  // The same with one variable at its floor.
+  Vector scattered_with_floor(std::size_t j) {
+    arma::mat B = scattered_loadings();
+    const double size = arma::norm(B.row(j));
+    if (size > 0.0) B.row(j) *= std::sqrt((1.0 - options_.lower) * at_.variance(j)) / size;
+    Vector x = without_zeros(std::move(B), arma::vec());
+    if (!options_.equal_psi) x[at_.psi_at(j)] = at_.low();
+    return x;
+  }
+
+  // Numbers of no meaning added to the loadings.
+  Vector kicked(const Vector& from) {
+    Vector x = from;
+    for (std::size_t j = 0; j < p_; ++j)
+      for (std::size_t k = 0; k < K_; ++k)
+        x[j * at_.stride() + 1 + k] += 0.1 * std::sqrt(at_.variance(j)) * (2.0 * scatter_() - 1.0);
+    return x;
+  }
+
+  // Variables that share no sample with the others, directly or through third ones.
+  std::vector<std::vector<std::size_t>> pieces() const {
+    std::vector<std::size_t> parent(p_);
+    std::iota(parent.begin(), parent.end(), std::size_t{0});
+    auto root = [&](std::size_t j) {
+      while (parent[j] != j) j = parent[j] = parent[parent[j]];
+      return j;
+    };
+    const std::size_t n = at_.samples();
+    for (std::size_t i = 0; i < n; ++i) {
+      std::size_t first = p_;
+      for (std::size_t j = 0; j < p_; ++j) {
+        if (at_.seen()[j * n + i] == 0.0) continue;
+        if (first == p_)
+          first = root(j);
+        else
+          parent[root(j)] = first = root(first);
+      }
+    }
+    std::vector<std::vector<std::size_t>> members(p_), out;
+    for (std::size_t j = 0; j < p_; ++j) members[root(j)].push_back(j);
+    for (auto& piece : members)
+      if (!piece.empty()) out.push_back(std::move(piece));
+    return out;
+  }
+
+  // Each piece fitted alone, put together; x has the data. `iterations` and `evaluations` are added to.
+  Vector from_pieces(const double* x, const std::vector<std::vector<std::size_t>>& pieces, MissingFactorFit& total) {
+    Vector out = scattered();
+    const std::size_t n = at_.samples();
+    for (const auto& piece : pieces) {
+      std::vector<std::size_t> rows;
+      for (std::size_t i = 0; i < n; ++i)
+        if (at_.seen()[piece[0] * n + i] != 0.0 ||
+            std::any_of(piece.begin(), piece.end(), [&](std::size_t j) { return at_.seen()[j * n + i] != 0.0; }))
+          rows.push_back(i);
+      MissingFactorOptions options = options_;
+      options.n_factors = std::min({K_, piece.size() - 1, rows.size() - 1});
+      Vector data(rows.size() * piece.size());
+      for (std::size_t c = 0; c < piece.size(); ++c)
+        for (std::size_t i = 0; i < rows.size(); ++i) data[c * rows.size() + i] = x[piece[c] * n + rows[i]];
+      const MissingFactorFit part = fit_factors_missing(data.data(), rows.size(), piece.size(), options, executor_);
+      total.iterations += part.iterations;
+      total.evaluations += part.evaluations;
+      at_.take_over(part, piece, out);
+    }
+    return out;
+  }
+
+ private:
+  arma::mat cross(const double* X, std::size_t n) const {
+    Panel Y(n, p_), out(p_, p_);
+    for (std::size_t j = 0; j < p_; ++j)
+      for (std::size_t i = 0; i < n; ++i) Y(i, j) = X[j * n + i];
+    multiply_into(row_major(X, n), Y, out, executor_);
+    arma::mat C(p_, p_);
+    for (std::size_t i = 0; i < p_; ++i)
+      for (std::size_t j = 0; j < p_; ++j) C(i, j) = out(i, j);
+    return C;
+  }
+
+  // Pairwise, NaN where fewer than three samples have both.
+  const arma::mat& correlations() {
+    if (!correlations_.is_empty()) return correlations_;
+    const std::size_t n = at_.samples();
+    correlations_ = cross(at_.values(), n);
+    const arma::mat seen = cross(at_.seen(), n);
+    for (std::size_t i = 0; i < p_; ++i)
+      for (std::size_t j = 0; j < p_; ++j) {
+        double& r = correlations_(i, j);
+        r /= seen(i, j) * std::sqrt(at_.variance(i) * at_.variance(j));
+        r = seen(i, j) > 2.0 ? std::min(std::max(r, -1.0), 1.0) : std::numeric_limits<double>::quiet_NaN();
+      }
+    return correlations_;
+  }
+
+  arma::mat standardised(arma::mat B) const {
+    for (std::size_t j = 0; j < p_; ++j) B.row(j) /= std::sqrt(at_.variance(j));
+    return B;
+  }
+  void unstandardise(arma::mat& B) const {
+    for (std::size_t j = 0; j < p_; ++j) B.row(j) *= std::sqrt(at_.variance(j));
+  }
+
+  arma::mat scattered_loadings() {
+    arma::mat B(p_, K_);
+    const double size = std::sqrt(1.5 / static_cast<double>(K_));
+    for (std::size_t j = 0; j < p_; ++j)
+      for (std::size_t k = 0; k < K_; ++k) B(j, k) = size * (2.0 * scatter_() - 1.0);
+    unstandardise(B);
+    return B;
+  }
+
+  // Zeros stay zeros in every search: a factor without loadings, variables without covariance.
+  Vector without_zeros(arma::mat B, arma::vec psi) {
+    if (psi.is_empty()) psi.zeros(p_);
+    for (std::size_t j = 0; j < p_; ++j) {
+      const double variance = at_.variance(j);
+      for (std::size_t k = 0; k < K_; ++k) B(j, k) += 0.05 * std::sqrt(variance) * (2.0 * scatter_() - 1.0);
+      double common = arma::dot(B.row(j), B.row(j));
+      if (psi[j] == 0.0) {
+        if (common > 0.95 * variance) {
+          B.row(j) *= std::sqrt(0.95 * variance / common);
+          common = 0.95 * variance;
+        }
+        psi[j] = variance - common;
+      }
+    }
+    return at_.parameters(B, psi);
+  }
+
+  ObservedLikelihood& at_;
+  const MissingFactorOptions& options_;
+  Executor& executor_;
+  std::size_t p_, K_;
+  arma::mat correlations_;
+  SplitMix64 scatter_{42};
 };
 
 class MissingFactorSearch {
  public:
   using Vector = std::vector<double>;
+  using Point = ObservedLikelihood::Point;
 
-  // x: n x p, column-major, NaN where missing. Every variable has at least two values, not all the same.
   MissingFactorSearch(const double* x, std::size_t n, std::size_t p, const MissingFactorOptions& options,
                       Executor& executor)
-      : n_(n), p_(p), K_(options.n_factors), options_(options), executor_(executor) {
-    by_variable_.require_size(n * p);
-    by_sample_.require_size(n * p);
-    seen_by_variable_.require_size(n * p);
-    seen_by_sample_.require_size(n * p);
-    centre_.resize(p);
-    scale_.resize(p);
-    count_.resize(p);
-    squares_.assign(p, 0.0);
-    double total = 0.0;
-    for (std::size_t j = 0; j < p; ++j) {
-      const double* column = x + j * n;
-      double sum = 0.0, m = 0.0;
-      for (std::size_t i = 0; i < n; ++i)
-        if (!std::isnan(column[i])) {
-          sum += column[i];
-          m += 1.0;
-        }
-      require(m > 1.0, "a variable has fewer than two values");
-      count_[j] = m;
-      centre_[j] = sum / m;
-      double s = 0.0;
-      for (std::size_t i = 0; i < n; ++i)
-        if (!std::isnan(column[i])) s += (column[i] - centre_[j]) * (column[i] - centre_[j]);
-      scale_[j] = std::sqrt(s / m);
-      require(scale_[j] > 0.0, "a variable is constant");
-      total += scale_[j] * scale_[j];
-    }
-    if (options.equal_psi) std::fill(scale_.begin(), scale_.end(), std::sqrt(total / static_cast<double>(p)));
-    n_values_ = 0.0;
-    log_scale_ = 0.0;
-    for (std::size_t j = 0; j < p; ++j) {
-      for (std::size_t i = 0; i < n; ++i) {
-        const bool seen = !std::isnan(x[j * n + i]);
-        const double value = seen ? (x[j * n + i] - centre_[j]) / scale_[j] : 0.0;
-        by_variable_[j * n + i] = by_sample_[i * p + j] = value;
-        seen_by_variable_[j * n + i] = seen_by_sample_[i * p + j] = seen ? 1.0 : 0.0;
-        squares_[j] += value * value;
-      }
-      n_values_ += count_[j];
-      log_scale_ += count_[j] * std::log(scale_[j]);
-    }
-  }
+      : x_(x),
+        n_(n),
+        options_(options),
+        executor_(executor),
+        likelihood_(x, n, p, options, executor),
+        starts_(likelihood_, options, executor) {}
 
   MissingFactorFit run() {
-    Point at = evaluate(start());
-    Lbfgs memory(options_.memory);
+    const std::size_t p = likelihood_.variables();
     MissingFactorFit fit;
-    std::vector<bool> was_free(at.psi_free.size(), true);
-    int stalled = 0;
-    for (; fit.iterations < options_.max_iterations; ++fit.iterations) {
-      executor_.iteration(fit.iterations + 1);
-      const Vector em = precondition(at, at.gradient);
-      at.step = longest(em);
-      if (at.step <= options_.tolerance) {
-        fit.converged = true;
-        break;
-      }
-      if (at.psi_free != was_free) memory.clear();
-      was_free = at.psi_free;
-      Vector d = memory.direction(at.gradient, [&](const Vector& q) { return precondition(at, q); });
-      hold_bounds(at, d);
-      if (!(dot(d, at.gradient) < 0.0)) {
-        memory.clear();
-        for (std::size_t i = 0; i < d.size(); ++i) d[i] = -em[i];
-      }
-      double t = std::min(1.0, longest_step / longest(d));
-      Point next;
-      bool accepted = false;
-      for (int trial = 0; trial < 40 && !accepted; ++trial, t *= 0.4) {
-        Vector y(at.x);
-        for (std::size_t i = 0; i < y.size(); ++i) y[i] += t * d[i];
-        project(y);
-        double predicted = 0.0;
-        for (std::size_t i = 0; i < y.size(); ++i) predicted += at.gradient[i] * (y[i] - at.x[i]);
-        next = evaluate(std::move(y));
-        if (!std::isfinite(next.f)) continue;
-        accepted = next.f <= at.f + 1e-4 * predicted ||
-                   (next.f <= at.f + at.rounding && longest(precondition(next, next.gradient)) < at.step);
-      }
-      if (!accepted) break;
-      Vector step(at.x.size()), change(at.x.size());
-      for (std::size_t i = 0; i < step.size(); ++i) {
-        step[i] = next.x[i] - at.x[i];
-        change[i] = next.gradient[i] - at.gradient[i];
-      }
-      stalled = at.f - next.f <= at.rounding ? stalled + 1 : 0;
-      memory.remember(std::move(step), std::move(change));
-      at = std::move(next);
-      if (stalled > 20) break;
+    Run best;
+    if (options_.n_factors == 0) {
+      best = begin(likelihood_.parameters(arma::mat(p, 0), arma::vec(p, arma::fill::ones)));
+      advance(best, options_.max_iterations, options_.tolerance);
+    } else {
+      best = from_several(fit);
+      leave_saddles(best);
     }
-    finish(at, fit);
+    fit.starts = n_starts_;
+    fit.iterations += iterations_;
+    fit.converged = best.converged;
+    const std::size_t evaluations = fit.evaluations;
+    likelihood_.finish(best.at, fit);
+    fit.evaluations += evaluations;
     return fit;
   }
 
  private:
-  // Parameters of variable j: mu, B_1 ... B_K, then log psi (one at the very end if it is shared).
-  struct Point {
-    Vector x, gradient;  // of f = -2/n log-likelihood; zero where a bound holds
-    std::vector<bool> psi_free;
-    std::vector<double> second;  // p x (K + 1)(K + 2)/2: sums of (1, f)(1, f)' over the rows in which j is observed
-    double f = std::numeric_limits<double>::infinity();
-    double rounding = 0.0, step = 0.0;
-  };
-
-  std::size_t stride() const { return K_ + (options_.equal_psi ? 1 : 2); }
-  std::size_t n_psi() const { return options_.equal_psi ? 1 : p_; }
-  std::size_t psi_at(std::size_t j) const { return options_.equal_psi ? p_ * stride() : j * stride() + K_ + 1; }
-  std::size_t n_parameters() const { return p_ * stride() + (options_.equal_psi ? 1 : 0); }
-  std::size_t pairs() const { return (K_ + 1) * (K_ + 2) / 2; }
-  double low() const { return std::log(options_.equal_psi ? 1e-10 : options_.lower); }
-
-  static double longest(const Vector& d) {
-    double worst = 0.0;
-    for (double value : d) worst = std::max(worst, std::fabs(value));
-    return worst;
-  }
-
-  void project(Vector& x) const {
-    for (std::size_t j = 0; j < n_psi(); ++j) {
-      double& value = x[psi_at(j)];
-      value = std::min(std::max(value, low()), 5.0);
-    }
-  }
-
-  void hold_bounds(const Point& at, Vector& d) const {
-    for (std::size_t j = 0; j < n_psi(); ++j)
-      if (!at.psi_free[j]) d[psi_at(j)] = 0.0;
-  }
-
-  // The fit with every missing value at its mean.
-  Vector start() {
-    Vector x(n_parameters(), 0.0);
-    arma::mat B(p_, K_, arma::fill::zeros);
-    arma::vec psi(p_, arma::fill::ones);
-    if (K_ > 0) {
-      const auto S = SampleCovariance::from_data(by_variable_.data(), n_, p_, true, executor_);
-      FactorFitOptions complete;
-      complete.n_factors = K_;
-      complete.lower = std::max(options_.lower, 0.02);
-      complete.tolerance = 1e-4;
-      complete.max_iterations = 30;
-      const FactorFit fit = fit_factors(S, complete, executor_);
-      B = fit.loadings;
-      psi = fit.psi;
-      for (std::size_t j = 0; j < p_; ++j) {
-        const double sd = std::sqrt(S.variance()[j]);
-        for (std::size_t k = 0; k < K_; ++k) B(j, k) *= sd;
-        psi[j] *= S.variance()[j];
-      }
-    }
-    for (std::size_t j = 0; j < p_; ++j)
-      for (std::size_t k = 0; k < K_; ++k) x[j * stride() + 1 + k] = B(j, k);
-    for (std::size_t j = 0; j < n_psi(); ++j)
-      x[psi_at(j)] = std::log(options_.equal_psi ? arma::mean(psi) : static_cast<double>(psi[j]));
-    project(x);
-    return x;
-  }
-
-  Point evaluate(Vector x) {
-    ++evaluations_;
+  // One search under way.
+  struct Run {
     Point at;
-    at.x = std::move(x);
-    const Vector w = precisions(at);
-    const RowMoments rows = row_moments(at, w);
-    Panel second(p_, pairs()), first(p_, K_ + 1);
-    multiply_into(row_major(seen_by_variable_.data(), n_), rows.moments, second, executor_);
-    multiply_into(row_major(by_variable_.data(), n_), rows.means, first, executor_);
-    add_deviances(rows, at);
-    add_gradient(w, first, second, at);
-    return at;
-  }
+    Lbfgs memory;
+    std::vector<bool> was_free;
+    std::size_t iterations = 0, stalled = 0;
+    bool converged = false, ended = false;
 
-  // 1 / psi by variable.
-  Vector precisions(const Point& at) const {
-    Vector w(p_);
-    for (std::size_t j = 0; j < p_; ++j) w[j] = std::exp(-at.x[psi_at(j)]);
-    return w;
-  }
-
-  // By row: the moments of (1, f) given the row, lower triangle; their first column; -2 log-likelihood without its
-  // constant, and the size of its terms.
-  struct RowMoments {
-    Panel moments, means;
-    Vector deviance, size;
+    Run() : memory(0) {}
+    Run(Point start, std::size_t pairs) : at(std::move(start)), memory(pairs), was_free(at.psi_free.size(), true) {}
   };
 
-  RowMoments row_moments(const Point& at, const Vector& w) {
-    const std::size_t K = K_, half = K * (K + 1) / 2;
-    // G - I and B_O' Psi_O^-1 mu_O by row, and B_O' Psi_O^-1 x_O.
-    Panel mask_side(p_, half + K), value_side(p_, std::max<std::size_t>(K, 1));
-    for (std::size_t j = 0; j < p_; ++j) {
-      const double* a = at.x.data() + j * stride();
-      std::size_t c = 0;
-      for (std::size_t k = 0; k < K; ++k) {
-        for (std::size_t l = 0; l <= k; ++l) mask_side(j, c++) = a[1 + k] * a[1 + l] * w[j];
-        value_side(j, k) = a[1 + k] * w[j];
-        mask_side(j, half + k) = a[0] * a[1 + k] * w[j];
+  Run begin(Vector x) {
+    ++n_starts_;
+    return Run(likelihood_.evaluate(std::move(x)), options_.memory);
+  }
+
+  Run from_several(MissingFactorFit& fit) {
+    const std::size_t p = likelihood_.variables();
+    std::deque<Run> runs;
+    runs.push_back(begin(starts_.imputed()));
+    executor_.step("Fitting a factor model with missing values", false);
+    const auto pieces = starts_.pieces();
+    if (pieces.size() > 1) runs.push_back(begin(starts_.from_pieces(x_, pieces, fit)));
+    if (p <= several_below) runs.push_back(begin(starts_.pairwise()));
+    // With one psi for all no variable is at its floor alone, and maxima are few.
+    if (p <= many_below && !options_.equal_psi)
+      for (std::size_t i : starts_.anchors()) runs.push_back(begin(starts_.anchored(i)));
+    const int scattered = p > several_below || options_.equal_psi ? 1 : p > many_below ? 2 : 3;
+    for (int repeat = 0; repeat < scattered; ++repeat) runs.push_back(begin(starts_.scattered()));
+    std::size_t first = 0;
+    for (std::size_t r = 0; r < runs.size(); ++r) {
+      advance(runs[r], short_run, options_.tolerance);
+      if (runs[r].at.f < runs[first].at.f) first = r;
+    }
+    Run best = std::move(runs[first]);
+    runs.erase(runs.begin() + static_cast<std::ptrdiff_t>(first));
+    advance(best, options_.max_iterations, options_.tolerance);
+    if (p > several_below) return best;
+    bool differ = false;
+    for (Run& other : runs) differ = compete(other, best) || differ;
+    if (!differ || p > many_below) return best;
+    for (std::size_t j = 0; j < p; ++j) {
+      Run other = begin(starts_.scattered_with_floor(j));
+      compete(other, best);
+    }
+    for (std::size_t repeat = 0; repeat < std::max<std::size_t>(8, 400 / p); ++repeat) {
+      Run other = begin(starts_.scattered());
+      compete(other, best);
+    }
+    return best;
+  }
+
+  // Goes on with `other` until it is where `best` is or has ended, and takes its place if it is better. Did it end
+  // elsewhere?
+  bool compete(Run& other, Run& best) {
+    while (!other.ended) {
+      if (same_place(other.at, best.at)) return false;
+      advance(other, short_run, options_.tolerance);
+    }
+    const double gain = best.at.f - other.at.f, margin = 1e-9 * (1.0 + std::fabs(best.at.f));
+    if (gain > margin || (other.converged && !best.converged && gain > -margin)) best = std::move(other);
+    return std::fabs(gain) > margin;
+  }
+
+  // The same covariances, in units of the observed variances, up to a tenth: searches from there end together.
+  bool same_place(const Point& a, const Point& b) const {
+    const std::size_t p = likelihood_.variables(), K = options_.n_factors, stride = likelihood_.stride();
+    if (a.f - b.f > 0.02 * static_cast<double>(p)) return false;
+    for (std::size_t i = 0; i < p; ++i) {
+      const double *ai = a.x.data() + i * stride + 1, *bi = b.x.data() + i * stride + 1;
+      if (std::fabs(a.x[likelihood_.psi_at(i)] - b.x[likelihood_.psi_at(i)]) > 0.3) return false;
+      for (std::size_t j = 0; j <= i; ++j) {
+        const double *aj = a.x.data() + j * stride + 1, *bj = b.x.data() + j * stride + 1;
+        double difference = 0.0;
+        for (std::size_t k = 0; k < K; ++k) difference += ai[k] * aj[k] - bi[k] * bj[k];
+        if (std::fabs(difference) > 0.1 * std::sqrt(likelihood_.variance(i) * likelihood_.variance(j))) return false;
       }
     }
-    Panel G(n_, half + K), v(n_, std::max<std::size_t>(K, 1));
-    multiply_into(row_major(seen_by_sample_.data(), p_), mask_side, G, executor_);
-    multiply_into(row_major(by_sample_.data(), p_), value_side, v, executor_);
-
-    RowMoments out{Panel(n_, pairs()), Panel(n_, K + 1), Vector(n_), Vector(n_)};
-    constexpr std::size_t block = 64;
-    const double work = static_cast<double>(n_) * (static_cast<double>(K * K * K) + 4.0 * static_cast<double>(p_));
-    executor_.run((n_ + block - 1) / block, work, [&](std::size_t task, std::size_t) {
-      RowWorkspace ws{Vector(half), Vector(half), Vector(K), Vector(K)};
-      for (std::size_t i = task * block; i < std::min(n_, (task + 1) * block); ++i) {
-        const double log_det = invert_information(G.row(i), ws);
-        const double explained = factor_means(v.row(i), G.row(i) + half, ws);
-        write_moments(ws, out.moments.row(i), out.means.row(i));
-        double quad = 0.0, log_psi = 0.0;
-        residuals(at, w, i, quad, log_psi);
-        out.deviance[i] = log_psi + log_det + quad - explained;
-        out.size[i] = std::fabs(log_psi) + std::fabs(log_det) + quad + explained;
-      }
-    });
-    return out;
+    return true;
   }
 
-  // One row: factor L of G and its inverse, packed by rows; L^-1 (v - mean part) and m.
-  struct RowWorkspace {
-    Vector L, inverse, half_way, m;
-  };
-
-  // L^-1 of G = I + g, g packed by rows. Returns log|G|.
-  double invert_information(const double* g, RowWorkspace& ws) const {
-    double log_det = 0.0;
-    cholesky(
-        K_, K_, packed_rows(ws.L.data()),
-        [g](std::size_t k, std::size_t l) { return g[k * (k + 1) / 2 + l] + (k == l ? 1.0 : 0.0); }, by_diagonal,
-        [&](std::size_t, double a, double& diagonal) {
-          log_det += std::log(a);
-          diagonal = std::sqrt(a);
-          return true;
-        });
-    invert_lower(K_, packed_rows(ws.L.data()), packed_rows(ws.inverse.data()));
-    return log_det;
-  }
-
-  // m = G^-1 (v - shift). Returns m' G m.
-  double factor_means(const double* v, const double* shift, RowWorkspace& ws) const {
-    const auto inverse = packed_rows(ws.inverse.data());
-    double explained = 0.0;
-    for (std::size_t k = 0; k < K_; ++k) {
-      double a = 0.0;
-      for (std::size_t l = 0; l <= k; ++l) a += inverse(k)[l] * (v[l] - shift[l]);
-      ws.half_way[k] = a;
-      explained += a * a;
-    }
-    for (std::size_t k = 0; k < K_; ++k) {
-      double a = 0.0;
-      for (std::size_t l = k; l < K_; ++l) a += inverse(l)[k] * ws.half_way[l];
-      ws.m[k] = a;
-    }
-    return explained;
-  }
-
-  // (1, m)(1, m)' + G^-1 in its lower right corner, and (1, m).
-  void write_moments(RowWorkspace& ws, double* moments, double* means) const {
-    const auto inverse = packed_rows(ws.inverse.data());
-    means[0] = moments[0] = 1.0;
-    std::size_t c = 1;
-    for (std::size_t k = 0; k < K_; ++k) {
-      means[k + 1] = ws.m[k];
-      moments[c++] = ws.m[k];
-      for (std::size_t l = 0; l <= k; ++l) {
-        double a = ws.m[k] * ws.m[l];
-        for (std::size_t q = k; q < K_; ++q) a += inverse(q)[k] * inverse(q)[l];
-        moments[c++] = a;
+  // At a saddle a search that starts beside it goes below it.
+  void leave_saddles(Run& best) {
+    for (int kick = 0, kept = 0; kick < 20 && kept < 2; ++kick) {
+      Run other = Run(likelihood_.evaluate(starts_.kicked(best.at.x)), options_.memory);
+      advance(other, short_run, options_.tolerance);
+      const double margin = 1e-9 * (1.0 + std::fabs(best.at.f));
+      if (other.at.f < best.at.f - margin) {
+        advance(other, options_.max_iterations, options_.tolerance);
+        best = std::move(other);
+        kept = 0;
+      } else {
+        ++kept;
       }
     }
   }
 
-  // Of what row i observes: sum (x - mu)^2 / psi, and sum log psi.
-  void residuals(const Point& at, const Vector& w, std::size_t i, double& quad, double& log_psi) const {
-    const double *row = by_sample_.data() + i * p_, *seen = seen_by_sample_.data() + i * p_;
-    for (std::size_t j = 0; j < p_; ++j) {
-      const double r = row[j] - at.x[j * stride()];
-      quad += seen[j] * w[j] * r * r;
-      log_psi += seen[j] * at.x[psi_at(j)];
-    }
-  }
-
-  void add_deviances(const RowMoments& rows, Point& at) const {
-    const double n = static_cast<double>(n_);
-    at.f = 0.0;
-    for (std::size_t i = 0; i < n_; ++i) {
-      at.f += rows.deviance[i];
-      at.rounding += rows.size[i];
-    }
-    at.f /= n;
-    at.rounding *= 8.0 * std::numeric_limits<double>::epsilon() / n;
-  }
-
-  // By Fisher's identity, from the sums over the rows that observe a variable.
-  void add_gradient(const Vector& w, const Panel& first, const Panel& second, Point& at) const {
-    const double n = static_cast<double>(n_);
-    at.gradient.assign(at.x.size(), 0.0);
-    at.second.resize(p_ * pairs());
-    for (std::size_t j = 0; j < p_; ++j) {
-      const double* a = at.x.data() + j * stride();
-      std::copy_n(second.row(j), pairs(), at.second.data() + j * pairs());
-      double residual = squares_[j];
-      for (std::size_t k = 0; k <= K_; ++k) {
-        double sum = 0.0;
-        for (std::size_t l = 0; l <= K_; ++l) sum += second(j, pair(k, l)) * a[l];
-        at.gradient[j * stride() + k] = -2.0 / n * w[j] * (first(j, k) - sum);
-        residual += a[k] * (sum - 2.0 * first(j, k));
+  // Up to `steps` more iterations.
+  void advance(Run& run, std::size_t steps, double tolerance) {
+    for (; steps > 0 && !run.ended; --steps) {
+      if (run.iterations >= options_.max_iterations) {
+        run.ended = true;
+        return;
       }
-      at.gradient[psi_at(j)] += (count_[j] - w[j] * residual) / n;
-    }
-    at.psi_free.resize(n_psi());
-    for (std::size_t j = 0; j < n_psi(); ++j) {
-      double& g = at.gradient[psi_at(j)];
-      at.psi_free[j] = !(at.x[psi_at(j)] <= low() && g >= 0.0);
-      if (!at.psi_free[j]) g = 0.0;
+      executor_.checkpoint();
+      executor_.iteration(iterations_ + 1);
+      const Vector em = likelihood_.precondition(run.at, run.at.gradient);
+      const double length = ObservedLikelihood::longest(em);
+      if (length <= tolerance) {
+        run.converged = run.ended = true;
+        return;
+      }
+      ++run.iterations;
+      ++iterations_;
+      if (!quasi_newton(run, em, length) && !expectation_maximization(run)) {
+        // f cannot tell what is left from rounding.
+        run.converged = length <= rounding_step;
+        run.ended = true;
+      }
     }
   }
 
-  static std::size_t pair(std::size_t k, std::size_t l) { return k >= l ? k * (k + 1) / 2 + l : l * (l + 1) / 2 + k; }
-
-  // The EM step for the gradient q: n/2 psi_j S_j^-1 for (mu, B)_j, n / n_j for log psi_j.
-  Vector precondition(const Point& at, const Vector& q) const {
-    const std::size_t m = K_ + 1;
-    const double n = static_cast<double>(n_);
-    Vector out(q.size(), 0.0);
-    Vector factor(m * (m + 1) / 2), y(m);
-    const auto L = packed_rows(factor.data());
-    for (std::size_t j = 0; j < p_; ++j) {
-      const double* S = at.second.data() + j * pairs();
-      // A diagonal that cancelled to nothing still gives a direction.
-      cholesky(
-          m, m, L, [S](std::size_t k, std::size_t l) { return S[pair(k, l)]; }, by_diagonal,
-          [S](std::size_t k, double a, double& diagonal) {
-            diagonal = std::sqrt(std::max(a, 1e-12 * S[pair(k, k)]));
-            return true;
-          });
-      std::copy_n(q.data() + j * stride(), m, y.data());
-      forward_substitute(m, L, y.data());
-      back_substitute(m, L, y.data());
-      const double scale = 0.5 * n * std::exp(at.x[psi_at(j)]);
-      for (std::size_t k = 0; k < m; ++k) out[j * stride() + k] = scale * y[k];
+  bool quasi_newton(Run& run, const Vector& em, double length) {
+    Point& at = run.at;
+    if (at.psi_free != run.was_free) run.memory.clear();
+    run.was_free = at.psi_free;
+    Vector d = run.memory.direction(at.gradient, [&](const Vector& q) { return likelihood_.precondition(at, q); });
+    likelihood_.hold_bounds(at, d);
+    if (!(dot(d, at.gradient) < 0.0)) {
+      run.memory.clear();
+      for (std::size_t i = 0; i < d.size(); ++i) d[i] = -em[i];
     }
-    for (std::size_t j = 0; j < n_psi(); ++j) {
-      const double rows = options_.equal_psi ? n_values_ : count_[j];
-      out[psi_at(j)] = q[psi_at(j)] * n / rows;
+    double t = std::min(1.0, longest_step / ObservedLikelihood::longest(d));
+    for (int trial = 0; trial < 12; ++trial, t *= 0.4) {
+      Vector y(at.x);
+      for (std::size_t i = 0; i < y.size(); ++i) y[i] += t * d[i];
+      likelihood_.project(y);
+      double predicted = 0.0;
+      for (std::size_t i = 0; i < y.size(); ++i) predicted += at.gradient[i] * (y[i] - at.x[i]);
+      Point next = likelihood_.evaluate(std::move(y));
+      if (!std::isfinite(next.f)) continue;
+      if (next.f <= at.f + 1e-4 * std::min(predicted, 0.0) || (next.f <= at.f + at.rounding && shorter(next, length))) {
+        run.stalled = at.f - next.f <= at.rounding ? run.stalled + 1 : 0;
+        if (run.stalled > 20) return false;
+        remember(run, std::move(next));
+        return true;
+      }
     }
-    return out;
+    run.memory.clear();
+    return false;
   }
 
-  void finish(const Point& at, MissingFactorFit& fit) const {
-    arma::mat B(p_, K_);
-    fit.mean.set_size(p_);
-    fit.psi.set_size(p_);
-    fit.at_bound.resize(p_);
-    for (std::size_t j = 0; j < p_; ++j) {
-      fit.mean[j] = centre_[j] + scale_[j] * at.x[j * stride()];
-      fit.psi[j] = std::exp(at.x[psi_at(j)]);
-      fit.at_bound[j] = at.x[psi_at(j)] <= low();
-      for (std::size_t k = 0; k < K_; ++k) B(j, k) = at.x[j * stride() + 1 + k] / std::sqrt(fit.psi[j]);
-    }
-    // Columns orthogonal in the metric of 1 / psi, strongest first.
-    fit.loadings.zeros(p_, K_);
-    if (K_ > 0) {
-      arma::vec values;
-      arma::mat V;
-      if (!arma::eig_sym(values, V, B.t() * B)) throw numeric_error("an eigendecomposition did not converge");
-      fit.loadings = B * arma::fliplr(V);
-    }
-    for (std::size_t j = 0; j < p_; ++j) {
-      fit.loadings.row(j) *= std::sqrt(fit.psi[j]) * scale_[j];
-      fit.psi[j] *= scale_[j] * scale_[j];
-    }
-    fit.loglik = -0.5 * (static_cast<double>(n_) * at.f + n_values_ * 2.0 * log_sqrt_2pi) - log_scale_;
-    fit.step = at.step;
-    fit.evaluations = evaluations_;
+  bool expectation_maximization(Run& run) {
+    const double before = ObservedLikelihood::longest(likelihood_.precondition(run.at, run.at.gradient));
+    Point next = likelihood_.evaluate(likelihood_.em_step(run.at));
+    if (!(next.f < run.at.f - run.at.rounding) && !(next.f <= run.at.f + run.at.rounding && shorter(next, before)))
+      return false;
+    remember(run, std::move(next));
+    return true;
   }
 
-  static constexpr double longest_step = 1.0;
-  std::size_t n_, p_, K_;
+  bool shorter(const Point& next, double length) const {
+    return ObservedLikelihood::longest(likelihood_.precondition(next, next.gradient)) < length;
+  }
+
+  void remember(Run& run, Point next) {
+    Vector step(run.at.x.size()), change(run.at.x.size());
+    for (std::size_t i = 0; i < step.size(); ++i) {
+      step[i] = next.x[i] - run.at.x[i];
+      change[i] = next.gradient[i] - run.at.gradient[i];
+    }
+    run.memory.remember(std::move(step), std::move(change));
+    run.at = std::move(next);
+  }
+
+  static constexpr std::size_t many_below = 64, several_below = 150, short_run = 12;
+  static constexpr double longest_step = 1.0, rounding_step = 1e-6;
+  const double* x_;
+  std::size_t n_;
   const MissingFactorOptions& options_;
   Executor& executor_;
-  Buffer<double> by_variable_, by_sample_, seen_by_variable_, seen_by_sample_;
-  Vector centre_, scale_, count_, squares_;
-  double n_values_ = 0.0, log_scale_ = 0.0;
-  std::size_t evaluations_ = 0;
+  ObservedLikelihood likelihood_;
+  MissingFactorStarts starts_;
+  std::size_t n_starts_ = 0, iterations_ = 0;
 };
 
 inline MissingFactorFit fit_factors_missing(const double* x, std::size_t n, std::size_t p,
