@@ -85,6 +85,7 @@ covariance_check <- function(x) {
 
 #' @export
 print.covariance_check <- function(x, digits = 4, ...) {
+  check_printing(digits)
   answer <- function(yes) if (yes) "yes" else "no "
   cat("<covariance_check> ", x$n_genes, " x ", x$n_genes, " matrix\n", sep = "")
   cat(

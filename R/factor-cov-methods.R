@@ -118,6 +118,7 @@ factor_entries <- function(x, i, j) {
 #' @rdname factor_cov-methods
 #' @export
 `[.factor_cov` <- function(x, i, j, ..., drop = TRUE) {
+  check_flag(drop, "drop")
   if (...length() > 0L) {
     abort_input(
       "A covariance matrix has two indices, rows and columns.",

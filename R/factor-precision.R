@@ -241,6 +241,7 @@ precision_entries <- function(x, i, j) {
 #' @rdname factor_cov-methods
 #' @export
 `[.factor_precision` <- function(x, i, j, ..., drop = TRUE) {
+  check_flag(drop, "drop")
   if (...length() > 0L || missing(j) && nargs() - (!missing(drop)) < 3L && !missing(i)) {
     abort_input(
       "A precision matrix has two indices, rows and columns.",

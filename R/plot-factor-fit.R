@@ -32,7 +32,8 @@ autoplot.factor_fit <- function(object, type = c("loadings", "communality"),
   type <- check_choice(type, c("loadings", "communality"), "type")
   check_factor_fit(object, "object")
   check_whole(max_genes, "max_genes", 1)
-  communality <- 1 - object$uniquenesses
+  # Where all noise variances are one (ppca), some are above the gene's variance.
+  communality <- pmin(pmax(1 - object$uniquenesses, 0), 1)
   shown <- genes_shown(standardised_loadings(object), object$uniquenesses, max_genes)
   labels <- make.unique(gene_labels(object))[shown]
   if (type == "loadings") {

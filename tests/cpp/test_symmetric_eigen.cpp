@@ -33,6 +33,8 @@ TEST(SymmetricEigen, EqualZeroAndScaledValues) {
   EXPECT_TRUE(arma::all(covmash::symmetric_eigenvalues(arma::mat(n, n, arma::fill::zeros), serial) == 0.0));
   EXPECT_TRUE(arma::all(covmash::symmetric_eigenvalues(arma::eye(n, n), serial) == 1.0));
   EXPECT_EQ(covmash::symmetric_eigenvalues(arma::mat(0, 0), serial).n_elem, 0u);
+  // All but one are rounding, of whatever size.
+  EXPECT_NEAR(covmash::symmetric_eigenvalues(arma::mat(1000, 1000, arma::fill::ones), serial)[0], 1000.0, 1e-10);
   const arma::vec ones = covmash::symmetric_eigenvalues(arma::mat(n, n, arma::fill::ones), serial);
   EXPECT_NEAR(ones[0], 150.0, 1e-12);
   EXPECT_LT(arma::abs(ones.tail(n - 1)).max(), 1e-12);

@@ -713,6 +713,12 @@ simple_fit_target("fitted.factor_fit", "fitted", na = ".")
 simple_fit_target("residuals.factor_fit", "residuals", na = ".")
 simple_fit_target("vcov.factor_fit", "vcov", na = ".")
 simple_fit_target("confint.factor_fit", "confint", na = ".")
+simple_fit_target("simulate.factor_fit", "simulate", na = ".")
+simple_fit_target("augment.factor_fit", "augment", na = ".")
+for (name in c("augment", "glance", "logLik", "nobs", "tidy")) local({
+  name <- name
+  target(paste0(name, ".factor_selection"), weight = 0.2, function() valid(name, list(selection_pool()), na = "."))
+})
 
 # ---- printing and pictures ----------------------------------------------------------------------------
 

@@ -73,3 +73,11 @@ test_that("print says it when there is no noise, or one variance", {
   expect_output(print(correlation(Sigma)), "variances:  1\n", fixed = TRUE)
   expect_output(print(Sigma), "noise D:    0.03 to 0.06", fixed = TRUE)
 })
+
+test_that("drop is TRUE or FALSE", {
+  S <- factor_covariance(c(1, 0.5), D = c(1, 1))
+  for (drop in list(NA, c(TRUE, FALSE), list(), "a")) {
+    expect_input_error(S[1, 2, drop = drop], "drop")
+    expect_input_error(precision(S)[1, 2, drop = drop], "drop")
+  }
+})

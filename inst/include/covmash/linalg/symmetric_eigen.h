@@ -1,7 +1,7 @@
 #pragma once
 // All eigenvalues of a symmetric matrix A (N x N), without vectors: to a band of 32 by blocks of Householder
 // reflectors, 4/3 N^3 flops in products with panels, in threads; from there to tridiagonal by chasing bulges, 6 N^2 32
-// flops; then implicit QL, O(N^2). Memory N^2 beside A. Backward stable: errors of some eps times the largest.
+// flops; then implicit QL (spectra.h), O(N^2). Memory N^2 beside A. Backward stable: errors of some eps times the largest.
 //
 // LAPACK's one step to tridiagonal has half of its flops in products with one vector, which wait for memory, and cannot
 // be interrupted. Bischof, Lang and Sun 2000, ACM Trans. Math. Software 26, 581-601, doi:10.1145/365723.365735.
@@ -21,6 +21,7 @@
 #include "../simd/dispatch.h"
 #include "householder.h"
 #include "panel.h"
+#include "spectra.h"
 
 namespace covmash {
 
@@ -263,52 +264,14 @@ class BandReduction {
 
 }  // namespace detail
 
-// The eigenvalues of a symmetric tridiagonal matrix, decreasing: implicit QL. below[i] is the entry at (i + 1, i).
+// The eigenvalues of a symmetric tridiagonal matrix, decreasing. below[i] is the entry at (i + 1, i).
 inline arma::vec tridiagonal_eigenvalues(std::vector<double> d, std::vector<double> below, Executor& executor) {
-  constexpr double eps = std::numeric_limits<double>::epsilon();
-  const std::size_t n = d.size();
-  std::vector<double>& e = below;
-  e.resize(n);
-  if (n > 0) e[n - 1] = 0.0;
-  for (std::size_t l = 0; l < n; ++l) {
-    for (int iteration = 0;; ++iteration) {
-      std::size_t m = l;
-      while (m + 1 < n && std::fabs(e[m]) > eps * (std::fabs(d[m]) + std::fabs(d[m + 1]))) ++m;
-      if (m == l) break;
-      if (iteration == 100) throw numeric_error("an eigendecomposition did not converge");
-      executor.checkpoint();
-      double g = (d[l + 1] - d[l]) / (2.0 * e[l]);
-      double r = std::hypot(g, 1.0);
-      g = d[m] - d[l] + e[l] / (g + (g >= 0.0 ? r : -r));
-      double s = 1.0, c = 1.0, p = 0.0;
-      std::size_t i = m;
-      bool underflow = false;
-      while (i-- > l) {
-        double f = s * e[i];
-        const double b = c * e[i];
-        r = std::sqrt(f * f + g * g);
-        if (r < 1e-150) r = std::hypot(f, g);
-        e[i + 1] = r;
-        if (r == 0.0) {
-          d[i + 1] -= p;
-          e[m] = 0.0;
-          underflow = true;
-          break;
-        }
-        s = f / r;
-        c = g / r;
-        g = d[i + 1] - p;
-        r = (d[i] - g) * s + 2.0 * c * b;
-        p = s * r;
-        d[i + 1] = g + p;
-        g = c * r - b;
-      }
-      if (underflow) continue;
-      d[l] -= p;
-      e[l] = g;
-      e[m] = 0.0;
-    }
-  }
+  below.resize(d.size());
+  if (!below.empty()) below.back() = 0.0;
+  arma::mat no_vectors(0, d.size());
+  detail::Rotations rotations(no_vectors, executor);
+  if (!detail::tridiagonal_ql(d, below, rotations, executor))
+    throw numeric_error("an eigendecomposition did not converge");
   std::sort(d.begin(), d.end(), std::greater<double>());
   return arma::vec(d);
 }
