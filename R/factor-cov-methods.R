@@ -177,8 +177,7 @@ format.factor_cov <- function(x, ...) {
 #' @rdname factor_cov-methods
 #' @export
 print.factor_cov <- function(x, digits = 3, n = 6, ...) {
-  check_whole(n, "n", 0)
-  check_digits(digits)
+  check_printing(digits, n)
   N <- nrow(x$B)
   cat(format(x), ": Sigma = B F B' + D\n", sep = "")
   systematic <- systematic_variances(x)
@@ -213,9 +212,6 @@ systematic_variances <- function(x) {
   stats::setNames(value, gene_names(x))
 }
 
-check_digits <- function(digits) {
-  check_number(digits, "digits", 1, 22, "a number of digits from 1 to 22")
-}
 
 describe_range <- function(v, digits) {
   ends <- format(c(min(v), max(v)), digits = digits)
@@ -268,7 +264,7 @@ summary.factor_cov <- function(object, ...) {
 
 #' @export
 print.summary.factor_cov <- function(x, digits = 3, ...) {
-  check_digits(digits)
+  check_printing(digits)
   quartiles <- function(v) {
     v <- v[!is.na(v)]
     if (length(v) == 0L) return("none")

@@ -291,7 +291,7 @@ format.factor_precision <- function(x, ...) {
 #' @rdname factor_cov-methods
 #' @export
 print.factor_precision <- function(x, digits = 3, ...) {
-  check_digits(digits)
+  check_printing(digits)
   form <- if (length(x$border) > 0L) {
     paste0("bordered form, ", plural(length(x$border), "gene"), " with little or no noise")
   } else {
@@ -321,7 +321,7 @@ summary.factor_precision <- function(object, ...) {
 
 #' @export
 print.summary.factor_precision <- function(x, digits = 4, ...) {
-  check_digits(digits)
+  check_printing(digits)
   cat(
     "<factor_precision> ", plural(x$n_genes, "gene"), ", ",
     plural(x$n_factors, "factor"), "\n",
