@@ -84,6 +84,7 @@ test_that("symmetry is judged entry by entry, in units of the standard deviation
 })
 
 test_that("singular is what the pivots say, not whether the Cholesky factorisation happens to fail", {
+  skip_on_cran()
   V <- function(x) tryCatch(is.list(mash_set_data(matrix(1, 2, nrow(x)), 1, V = x)), covmash_error_V = function(cnd) FALSE)
   inverse <- function(x) tryCatch(is.matrix(precision(x)), covmash_error_singular = function(cnd) FALSE)
   withr::local_seed(1)

@@ -20,6 +20,7 @@ for (structure in covariance_structures) {
   for (noise in c("common", "row")) {
     for (missing in c("complete", "missing")) {
       test_that(paste("30 random problems:", structure, "covariance,", noise, "noise,", missing, "data"), {
+        skip_on_cran()
         base <- 1000 * match(structure, covariance_structures) + 200 * (noise == "row") + 100 * (missing == "missing")
         for (seed in base + 1:30) check_problem(random_problem(seed, structure, noise, missing))
       })

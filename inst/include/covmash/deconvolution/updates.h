@@ -33,8 +33,9 @@ namespace detail {
 inline arma::mat root_beyond_rounding(const arma::mat& A, std::size_t component) {
   arma::vec values;
   arma::mat vectors;
-  if (!A.is_finite() || !arma::eig_sym(values, vectors, A))
-    throw numeric_error("the update of ", at::component(component), " is not finite");
+  // Rounding in F' H F / N, which is below I, does not reach that far.
+  if (!A.is_finite() || !arma::eig_sym(values, vectors, A) || values[0] < -0.5)
+    throw numeric_error("the update of ", at::component(component), " is not positive definite");
   const double floor = static_cast<double>(A.n_rows) * std::numeric_limits<double>::epsilon() *
                        std::max(1.0, values[values.n_elem - 1]);
   for (double& v : values) v = std::sqrt(std::max(v, floor));
