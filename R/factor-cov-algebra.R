@@ -2,7 +2,7 @@
 # on S4 only, so these are S4 methods; the generics are those of base and stats, as
 # the Matrix package has them, and mask nothing.
 
-#' @importFrom methods setGeneric setMethod setOldClass show
+#' @importFrom methods Ops setGeneric setMethod setOldClass show
 #' @exportMethod %*%
 #' @exportMethod crossprod
 #' @exportMethod tcrossprod

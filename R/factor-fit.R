@@ -403,7 +403,7 @@ dependent_genes <- function(sample) {
 
 # With missing values: pairs whose correlation is 1 or -1, of those genes that are nearly one.
 proportional_genes <- function(x) {
-  R <- suppressWarnings(cor(x, use = "pairwise.complete.obs"))
+  R <- suppressWarnings(stats::cor(x, use = "pairwise.complete.obs"))
   n <- crossprod(!is.na(x))
   same <- which(abs(R) > 1 - 1e-12 & n >= 3 & upper.tri(R), arr.ind = TRUE)
   same <- same[!duplicated(same[, 2]), , drop = FALSE]
