@@ -153,6 +153,18 @@ cpp_unusable_entry <- function(data) {
     .Call(`_covmash_cpp_unusable_entry`, data)
 }
 
+cpp_count_entries <- function(data, settings) {
+    .Call(`_covmash_cpp_count_entries`, data, settings)
+}
+
+cpp_scale_entries <- function(data, settings) {
+    .Call(`_covmash_cpp_scale_entries`, data, settings)
+}
+
+cpp_empty_rows <- function(data) {
+    .Call(`_covmash_cpp_empty_rows`, data)
+}
+
 cpp_placeholders <- function(data) {
     .Call(`_covmash_cpp_placeholders`, data)
 }

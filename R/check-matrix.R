@@ -120,8 +120,11 @@ covariance_input <- function(x, label, definite = "semi", what = "a `factor_cov`
                              n = NULL, size = "be square", vector = "no",
                              factored = FALSE, class = NULL,
                              invalid = "covmash_error_covariance", advice = "") {
-  if (is_factor_cov(x) && factored && all(dim(x) == n)) {
-    return(x)
+  if (is_factor_cov(x)) {
+    refuse_damaged(damaged_covariance(x), label, "factor_covariance()", quote = "", class = class)
+    if (factored && all(dim(x) == n)) {
+      return(x)
+    }
   }
   if (is.null(n)) {
     n <- if (length(dim(x)) == 2L) ncol(x)

@@ -53,6 +53,7 @@ is_covariance <- function(x) {
 
 covariance_check <- function(x) {
   if (is_factor_cov(x)) {
+    check_factor_cov(x, "x")
     asymmetry <- 0
     symmetric <- semidefinite <- TRUE
     eigenvalues <- if (length(x$D) <= 1000L) {
@@ -173,6 +174,7 @@ describe_eigenvalues <- function(x, digits) {
 #' nearest_covariance(x, keep_diag = TRUE)
 nearest_covariance <- function(x, keep_diag = FALSE, tol = 1e-10, max_iter = 1000) {
   if (is_factor_cov(x)) {
+    check_factor_cov(x, "x")
     return(x)
   }
   x <- covariance_input(x, "`x`", "no")

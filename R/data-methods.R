@@ -37,6 +37,7 @@ dimnames.mash_data <- function(x) dimnames(x$Bhat)
       class = "covmash_error_index"
     )
   }
+  x <- validate_shape(x, "x")
   rows <- if (missing(i)) {
     NULL
   } else {
@@ -92,6 +93,7 @@ format.mash_data <- function(x, ...) {
 #' @rdname mash_data-methods
 #' @export
 print.mash_data <- function(x, ...) {
+  x <- validate_mash_data(x, "x")
   cat(format(x), "\n", sep = "")
   print_noise(noise_summary(x))
   status_line("errors:", describe_V(x$V))
@@ -172,6 +174,7 @@ describe_noise <- function(noise) {
 #' @rdname mash_data-methods
 #' @export
 summary.mash_data <- function(object, ...) {
+  object <- validate_mash_data(object, "object")
   z <- object$Bhat / object$Shat
   span <- function(x, f) {
     vapply(seq_len(ncol(x)), function(r) {

@@ -94,17 +94,15 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
   )
 
   Bhat <- data_matrix(Bhat, "`Bhat`")
-  check_bhat(Bhat)
   Shat <- conform_shat(Shat, Bhat)
   V <- check_noise_correlation(V, ncol(Bhat), colnames(Bhat))
-  Shat <- check_shat(
-    Shat, Bhat, zero_check_tol, zero_Bhat_Shat_reset, zero_Shat_reset
-  )
+  settings <- entry_settings(alpha, zero_check_tol, zero_Bhat_Shat_reset, zero_Shat_reset)
+  entries <- count_entries(Bhat, Shat, settings)
+  check_given(Bhat, Shat, entries, settings)
   warn_duplicated_names(Bhat)
 
-  warn_placeholders(Bhat, Shat)
-
-  data <- new_mash_data(Bhat, Shat, V, alpha)
+  data <- new_mash_data(Bhat, Shat, V, alpha, entries, settings)
+  warn_placeholders(data)
   check_magnitudes(data, Bhat, Shat)
   warn_all_missing(data$Bhat)
   data
@@ -132,24 +130,8 @@ data_matrix <- function(x, label) {
   )
 }
 
-# NaN and infinite estimates. The sum is finite unless something is not, so the
-# entries are looked at one by one only when there is reason to.
-check_bhat <- function(Bhat) {
-  if (is.finite(sum(Bhat))) {
-    return(invisible(NULL))
-  }
-  bad <- which(is.nan(Bhat) | is.infinite(Bhat))
-  if (length(bad) > 0L) {
-    abort_input(
-      "`Bhat` must be finite or NA, but its entry in {label_entry(Bhat, bad[1])} is {Bhat[bad[1]]}",
-      "{such_entries(bad)}; use NA for a missing estimate.",
-      class = "covmash_error_bhat"
-    )
-  }
-}
-
-such_entries <- function(at) {
-  if (length(at) > 1L) paste0(" (", format_count(length(at)), " such entries)")
+such_entries <- function(count) {
+  if (count > 1) paste0(" (", format_count(count), " such entries)")
 }
 
 # Shat as a matrix of the shape of Bhat, with its names.
@@ -182,54 +164,46 @@ conform_shat <- function(Shat, Bhat) {
   Shat
 }
 
-# Standard errors: positive where the estimate is there; zeros reset when asked.
-check_shat <- function(Shat, Bhat, tol, both_reset, shat_reset) {
-  total <- sum(Shat)
-  if (is.finite(total) && min(Shat) > tol) {
-    return(Shat)
-  }
-  fail <- function(at, problem, advice) {
+# What the core is told about entries, and what it says of them: how many are of each kind, and which is the first.
+entry_settings <- function(alpha = 0, zero = 0, both_reset = 0, shat_reset = 0) {
+  list(
+    alpha = alpha, zero = zero, shat_for_both = both_reset, shat_for_zero = shat_reset, n_threads = resolve_threads()
+  )
+}
+
+count_entries <- function(Bhat, Shat, settings) {
+  run_core(cpp_count_entries(list(Bhat = Bhat, Shat = Shat, V = NULL), settings))
+}
+
+# Estimates: finite or missing. Standard errors: positive where the estimate is there, unless zeros are reset.
+check_given <- function(Bhat, Shat, entries, settings) {
+  count <- entries$count
+  first <- entries$first
+  if (count[["bhat_not_a_number"]] > 0) {
+    at <- first[["bhat_not_a_number"]]
     abort_input(
-      "`Shat` {problem} in {label_entry(Shat, at[1])}{such_entries(at)}; {advice}",
-      class = "covmash_error_shat"
+      "`Bhat` must be finite or NA, but its entry in {label_entry(Bhat, at)} is {Bhat[at]}",
+      "{such_entries(count[['bhat_not_a_number']])}; use NA for a missing estimate.",
+      class = "covmash_error_bhat"
     )
   }
-  bad <- which(is.nan(Shat))
-  if (length(bad) > 0L) {
-    fail(bad, "is NaN", "use Inf to leave such an estimate out.")
+  refuse <- function(kind, problem, advice) {
+    if (count[[kind]] > 0) {
+      abort_input(
+        "`Shat` {problem} in {label_entry(Shat, first[[kind]])}{such_entries(count[[kind]])}; {advice}",
+        class = "covmash_error_shat"
+      )
+    }
   }
-  bad <- which(is.na(Shat) & !is.na(Bhat))
-  if (length(bad) > 0L) {
-    fail(
-      bad, "is NA where `Bhat` is not",
-      "use Inf to leave such an estimate out."
-    )
+  refuse("shat_not_a_number", "is NaN", "use Inf to leave such an estimate out.")
+  refuse("shat_missing", "is NA where `Bhat` is not", "use Inf to leave such an estimate out.")
+  refuse("shat_negative", "is negative", "were `Bhat` and `Shat` swapped? Standard errors must be positive.")
+  if (settings$shat_for_both <= 0) {
+    refuse("both_zero", "and `Bhat` are both zero", "set them to NA, or give `zero_Bhat_Shat_reset`.")
   }
-  bad <- which(Shat < 0)
-  if (length(bad) > 0L) {
-    fail(
-      bad, "is negative",
-      "were `Bhat` and `Shat` swapped? Standard errors must be positive."
-    )
+  if (settings$shat_for_zero <= 0) {
+    refuse("shat_zero", "is zero", "correct it, or give `zero_Shat_reset`.")
   }
-  zero <- which(Shat <= tol & !is.na(Bhat))
-  both <- abs(Bhat[zero]) <= tol
-  if (any(both) && both_reset <= 0) {
-    fail(
-      zero[both], "and `Bhat` are both zero",
-      "set them to NA, or give `zero_Bhat_Shat_reset`."
-    )
-  }
-  if (any(!both) && shat_reset <= 0) {
-    fail(
-      zero[!both], "is zero",
-      "correct it, or give `zero_Shat_reset`."
-    )
-  }
-  # A zero at a missing estimate says nothing about its scale.
-  Shat[which(Shat <= tol & is.na(Bhat))] <- NA_real_
-  Shat[zero] <- ifelse(both, both_reset, shat_reset)
-  Shat
 }
 
 # The error correlation (or covariance) V: R x R, positive definite.
@@ -274,7 +248,7 @@ warn_all_missing <- function(Bhat) {
   if (!anyNA(Bhat)) {
     return(invisible(NULL))
   }
-  empty <- which(rowSums(!is.na(Bhat)) == 0)
+  empty <- run_core(cpp_empty_rows(list(Bhat = Bhat, Shat = Bhat, V = NULL)))
   if (length(empty) > 0L) {
     them <- if (length(empty) == 1) "it" else "them"
     warn_covmash(
@@ -308,29 +282,16 @@ check_magnitudes <- function(data, Bhat, Shat) {
 
 # ---- the class ---------------------------------------------------------------
 
-# The object from checked input. An infinite standard error, or a missing
-# estimate, makes the entry missing.
-new_mash_data <- function(Bhat, Shat, V, alpha) {
-  unknown <- is.infinite(sum(Shat)) || anyNA(Bhat) || anyNA(Shat)
-  Shat_alpha <- array(1, dim(Bhat), dimnames(Bhat))
-  if (unknown) {
-    infinite <- which(is.infinite(Shat))
-    Shat[infinite] <- NA_real_
-    Bhat[infinite] <- NA_real_
+# The object from checked input. An infinite standard error, or a missing estimate, makes the entry
+# missing. Matrices that hold what the model reads are kept as they are.
+new_mash_data <- function(Bhat, Shat, V, alpha, entries = NULL, settings = entry_settings(alpha)) {
+  changes <- c("unobserved", "both_zero", "shat_zero", "shat_unused")
+  parts <- if (alpha != 0 || any(entries$count[changes] > 0)) {
+    run_core(cpp_scale_entries(list(Bhat = Bhat, Shat = Shat, V = NULL), settings))
+  } else {
+    list(Bhat = Bhat, Shat = Shat, Shat_alpha = array(1, dim(Bhat), dimnames(Bhat)))
   }
-  if (alpha != 0) {
-    Shat_alpha[] <- Shat^alpha
-    Bhat <- Bhat / Shat_alpha
-    Shat <- Shat^(1 - alpha)
-  }
-  if (unknown) {
-    Shat[which(is.na(Bhat))] <- NA_real_
-  }
-  data <- list(
-    Bhat = Bhat, Shat = Shat, Shat_alpha = Shat_alpha, V = V, commonV = TRUE,
-    alpha = alpha
-  )
-  structure(data, class = c("mash_data", "mash"))
+  structure(c(parts, list(V = V, commonV = TRUE, alpha = alpha)), class = c("mash_data", "mash"))
 }
 
 n_effects <- function(data) nrow(data$Bhat)

@@ -36,8 +36,19 @@ damaged_data <- function(name, ..., env = parent.frame()) {
   )
 }
 
-# The invariants of a data object. Matrices of integers, which an edit can leave, become doubles.
+# The invariants of a data object.
 validate_mash_data <- function(data, name = "data") {
+  data <- validate_shape(data, name)
+  check_entries(data, name)
+  # The scale of the estimates; NA where there is none.
+  if (!isTRUE(min(data$Shat_alpha, Inf, na.rm = TRUE) > 0)) {
+    damaged_data(name, "its `Shat_alpha` must be positive")
+  }
+  data
+}
+
+# That its parts fit together. Matrices of integers, which an edit can leave, become doubles.
+validate_shape <- function(data, name = "data") {
   if (!is.list(data)) {
     damaged_data(name, "it is not a list but {describe(unclass(data))}")
   }
@@ -68,7 +79,6 @@ validate_mash_data <- function(data, name = "data") {
     damaged_data(name, "its `alpha` must be one finite number, not {describe(data$alpha)}")
   }
   validate_V(data, name)
-  check_entries(data, name)
   data
 }
 

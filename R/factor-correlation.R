@@ -27,6 +27,7 @@ correlation <- function(Sigma, gene = NULL) {
     rho <- stats::cov2cor(Sigma)
     return(if (is.null(gene)) rho else rho[one_position(gene, nrow(rho), rownames(rho)), ])
   }
+  check_factor_cov(Sigma)
   variances <- systematic_variances(Sigma) + Sigma$D
   positive_variances(variances, gene_names(Sigma))
   sd <- sqrt(unname(variances))
@@ -92,6 +93,7 @@ partial_correlation <- function(Sigma, gene = NULL) {
     P <- partial_from_precision(plain_precision(Sigma))
     return(if (is.null(gene)) P else P[one_position(gene, nrow(P), rownames(P)), ])
   }
+  check_factor_cov(Sigma)
   if (is.null(gene)) {
     return(partial_from_precision(as.matrix(precision(Sigma))))
   }

@@ -53,6 +53,7 @@ product_operand <- function(y, x, side) {
 
 # A %*% y for a symmetric matrix A held by parts, with the names of the product.
 symmetric_product <- function(x, y, multiply) {
+  check_factored(x)
   y <- product_operand(y, x, "rows")
   out <- multiply(x, y)
   dimnames(out) <- product_names(dimnames(x)[[1]], colnames(y))
@@ -61,6 +62,7 @@ symmetric_product <- function(x, y, multiply) {
 
 # y %*% A is the transpose of A %*% t(y).
 symmetric_product_left <- function(y, x, multiply) {
+  check_factored(x, "y")
   y <- product_operand(y, x, "columns")
   out <- t(multiply(x, t(y)))
   dimnames(out) <- product_names(rownames(y), dimnames(x)[[1]])
@@ -103,6 +105,7 @@ define_products <- function(class, multiply) {
 define_products("factor_cov", function(x, y) factor_times(x, y))
 
 setMethod("diag", "factor_cov", function(x = 1, nrow, ncol, names = TRUE) {
+  check_factor_cov(x, "x")
   variances <- systematic_variances(x) + x$D
   if (isTRUE(names)) variances else unname(variances)
 })
@@ -127,6 +130,7 @@ rm(class, other)
 scaled_by <- function(e1, e2, operation) {
   first <- is_factor_cov(e1) || inherits(e1, "factor_precision")
   x <- if (first) e1 else e2
+  check_factored(x, if (first) "e1" else "e2")
   c <- if (first) e2 else e1
   inverse <- !is_factor_cov(x)
   least <- if (inverse || operation == "/") .Machine$double.xmin else 0

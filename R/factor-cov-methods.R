@@ -98,6 +98,7 @@ loadings_times_F <- function(x, rows = TRUE) {
 #' @rdname factor_cov-methods
 #' @export
 as.matrix.factor_cov <- function(x, ...) {
+  check_factor_cov(x, "x")
   Sigma <- symmetrise(tcrossprod(loadings_times_F(x), x$B))
   base::diag(Sigma) <- base::diag(Sigma) + x$D
   dimnames(Sigma) <- dimnames(x)
@@ -118,6 +119,7 @@ factor_entries <- function(x, i, j) {
 #' @rdname factor_cov-methods
 #' @export
 `[.factor_cov` <- function(x, i, j, ..., drop = TRUE) {
+  check_factor_cov(x, "x")
   check_flag(drop, "drop")
   if (...length() > 0L) {
     abort_input(
@@ -169,6 +171,7 @@ take_genes <- function(x, rows) {
 #' @rdname factor_cov-methods
 #' @export
 format.factor_cov <- function(x, ...) {
+  check_factor_cov(x, "x")
   paste0(
     "<factor_cov> ", plural(nrow(x$B), "gene"), ", ", plural(ncol(x$B), "factor")
   )
@@ -178,6 +181,7 @@ format.factor_cov <- function(x, ...) {
 #' @export
 print.factor_cov <- function(x, digits = 3, n = 6, ...) {
   check_printing(digits, n)
+  check_factor_cov(x, "x")
   N <- nrow(x$B)
   cat(format(x), ": Sigma = B F B' + D\n", sep = "")
   systematic <- systematic_variances(x)
@@ -211,7 +215,6 @@ systematic_variances <- function(x) {
   value <- if (is.null(x$F)) rowSums(x$B^2) else cpp_systematic_variances(x$B, x$F)
   stats::setNames(value, gene_names(x))
 }
-
 
 describe_range <- function(v, digits) {
   ends <- format(c(min(v), max(v)), digits = digits)
@@ -247,6 +250,7 @@ describe_factors <- function(x) {
 #' @rdname factor_cov-methods
 #' @export
 summary.factor_cov <- function(object, ...) {
+  check_factor_cov(object, "object")
   systematic <- systematic_variances(object)
   total <- systematic + object$D
   structure(
@@ -290,6 +294,8 @@ all.equal.factor_cov <- function(target, current, ...) {
   if (!is_factor_cov(current)) {
     return("`current` is not a factor_cov")
   }
+  check_factor_cov(target, "target")
+  check_factor_cov(current, "current")
   if (length(target$D) != length(current$D)) {
     return(paste0(
       "Numbers of genes differ: ", length(target$D), " and ", length(current$D)

@@ -84,17 +84,6 @@ new_factor_cov <- function(B, F, D) {
 
 is_factor_cov <- function(x) inherits(x, "factor_cov")
 
-# An object someone may have changed by hand.
-check_factor_cov <- function(x, name = "Sigma") {
-  if (!is_factor_cov(x)) {
-    abort_input(
-      "`{name}` must be a `factor_cov`, as factor_covariance() makes it, not {describe(x)}.",
-      class = "covmash_error_type"
-    )
-  }
-  invisible(x)
-}
-
 factor_loadings <- function(B) {
   matrix_input(
     B, "`B`", "a numeric matrix with genes in rows and factors in columns", least = c(1L, 0L)

@@ -31,6 +31,7 @@
 #' eigenvalues(Sigma, n = 4)
 eigenvalues <- function(x, n = NULL) {
   if (inherits(x, "factor_precision")) {
+    check_factor_precision(x)
     values <- rev(1 / eigenvalues(x$covariance))
     return(first_eigenvalues(values, n, dim(x)[1]))
   }
@@ -39,6 +40,7 @@ eigenvalues <- function(x, n = NULL) {
     values <- dense_eigenvalues(x)
     return(first_eigenvalues(values, n, nrow(x)))
   }
+  check_factor_cov(x, "x")
   N <- length(x$D)
   check_n_eigenvalues(n, N)
   constant <- all(x$D == x$D[1])

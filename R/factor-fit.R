@@ -636,7 +636,8 @@ damaged_elements <- function(x) {
   number <- function(v) is.numeric(v) && length(v) == 1L
   numbers_in <- function(v, names) is.list(v) && all(vapply(names, function(name) number(v[[name]]), logical(1)))
   good <- c(
-    covariance = is_factor_cov(x$covariance) && identical(dim(x$covariance), rep(as.integer(N), 2L)),
+    covariance = is_factor_cov(x$covariance) && is.null(damaged_covariance(x$covariance)) &&
+      identical(dim(x$covariance), rep(as.integer(N), 2L)),
     loadings = mat(x$loadings, N) && (K == 0 || length(colnames(x$loadings)) == K),
     factor_covariance = is.null(x$factor_covariance) || mat(x$factor_covariance, K),
     noise = vec(x$noise), uniquenesses = vec(x$uniquenesses), variance = vec(x$variance),

@@ -112,6 +112,7 @@ abort_singular <- function(Sigma, genes, name) {
 #' @rdname factor_cov-methods
 #' @export
 solve.factor_cov <- function(a, b, ...) {
+  check_factor_cov(a, "a")
   if (missing(b)) {
     return(precision(a))
   }
@@ -136,6 +137,7 @@ drop_column <- function(x) stats::setNames(x[, 1], rownames(x))
 #' @export
 determinant.factor_cov <- function(x, logarithm = TRUE, ...) {
   check_flag(logarithm, "logarithm")
+  check_factor_cov(x, "x")
   determinant_of(factor_log_det(x), logarithm)
 }
 
@@ -204,6 +206,7 @@ precision_times <- function(x, y) {
 define_products("factor_precision", function(x, y) precision_times(x, y))
 
 setMethod("diag", "factor_precision", function(x = 1, nrow, ncol, names = TRUE) {
+  check_factor_precision(x)
   if (isTRUE(names)) x$diagonal else unname(x$diagonal)
 })
 
@@ -212,6 +215,7 @@ setMethod("cov2cor", "factor_precision", function(V) stats::cov2cor(as.matrix(V)
 #' @rdname factor_cov-methods
 #' @export
 as.matrix.factor_precision <- function(x, ...) {
+  check_factor_precision(x)
   precision_entries(x, seq_along(x$D_inverse), seq_along(x$D_inverse))
 }
 
@@ -241,6 +245,7 @@ precision_entries <- function(x, i, j) {
 #' @rdname factor_cov-methods
 #' @export
 `[.factor_precision` <- function(x, i, j, ..., drop = TRUE) {
+  check_factor_precision(x)
   check_flag(drop, "drop")
   if (...length() > 0L || missing(j) && nargs() - (!missing(drop)) < 3L && !missing(i)) {
     abort_input(
@@ -257,6 +262,7 @@ precision_entries <- function(x, i, j) {
 #' @rdname factor_cov-methods
 #' @export
 solve.factor_precision <- function(a, b, ...) {
+  check_factor_precision(a, "a")
   if (missing(b)) {
     return(a$covariance)
   }
@@ -271,17 +277,22 @@ solve.factor_precision <- function(a, b, ...) {
 #' @export
 determinant.factor_precision <- function(x, logarithm = TRUE, ...) {
   check_flag(logarithm, "logarithm")
+  check_factor_precision(x)
   log_det <- determinant(x$covariance)$modulus
   determinant_of(-as.numeric(log_det), logarithm)
 }
 
 #' @rdname factor_cov-methods
 #' @export
-chol.factor_precision <- function(x, ...) dense_cholesky(x, "x")
+chol.factor_precision <- function(x, ...) {
+  check_factor_precision(x)
+  dense_cholesky(x, "x")
+}
 
 #' @rdname factor_cov-methods
 #' @export
 format.factor_precision <- function(x, ...) {
+  check_factor_precision(x)
   paste0(
     "<factor_precision> ", plural(dim(x)[1], "gene"), ", ",
     plural(ncol(x$covariance$B), "factor")
@@ -292,6 +303,7 @@ format.factor_precision <- function(x, ...) {
 #' @export
 print.factor_precision <- function(x, digits = 3, ...) {
   check_printing(digits)
+  check_factor_precision(x)
   form <- if (length(x$border) > 0L) {
     paste0("bordered form, ", plural(length(x$border), "gene"), " with little or no noise")
   } else {
@@ -309,6 +321,7 @@ print.factor_precision <- function(x, digits = 3, ...) {
 #' @rdname factor_cov-methods
 #' @export
 summary.factor_precision <- function(object, ...) {
+  check_factor_precision(object, "object")
   structure(
     list(
       n_genes = dim(object)[1], n_factors = ncol(object$covariance$B),
@@ -339,5 +352,7 @@ all.equal.factor_precision <- function(target, current, ...) {
   if (!inherits(current, "factor_precision")) {
     return("`current` is not a factor_precision")
   }
+  check_factor_precision(target, "target")
+  check_factor_precision(current, "current")
   all.equal(target$covariance, current$covariance, ...)
 }

@@ -125,6 +125,7 @@ simulated_names <- function(gene_names, n_genes) {
 #' n_parameters(500, 10)
 n_parameters <- function(n_genes, n_factors = NULL) {
   if (is_factor_cov(n_genes)) {
+    check_factor_cov(n_genes, "n_genes")
     if (is.null(n_factors)) n_factors <- ncol(n_genes$B)
     n_genes <- length(n_genes$D)
   }

@@ -28,6 +28,7 @@
 #' update(Sigma, add = c(1, 1, 0, 0, 0))
 #' update(precision(Sigma), add = c(1, 1, 0, 0, 0))
 update.factor_cov <- function(object, add, name = NULL, ...) {
+  check_factor_cov(object, "object")
   N <- length(object$D)
   if (missing(add)) {
     abort_input("`add` is missing; give the loadings of the new pathway.", class = "covmash_error_dimensions")
@@ -65,6 +66,7 @@ update.factor_cov <- function(object, add, name = NULL, ...) {
 #' @rdname update.factor_cov
 #' @export
 update.factor_precision <- function(object, add, name = NULL, ...) {
+  check_factor_precision(object, "object")
   covariance <- update(object$covariance, add = add, name = name)
   if (length(object$border) > 0L) {
     return(precision(covariance))

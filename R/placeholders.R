@@ -91,8 +91,8 @@ mashr_placeholders <- function(data) {
 }
 
 # Said once, when the data object is made.
-warn_placeholders <- function(Bhat, Shat) {
-  at <- find_placeholders(Bhat, Shat)
+warn_placeholders <- function(data) {
+  at <- placeholder_entries(data)
   if (length(at) == 0L) {
     return(invisible(NULL))
   }
@@ -101,7 +101,7 @@ warn_placeholders <- function(Bhat, Shat) {
   warn_covmash(
     "{plural(length(at), 'entry looks like a placeholder', 'entries look like placeholders')} for a missing estimate ",
     "(`Bhat` exactly 0 with a standard error unlike the others of its condition; first: ",
-    "{label_entry(Bhat, at[1])}, `Shat` {format(Shat[at[1]])}); as {it_counts}. If {it_is} missing, use ",
+    "{label_entry(data$Bhat, at[1])}, `Shat` {format(data$Shat[at[1]] * data$Shat_alpha[at[1]])}); as {it_counts}. If {it_is} missing, use ",
     "placeholder_to_na(data).",
     class = "covmash_warning_placeholder"
   )

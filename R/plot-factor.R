@@ -57,6 +57,7 @@ autoplot.factor_cov <- function(object,
                                 values = NULL, title = NULL, bins = 30,
                                 threshold = 0.1, max_edges = 1e4, ...) {
   need_ggplot2()
+  check_factor_cov(object, "object")
   type <- check_choice(type, factor_plot_types, "type")
   if (!is.null(values)) check_flag(values, "values")
   check_whole(bins, "bins", 1)

@@ -477,6 +477,38 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_count_entries
+Rcpp::List cpp_count_entries(const Rcpp::List& data, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_count_entries(SEXP dataSEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_count_entries(data, settings));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_scale_entries
+Rcpp::List cpp_scale_entries(const Rcpp::List& data, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_scale_entries(SEXP dataSEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_scale_entries(data, settings));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_empty_rows
+Rcpp::NumericVector cpp_empty_rows(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_empty_rows(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_empty_rows(data));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_placeholders
 Rcpp::NumericVector cpp_placeholders(const Rcpp::List& data);
 RcppExport SEXP _covmash_cpp_placeholders(SEXP dataSEXP) {
@@ -540,6 +572,9 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_noise_groups", (DL_FUNC) &_covmash_cpp_noise_groups, 1},
     {"_covmash_cpp_effect_range", (DL_FUNC) &_covmash_cpp_effect_range, 1},
     {"_covmash_cpp_unusable_entry", (DL_FUNC) &_covmash_cpp_unusable_entry, 1},
+    {"_covmash_cpp_count_entries", (DL_FUNC) &_covmash_cpp_count_entries, 2},
+    {"_covmash_cpp_scale_entries", (DL_FUNC) &_covmash_cpp_scale_entries, 2},
+    {"_covmash_cpp_empty_rows", (DL_FUNC) &_covmash_cpp_empty_rows, 1},
     {"_covmash_cpp_placeholders", (DL_FUNC) &_covmash_cpp_placeholders, 1},
     {"_covmash_cpp_pca", (DL_FUNC) &_covmash_cpp_pca, 4},
     {NULL, NULL, 0}

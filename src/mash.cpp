@@ -4,6 +4,7 @@
 #include <covmash/mash/fit.h>
 #include <covmash/mash/likelihood.h>
 #include <covmash/mash/posterior.h>
+#include <covmash/model/entries.h>
 #include <covmash/model/placeholders.h>
 
 using Rcpp::_;
@@ -55,6 +56,23 @@ class Results {
   const bridge::Data& data_;
   Rcpp::List list_;
 };
+
+covmash::EntryOptions entry_options(const Rcpp::List& settings) {
+  covmash::EntryOptions o;
+  o.zero = settings["zero"];
+  o.shat_for_both = settings["shat_for_both"];
+  o.shat_for_zero = settings["shat_for_zero"];
+  o.alpha = settings["alpha"];
+  o.missing = NA_REAL;
+  o.is_missing = [](double x) { return static_cast<bool>(R_IsNA(x)); };
+  return o;
+}
+
+Rcpp::NumericVector positions(const std::vector<std::size_t>& at) {
+  Rcpp::NumericVector out = bridge::numeric_vector(static_cast<R_xlen_t>(at.size()));
+  for (std::size_t i = 0; i < at.size(); ++i) out[i] = static_cast<double>(at[i]) + 1.0;
+  return out;
+}
 
 }  // namespace
 
@@ -163,14 +181,57 @@ SEXP cpp_unusable_entry(const Rcpp::List& data) {
   });
 }
 
+// How many entries are of each kind, and the first of them (NA if there is none).
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_count_entries(const Rcpp::List& data, const Rcpp::List& settings) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(settings);
+    const covmash::EntryCounts counts =
+        covmash::count_entries(bridge::Data(data).effects(), entry_options(settings), threads.executor);
+    Rcpp::NumericVector count(counts.size()), first(counts.size());
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      count[k] = static_cast<double>(counts[k].count);
+      first[k] = counts[k].count == 0 ? NA_REAL : static_cast<double>(counts[k].first) + 1.0;
+    }
+    count.names() = first.names() = Rcpp::CharacterVector::create(
+        "bhat_not_a_number", "shat_not_a_number", "shat_missing", "shat_negative", "both_zero", "shat_zero",
+        "unobserved", "shat_unused");
+    return Rcpp::List::create(_["count"] = count, _["first"] = first);
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_scale_entries(const Rcpp::List& data, const Rcpp::List& settings) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(settings);
+    const bridge::Data given(data);
+    Rcpp::List out;
+    double* parts[3];
+    const char* names[3] = {"Bhat", "Shat", "Shat_alpha"};
+    for (int k = 0; k < 3; ++k) {
+      Rcpp::NumericMatrix part = bridge::numeric_matrix(given.n_effects(), given.n_conditions());
+      part.attr("dimnames") = given.dimnames();
+      parts[k] = part.begin();
+      out[names[k]] = part;
+    }
+    covmash::scale_entries(given.effects(), entry_options(settings), parts[0], parts[1], parts[2], threads.executor);
+    return out;
+  });
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_empty_rows(const Rcpp::List& data) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(1);
+    return positions(covmash::empty_rows(bridge::Data(data).effects(), threads.executor));
+  });
+}
+
 // [[Rcpp::export(rng = false)]]
 Rcpp::NumericVector cpp_placeholders(const Rcpp::List& data) {
   return bridge::guarded([&] {
     bridge::Threads threads(1);
-    const std::vector<std::size_t> found = covmash::find_placeholders(
-        bridge::Data(data).effects(), covmash::PlaceholderOptions(), &threads.executor);
-    Rcpp::NumericVector positions = bridge::numeric_vector(static_cast<R_xlen_t>(found.size()));
-    for (std::size_t i = 0; i < found.size(); ++i) positions[i] = static_cast<double>(found[i]) + 1.0;
-    return positions;
+    return positions(covmash::find_placeholders(bridge::Data(data).effects(), covmash::PlaceholderOptions(),
+                                                &threads.executor));
   });
 }

@@ -22,7 +22,8 @@ test_that("a damaged data object is refused where it enters, with what is wrong"
     "standard error 0 in row 3" = damage(d, Shat = replace(d$Shat, 3, 0)),
     "standard error NA in row 1" = damage(d, Shat = replace(d$Shat, 1, NA)),
     "estimate Inf in row 4" = damage(d, Bhat = replace(d$Bhat, 4, Inf)),
-    "estimate 1e\\+200" = damage(d, Bhat = replace(d$Bhat, 5, 1e200))
+    "estimate 1e\\+200" = damage(d, Bhat = replace(d$Bhat, 5, 1e200)),
+    "Shat_alpha` must be positive" = damage(d, Shat_alpha = replace(d$Shat_alpha, 3, -1))
   )
   doors <- list(
     function(x) mash(x, U, verbose = FALSE), function(x) mash_1by1(x), function(x) cov_pca(x, 2),
@@ -36,6 +37,11 @@ test_that("a damaged data object is refused where it enters, with what is wrong"
     }
   }
   expect_error(mash(structure(1, class = "mash_data"), U), class = "covmash_error_data")
+  for (i in 1:8) {
+    expect_error(broken[[i]][1:2, ], names(broken)[i], class = "covmash_error_data")
+    expect_error(print(broken[[i]]), names(broken)[i], class = "covmash_error_data")
+    expect_error(summary(broken[[i]]), names(broken)[i], class = "covmash_error_data")
+  }
   expect_error(mash(), "data", class = "covmash_error_data")
 })
 
@@ -105,12 +111,6 @@ test_that("accessors answer or say why not", {
     expect_error(get(sim$data), class = "covmash_error_fit")
   }
   expect_identical(get_loglik(short), short$loglik)
-  expect_error(fitted(fit), "get_pm", class = "covmash_error_unsupported")
-  expect_error(residuals(fit), class = "covmash_error_unsupported")
-  one <- mash_1by1(sim$data)
-  for (method in list(tidy, glance, augment, logLik, nobs, fitted, residuals)) {
-    expect_error(method(one), class = "covmash_error_unsupported")
-  }
   expect_identical(get_pm(list(result = list(PosteriorMean = diag(2)))), diag(2))
 })
 

@@ -28,6 +28,7 @@
 #include "../base/error.h"
 #include "../base/executor.h"
 #include "../base/splitmix.h"
+#include "../linalg/cholesky.h"
 #include "../linalg/lbfgs.h"
 #include "../linalg/leading_eigen.h"
 #include "../linalg/panel.h"
@@ -295,11 +296,13 @@ class FactorSearch {
     std::vector<Vector> starts;
     if (K == 0) return {Vector(p, 1.0)};
     // From squared multiple correlations (Joreskog 1963).
-    arma::mat inverse;
-    if (arma::inv_sympd(inverse, S_.matrix())) {
+    arma::mat L;
+    if (lower_cholesky(L, S_.matrix(), &executor_)) {
+      const arma::rowvec inverse_diagonal =
+          arma::sum(arma::square(solve_lower(L, arma::eye(p, p), &executor_)), 0);
       Vector psi(p);
       for (std::size_t i = 0; i < p; ++i) {
-        const double smc = 1.0 / (inverse(i, i) * S_.diagonal()[i]);
+        const double smc = 1.0 / (inverse_diagonal[i] * S_.diagonal()[i]);
         psi[i] = (1.0 - 0.5 * static_cast<double>(K) / static_cast<double>(p)) * std::min(std::max(smc, 1e-10), 1.0);
       }
       starts.push_back(psi);
