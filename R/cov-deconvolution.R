@@ -151,10 +151,13 @@ teem_wrapper <- function(data, Ulist, dots, n_threads) {
     "no missing estimate, which algorithm = \"teem\" needs",
     "missing estimates, which algorithm = \"teem\" cannot use"
   )
-  noise <- teem_noise(data$Shat, data$V)
-  start <- list(Ulist = lapply(Ulist, whiten_cov, M = noise$M), pi = settings$w_init)
+  settings$scale <- teem_scale(data$Shat)
+  z <- unname(data$Bhat / data$Shat)
   fit <- run_core(
-    cpp_teem(whiten_data(data, noise$root), start, c(settings, n_threads = n_threads)),
+    cpp_teem(
+      new_mash_data(z, array(1, dim(z)), unname(data$V), 0), list(Ulist = Ulist, pi = settings$w_init),
+      c(settings, n_threads = n_threads)
+    ),
     rownames(data$Bhat), names(Ulist), names(Ulist)
   )
   step_message(
@@ -164,44 +167,22 @@ teem_wrapper <- function(data, Ulist, dots, n_threads) {
   if (!isTRUE(fit$converged)) {
     warn_deconvolution(fit$iterations, "maxiter")
   }
-  lapply(fit$Ulist, function(U) tcrossprod(noise$M %*% root_of(U)))
+  fit$Ulist
 }
 
-# A square root, so that what is made of it is semi-definite whatever the scales.
-root_of <- function(U) {
-  decomposition <- symmetric_eigen(symmetrise(U))
-  decomposition$vectors * rep(sqrt(pmax(decomposition$values, 0)), each = nrow(U))
-}
-
-# The factor M of a noise common to all rows, M = S root, root = chol(V)'. With
-# rows that differ, S holds the root mean squares: then only the z-scores share a
-# noise, and M is the scale to which the result is returned.
-teem_noise <- function(Shat, V) {
-  root <- t(chol(unname(V)))
-  common <- all(Shat == rep(Shat[1, ], each = nrow(Shat)))
-  if (common) {
-    scale <- Shat[1, ]
-  } else {
-    scale <- sqrt(colMeans(Shat^2))
-    warn_covmash(
-      "algorithm = \"teem\" needs the same standard errors in every row; z-scores are used and the result ",
-      "is scaled by the root mean square standard error of each condition.",
-      class = "covmash_warning_teem"
-    )
+# The standard errors that all rows have. With rows that differ, the root mean squares: then only the z-scores share a
+# noise, and this is the scale to which the result is returned.
+teem_scale <- function(Shat) {
+  Shat <- unname(Shat)
+  if (all(Shat == rep(Shat[1, ], each = nrow(Shat)))) {
+    return(Shat[1, ])
   }
-  list(root = root, M = unname(scale) * root)
-}
-
-# z-scores with independent errors.
-whiten_data <- function(data, root) {
-  z <- t(solve_lower(root, t(unname(data$Bhat / data$Shat))))
-  new_mash_data(z, array(1, dim(z)), diag(ncol(z)), 0)
-}
-
-# M^-1 U M^-T for lower triangular M.
-whiten_cov <- function(U, M) {
-  half <- solve_lower(M, unname(U))
-  symmetrise(solve_lower(M, t(half)))
+  warn_covmash(
+    "algorithm = \"teem\" needs the same standard errors in every row; z-scores are used and the result ",
+    "is scaled by the root mean square standard error of each condition.",
+    class = "covmash_warning_teem"
+  )
+  sqrt(colMeans(Shat^2))
 }
 
 teem_settings <- function(dots, K) {
@@ -262,16 +243,4 @@ warn_deconvolution <- function(iterations, argument) {
     "a larger `{argument}` may improve them.",
     class = "covmash_warning_convergence"
   )
-}
-
-# forwardsolve(), which cannot be interrupted, of some columns at a time.
-solve_lower <- function(M, X) {
-  step <- max(1, 5e7 %/% nrow(M)^2)
-  if (ncol(X) <= step) {
-    return(forwardsolve(M, X))
-  }
-  pieces <- lapply(split_rows(ncol(X), step), function(at) {
-    forwardsolve(M, X[, at, drop = FALSE])
-  })
-  do.call(cbind, pieces)
 }

@@ -22,14 +22,14 @@ Rcpp::List cpp_ed(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List&
   });
 }
 
-// data: whitened, so that the noise of every effect is the identity.
+// data: z-scores, with the correlation V of their errors; settings: besides the options, the scale of the matrices.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_teem(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings) {
   return bridge::guarded([&] {
     bridge::Threads threads(settings);
     const auto fit = covmash::truncated_deconvolution(
-        bridge::Data(data).transposed(), bridge::matrices(g["Ulist"]), bridge::weights(g),
-        bridge::options<covmash::TruncatedOptions>(settings), threads.executor);
+        bridge::Data(data).transposed(), Rcpp::as<arma::mat>(data["V"]), Rcpp::as<arma::vec>(settings["scale"]),
+        bridge::matrices(g["Ulist"]), bridge::weights(g), bridge::options<covmash::TruncatedOptions>(settings), threads.executor);
     return Rcpp::List::create(_["w"] = fit.weights, _["Ulist"] = bridge::list_of(fit.covariances),
                               _["objective"] = fit.loglik, _["maxd"] = fit.change,
                               _["iterations"] = static_cast<double>(fit.loglik.size()), _["converged"] = fit.converged);

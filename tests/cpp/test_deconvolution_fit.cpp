@@ -194,3 +194,21 @@ TEST(Truncated, LikelihoodNeverFalls) {
   const auto r = truncated_deconvolution(Z, {arma::eye(4, 4), arma::ones(4, 4)}, {0.5, 0.5}, options, executor);
   for (std::size_t i = 1; i < r.loglik.size(); ++i) EXPECT_GE(r.loglik[i], r.loglik[i - 1] - 1e-6);
 }
+
+TEST(Truncated, CorrelatedScaledNoiseIsWhitenedAndTheMatricesComeBack) {
+  std::mt19937 g(56);
+  const arma::mat Z = 2.0 * reference::draw(g, 4, 200), root = reference::draw(g, 4, 6);
+  const arma::mat start = root * root.t();
+  const arma::mat C = arma::mat(4, 4, arma::fill::value(0.4)) + 0.6 * arma::eye(4, 4);
+  const arma::vec scale = {0.1, 1.0, 5.0, 30.0};
+  const arma::mat L = arma::chol(C, "lower"), M = arma::diagmat(scale) * L, M_inverse = arma::inv(M);
+  TruncatedOptions options;
+  options.max_iterations = 20;
+  SerialExecutor executor;
+  const auto white = truncated_deconvolution(arma::mat(arma::inv(L) * Z), {M_inverse * start * M_inverse.t()}, {1.0}, options,
+                                             executor);
+  const auto r = truncated_deconvolution(Z, C, scale, {start}, {1.0}, options, executor);
+  const arma::mat expected = M * white.covariances[0] * M.t();
+  EXPECT_LT(arma::abs((r.covariances[0] - expected) / (scale * scale.t())).max(), 1e-11);
+  EXPECT_THROW(truncated_deconvolution(Z, -C, scale, {start}, {1.0}, options, executor), numeric_error);
+}

@@ -16,6 +16,8 @@
 
 #include "../base/error.h"
 #include "../base/executor.h"
+#include "../linalg/cholesky.h"
+#include "../linalg/product.h"
 #include "../model/covariance.h"
 #include "../model/noise.h"
 #include "expectation.h"
@@ -146,6 +148,32 @@ inline TruncatedResult truncated_deconvolution(const arma::mat& Z, std::vector<a
                                                 false, covariances, weights, update, finished, executor);
   return {std::move(weights), std::move(covariances), std::move(trace.loglik), std::move(trace.change),
           trace.converged};
+}
+
+// z: R x n z-scores, whose errors have the correlation C in every effect; `scale`: the standard errors, by which the
+// matrices, given and returned, are larger than those of the z-scores. Whitening costs O(R^3) a matrix.
+inline TruncatedResult truncated_deconvolution(const arma::mat& z, const arma::mat& C, const arma::vec& scale,
+                                               std::vector<arma::mat> covariances, std::vector<double> weights,
+                                               const TruncatedOptions& options, Executor& executor) {
+  detail::check_start(covariances, weights, z.n_rows);
+  arma::mat root;
+  if (!lower_cholesky(root, C, &executor)) throw numeric_error("the error correlation is not positive definite");
+  const arma::vec inverse_scale = 1.0 / scale;
+  for (arma::mat& U : covariances) {
+    U.each_col() %= inverse_scale;
+    U.each_row() %= inverse_scale.t();
+    U = solve_lower(root, U, &executor).t();
+    U = arma::symmatu(solve_lower(root, U, &executor));
+  }
+  TruncatedResult fit = truncated_deconvolution(solve_lower(root, z, &executor), std::move(covariances),
+                                                std::move(weights), options, executor);
+  // By a factor: what is made of it is semi-definite whatever the scales.
+  root.each_col() %= scale;
+  for (arma::mat& U : fit.covariances) {
+    const arma::mat factor = product(root, recognise(U, &executor).whole_factor(), &executor);
+    U = arma::symmatu(product_transposed(factor, factor, &executor));
+  }
+  return fit;
 }
 
 }  // namespace covmash
