@@ -113,6 +113,10 @@ cpp_set_simd <- function(name) {
     invisible(.Call(`_covmash_cpp_set_simd`, name))
 }
 
+cpp_listen <- function() {
+    invisible(.Call(`_covmash_cpp_listen`))
+}
+
 cpp_symmetric_eigen <- function(A, n_threads) {
     .Call(`_covmash_cpp_symmetric_eigen`, A, n_threads)
 }

@@ -113,13 +113,13 @@ whole_number <- function(x, name, lower = 0) {
 
 # What print methods are told: significant digits, and how many rows (Inf: all).
 check_printing <- function(digits = 3, n = 1) {
-  if (!checkmate::test_count(digits, positive = TRUE) || digits > 22) {
+  if (!is_plain(digits) || !checkmate::test_count(digits, positive = TRUE) || digits > 22) {
     abort_input(
       "`digits` must be a whole number from 1 to 22, not {describe(digits)}.",
       class = "covmash_error_argument"
     )
   }
-  if (!checkmate::test_number(n, lower = 0) || is.finite(n) && n != round(n)) {
+  if (!is_plain(n) || !checkmate::test_number(n, lower = 0) || is.finite(n) && n != round(n)) {
     abort_input(
       "`n` must be a whole number of at least 0 (Inf for all), not {describe(n)}.",
       class = "covmash_error_argument"

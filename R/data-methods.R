@@ -78,6 +78,10 @@ dimnames.mash_data <- function(x) dimnames(x$Bhat)
     cut(x$Shat_alpha)
   }
   x$V <- x$V[columns, columns, drop = FALSE]
+  if (!is.null(x$L)) {
+    if (!missing(j)) x$L <- x$L[columns, , drop = FALSE]
+    if (!is.null(rows)) x$Shat_orig <- x$Shat_orig[rows, , drop = FALSE]
+  }
   x
 }
 

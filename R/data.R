@@ -14,8 +14,13 @@
 #'   estimate carries no information and is treated as missing.
 #' @param alpha The prior is on `b / Shat^alpha`: 0 (default) for effects that
 #'   do not depend on the standard error, 1 for z-scores.
-#' @param df Not supported yet (an error unless `Inf`).
-#' @param pval Not supported yet (an error unless `NULL`).
+#' @param df Degrees of freedom of the t-statistics `Bhat / Shat`: one number, a vector
+#'   with one for each effect, or a J x R matrix. Where they are finite, `Shat` is replaced
+#'   by the standard error that gives a normal z-score with the same p-value. `Inf`
+#'   (default): normal errors.
+#' @param pval J x R matrix of two-sided p-values, in place of `Shat`: the standard errors
+#'   are those with which the z-scores `Bhat / Shat` have these p-values. Above 0 and below 1;
+#'   `NA` where `Bhat` is.
 #' @param V R x R correlation matrix of the errors of one effect (a covariance
 #'   matrix is allowed), positive definite; also a [factor_covariance()]. Default:
 #'   the identity.
@@ -80,7 +85,6 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
                           zero_check_tol = .Machine$double.eps,
                           zero_Bhat_Shat_reset = 0, zero_Shat_reset = 0) {
   refuse_missing(missing(Bhat), "Bhat", "a matrix of estimates")
-  refuse_pval_and_df(pval, df)
   check_number(alpha, "alpha", what = "one finite number")
   check_number(
     zero_check_tol, "zero_check_tol", 0, what = "a number of at least 0"
@@ -94,7 +98,13 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
   )
 
   Bhat <- data_matrix(Bhat, "`Bhat`")
-  Shat <- conform_shat(Shat, Bhat)
+  if (is.null(pval)) {
+    Shat <- conform_shat(Shat, Bhat)
+  } else {
+    refuse_with_pval(Shat, df)
+    Shat <- shat_from_pval(Bhat, pval)
+  }
+  Shat <- shat_from_t(Bhat, Shat, df)
   V <- check_noise_correlation(V, ncol(Bhat), colnames(Bhat))
   settings <- entry_settings(alpha, zero_check_tol, zero_Bhat_Shat_reset, zero_Shat_reset)
   entries <- count_entries(Bhat, Shat, settings)
@@ -108,19 +118,82 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
   data
 }
 
-refuse_pval_and_df <- function(pval, df) {
-  if (!is.null(pval)) {
-    abort_unsupported("`pval` (p-values in place of standard errors)")
-  }
-  if (!is.numeric(df) || anyNA(df)) {
+# ---- standard errors from p-values and t-statistics -----------------------------
+
+refuse_with_pval <- function(Shat, df) {
+  if (!is.null(Shat)) {
     abort_input(
-      "`df` must be numeric (Inf for normal errors), not {describe(df)}.",
+      "`Shat` and `pval` are both given; give one of them.", class = "covmash_error_argument"
+    )
+  }
+  if (!is.numeric(df) || !all(df == Inf)) {
+    abort_input(
+      "`df` has no use with `pval`, which is a p-value whatever the test was; leave it out.",
       class = "covmash_error_argument"
     )
   }
-  if (!all(df == Inf)) {
-    abort_unsupported("A finite `df` (t-distributed errors)")
+}
+
+# Bhat / Shat is then the z-score of the p-value. Through logarithms: p-values of 1e-300 and less have one too.
+shat_from_pval <- function(Bhat, pval) {
+  pval <- data_matrix(pval, "`pval`")
+  if (!identical(dim(pval), dim(Bhat))) {
+    abort_input(
+      "`Bhat` and `pval` must have the same dimensions, but `Bhat` is {nrow(Bhat)} x {ncol(Bhat)} and ",
+      "`pval` is {nrow(pval)} x {ncol(pval)}.",
+      class = "covmash_error_dimensions"
+    )
   }
+  check_same_names(colnames(Bhat), colnames(pval), "pval", "column")
+  check_same_names(rownames(Bhat), rownames(pval), "pval", "row")
+  bad <- which(!is.na(Bhat) & (is.na(pval) | pval <= 0 | pval > 1))
+  if (length(bad) > 0L) {
+    abort_input(
+      "`pval` must be above 0 and at most 1 where there is an estimate, but in {label_entry(Bhat, bad[1])} it is ",
+      "{format(pval[bad[1]])}{such_entries(length(bad))}; set a p-value of 0 to the smallest that the test can give.",
+      class = "covmash_error_pval"
+    )
+  }
+  no_scale <- which(!is.na(Bhat) & (pval == 1 | Bhat == 0))
+  if (length(no_scale) > 0L) {
+    abort_input(
+      "In {label_entry(Bhat, no_scale[1])}{such_entries(length(no_scale))} `Bhat` is {format(Bhat[no_scale[1]])} and ",
+      "`pval` {format(pval[no_scale[1]])}, from which no standard error follows; set such estimates to NA, or give `Shat`.",
+      class = "covmash_error_pval"
+    )
+  }
+  z <- -stats::qnorm(log(pval) - log(2), log.p = TRUE)
+  array(abs(Bhat) / z, dim(Bhat), dimnames(Bhat))
+}
+
+# Standard errors with which normal z-scores have the p-values of the t-statistics. Where the estimate is 0 the one given
+# is kept.
+shat_from_t <- function(Bhat, Shat, df) {
+  df <- degrees_of_freedom(df, Bhat)
+  if (is.null(df)) {
+    return(Shat)
+  }
+  at <- which(is.finite(df) & is.finite(Shat) & Shat > 0 & !is.na(Bhat) & Bhat != 0)
+  t <- abs(Bhat[at]) / Shat[at]
+  z <- -stats::qnorm(stats::pt(-t, df[at], log.p = TRUE), log.p = TRUE)
+  # So small a statistic is its own z-score.
+  z <- ifelse(z > 0, z, t)
+  Shat[at] <- abs(Bhat[at]) / z
+  Shat
+}
+
+# A matrix of the shape of Bhat; NULL if all are infinite.
+degrees_of_freedom <- function(df, Bhat) {
+  fits <- is.numeric(df) && !anyNA(df) && all(df > 0) &&
+    (is.null(dim(df)) && length(df) %in% c(1L, nrow(Bhat)) || identical(dim(df), dim(Bhat)))
+  if (!fits) {
+    abort_input(
+      "`df` must be positive, one number, one for each of the {plural(nrow(Bhat), 'effect')}, or a matrix of ",
+      "{nrow(Bhat)} x {ncol(Bhat)}, not {describe(df)}.",
+      class = "covmash_error_argument"
+    )
+  }
+  if (!all(df == Inf)) array(df, dim(Bhat))
 }
 
 data_matrix <- function(x, label) {

@@ -142,12 +142,19 @@ data_from_mashr <- function(data, name) {
   if (length(dim(data$V)) == 3L) {
     abort_unsupported("An array `V` (one error correlation for each effect)")
   }
-  if (!is.null(data$L)) {
-    abort_unsupported("A data object with contrasts (made by mashr's mash_update_data())")
-  }
   parts <- lapply(data[c("Bhat", "Shat", "Shat_alpha")], as_matrix, vector = "column")
+  contrasts <- NULL
+  V <- data$V
+  if (!is.null(data$L)) {
+    if (length(dim(data$LSVSLt)) == 3L) {
+      abort_unsupported("A data object with contrasts of standard errors that are not proportional between effects")
+    }
+    V <- data$LSVSLt
+    dimnames(parts$Shat) <- dimnames(parts$Bhat)
+    contrasts <- list(L = data$L, Shat_orig = data$Shat_orig, V_orig = data$V)
+  }
   data <- structure(
-    c(parts, list(V = data$V, commonV = TRUE, alpha = data$alpha)),
+    c(parts, list(V = V, commonV = TRUE, alpha = data$alpha), contrasts),
     class = c("mash_data", "mash")
   )
   data <- validate_mash_data(data, name)
@@ -167,7 +174,7 @@ data_from_mashr <- function(data, name) {
 
 check_fit <- function(m, name = "m") {
   refuse_missing(missing(m), name, "a fit of mash()", "covmash_error_fit")
-  if (!inherits(m, "mash_fit")) {
+  if (!inherits(m, "mash_fit") && !is_mashr_fit(m)) {
     abort_input("`{name}` must be a fit of mash(), not {describe(m)}.", class = "covmash_error_fit")
   }
   if (!is.list(m)) {
@@ -176,6 +183,9 @@ check_fit <- function(m, name = "m") {
   validate_g(m$fitted_g, name)
   invisible(m)
 }
+
+# A fit saved by mashr, or a list made by hand with its class.
+is_mashr_fit <- function(m) inherits(m, "mash") && is.list(m) && !is.null(m[["fitted_g"]])
 
 damaged_fit <- function(name, ..., env = parent.frame()) {
   what <- interpolate(..., env = env)
@@ -201,8 +211,9 @@ validate_g <- function(g, name) {
   }
 }
 
-are_weights <- function(pi, n) {
-  is.numeric(pi) && length(pi) == n && all(is.finite(pi)) && all(pi >= 0) && abs(sum(pi) - 1) < 1e-6
+are_weights <- function(pi, n, any_sum = FALSE) {
+  is.numeric(pi) && length(pi) == n && all(is.finite(pi)) && all(pi >= 0) &&
+    if (any_sum) is.finite(sum(pi)) && sum(pi) > 0 else abs(sum(pi) - 1) < 1e-6
 }
 
 describe_weights <- function(pi) {

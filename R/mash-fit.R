@@ -3,9 +3,10 @@
 # A fit keeps the responsibilities only up to this many numbers.
 max_kept_weights <- 1e7
 
-new_mash_fit <- function(data, model, weights, posterior, objective, timing) {
+# combined: whether its results are of combinations of the conditions.
+new_mash_fit <- function(data, model, weights, posterior, objective, timing, combined = FALSE) {
   components <- component_names(model)
-  missing <- if (anyNA(data$Bhat)) which(is.na(data$Bhat))
+  missing <- if (anyNA(data$Bhat) && !combined) which(is.na(data$Bhat))
   structure(
     list(
       result = posterior$result,

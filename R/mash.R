@@ -38,19 +38,24 @@
 #'   one implementation.
 #' @param pi_thresh Components with a weight of at most this are left out of the
 #'   posterior (not of the log-likelihood).
-#' @param A Not supported yet (an error unless `NULL`).
-#' @param posterior_samples Not supported yet (an error unless 0).
-#' @param seed Not used until posterior samples are supported.
+#' @param A A matrix with linear combinations of the conditions in rows and one column
+#'   for each condition (in any order, if it has their names); a vector is one
+#'   combination. The posterior is then that of `A b`, named by the rows of `A`.
+#' @param posterior_samples Number of draws from the posterior of each effect.
+#' @param seed Seed of the draws, one number. `NULL` (default): one number drawn from R's
+#'   generator, so that `set.seed()` governs it; the state of the generator moves on by
+#'   that and nothing else.
 #' @param outputlevel 1: weights and log-likelihoods only; 2 (default): also
-#'   posterior means, standard deviations and sign probabilities. 3 and 4 are not
-#'   supported yet.
+#'   posterior means, standard deviations and sign probabilities; 3: also posterior
+#'   covariances; 4: also the likelihoods of all components.
 #' @param output_lfdr Also return the local false discovery rate?
 #' @param n_threads Number of threads, see [covmash_threads].
 #'
 #' @return A list of class `c("mash_fit", "mash")`:
 #'   * `result`: J x R matrices `PosteriorMean`, `PosteriorSD`, `lfdr` (if asked
 #'     for), `NegativeProb`, `lfsr`, with the dimnames of `Bhat` and on its scale;
-#'     an empty list at `outputlevel = 1`;
+#'     at `outputlevel = 3` and 4 `PosteriorCov`, R x R x J; with `posterior_samples`
+#'     `PosteriorSamples`, J x R x M; an empty list at `outputlevel = 1`;
 #'   * `loglik`: the log-likelihood; `vloglik`: J x 1, of each row; `null_loglik`,
 #'     `alt_loglik`: of each row under the null and under the other components
 #'     (`NULL` without a point mass); all of the original `Bhat`;
@@ -68,7 +73,10 @@
 #'     likelihoods are not kept in memory ([covmash_threads]) their time is in `weights`;
 #'   * `missing`: positions of missing estimates in `Bhat`, or `NULL`; `noise`:
 #'     counts of missing entries and of rows that share their noise; `dim`,
-#'     `dimnames`: those of `Bhat`.
+#'     `dimnames`: those of `Bhat`;
+#'   * at `outputlevel = 4`, `lm`: `loglik_matrix`, the log-likelihood of each row (J)
+#'     under each component (P) less the largest of the row, and `lfactors`, these; on
+#'     the scale on which `data` are.
 #'
 #' @details With components \eqn{p = (k, l)} and
 #'   \eqn{L_{jp} = N(\hat b_j; 0, V_j + \omega_l^2 U_k)}, the weights maximise
@@ -103,7 +111,9 @@
 #'     may be given with `g` if it agrees with it.
 #'   * lfsr is computed from both tails, so that small values keep their
 #'     digits for negative effects too.
-#'   * `seed = NULL`: nothing changes the state of R's generator.
+#'   * `seed = NULL` (mashr: 123), and no seed resets the state of R's generator. Draws are
+#'     made in compiled code, on several threads; each effect has a stream of its own
+#'     (Salmon et al. 2011), so that they are the same for any number of threads.
 #'   * `posterior_weights` has no `names`; use its attribute `component`.
 #'   * One effect, and one condition, work.
 #'
@@ -115,6 +125,9 @@
 #' maximum likelihood estimation of mixture proportions using sequential
 #' quadratic programming. *Journal of Computational and Graphical Statistics* 29,
 #' 261-273. \doi{10.1080/10618600.2019.1689985}
+#'
+#' Salmon JK, Moraes MA, Dror RO, Shaw DE (2011). Parallel random numbers: as easy as 1,
+#' 2, 3. *SC '11*, article 16. \doi{10.1145/2063384.2063405}
 #'
 #' Stephens M (2017). *Biostatistics* 18(2), 275-294.
 #' \doi{10.1093/biostatistics/kxw041}
@@ -143,7 +156,7 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
                  output_lfdr = FALSE, n_threads = NULL) {
   started <- elapsed()
   data <- take_data(data)
-  refuse_mash_options(A, posterior_samples, outputlevel)
+  check_outputlevel(outputlevel)
   check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")
   check_flag(fixg, "fixg")
   check_flag(verbose, "verbose")
@@ -174,6 +187,8 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
     )
   }
 
+  joint <- if (outputlevel > 1) joint_request(data, A, outputlevel > 2, posterior_samples, seed)
+
   if (fixg) {
     weights <- fixed_weights(model$pi)
   } else {
@@ -196,7 +211,7 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
   before <- elapsed()
   posterior <- posterior_of(
     data, model, weights$pi, pi_thresh, outputlevel, n_threads,
-    lfdr = output_lfdr
+    lfdr = output_lfdr, joint = joint
   )
   posterior_seconds <- elapsed() - before
   step_message(verbose, "Posterior: {seconds(posterior_seconds)}.")
@@ -211,30 +226,35 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
     likelihood = weights$seconds_likelihood, weights = weights$seconds_weights,
     posterior = posterior_seconds, total = elapsed() - started
   )
-  new_mash_fit(data, model, weights, posterior, objective, timing)
+  fit <- new_mash_fit(data, model, weights, posterior, objective, timing, combined = !is.null(joint$A))
+  if (outputlevel == 4) {
+    fit$lm <- relative_likelihoods(data, model, n_threads)
+  }
+  fit
+}
+
+# The log-likelihoods of all components relative to the largest of each effect, and these, as mashr has them.
+relative_likelihoods <- function(data, model, n_threads) {
+  L <- run_core(
+    cpp_loglik_matrix(data, model, list(n_threads = n_threads, block_rows = resolve_block_rows())),
+    rownames(data$Bhat), component_names(model), names(model$Ulist)
+  )
+  largest <- do.call(pmax, lapply(seq_len(ncol(L)), function(p) L[, p]))
+  L <- L - largest
+  colnames(L) <- component_names(model)
+  list(loglik_matrix = L, lfactors = largest)
 }
 
 elapsed <- function() proc.time()[["elapsed"]]
 
 seconds <- function(x) paste0(format(x, digits = 2, nsmall = 2), " s")
 
-# Options of mashr that come with a later version.
-refuse_mash_options <- function(A, posterior_samples, outputlevel) {
-  if (!is.null(A)) {
-    abort_unsupported("`A` (posteriors of linear combinations)")
-  }
-  check_whole(posterior_samples, "posterior_samples")
-  if (posterior_samples > 0) {
-    abort_unsupported("`posterior_samples` above 0")
-  }
-  if (!checkmate::test_number(outputlevel) || !outputlevel %in% 1:4) {
+check_outputlevel <- function(outputlevel) {
+  if (!is_plain(outputlevel) || !checkmate::test_number(outputlevel) || !outputlevel %in% 1:4) {
     abort_input(
-      "`outputlevel` must be 1 or 2, not {describe(outputlevel)}.",
+      "`outputlevel` must be 1, 2, 3 or 4, not {describe(outputlevel)}.",
       class = "covmash_error_argument"
     )
-  }
-  if (outputlevel > 2) {
-    abort_unsupported("`outputlevel` above 2 (posterior covariances, likelihoods)")
   }
 }
 

@@ -255,7 +255,8 @@ effect_table <- function(m, row) {
 
 plot_effect <- function(m, effect, data = NULL, title = NULL,
                         xlab = "Effect (posterior mean +- 1.96 sd)",
-                        ylab = NULL, labels = NULL) {
+                        ylab = NULL, labels = NULL,
+                        colours = list(box = plot_colours$main, lines = plot_colours$main)) {
   row <- resolve_effect(m, effect)
   table <- effect_table(m, row)
   if (!is.null(labels)) {
@@ -288,11 +289,11 @@ plot_effect <- function(m, effect, data = NULL, title = NULL,
         x = .data$lower, xend = .data$upper, yend = .data$condition,
         alpha = .data$faint
       ),
-      colour = plot_colours$main, linewidth = 0.8
+      colour = colours$lines, linewidth = 0.8
     ) +
     ggplot2::geom_point(
       ggplot2::aes(alpha = .data$faint),
-      colour = plot_colours$main, size = 2
+      colour = colours$box, size = 2
     ) +
     ggplot2::scale_alpha_continuous(
       limits = c(0, 0.5), range = c(1, 0.25), name = "lfsr",
@@ -436,8 +437,9 @@ common_labels <- function(Ulist) {
 #' @param m A fit of [mash()] or a result of [mash_1by1()].
 #' @param i Row number or name of the effect.
 #' @param xlab,ylab Axis labels.
-#' @param ... `labels`: names of the conditions, in the order of the columns.
-#'   Anything else is ignored with a warning.
+#' @param ... `labels`: names of the conditions, in the order of the columns. `colors`: one
+#'   colour, or a list with colours `box` (points) and `lines`, as rmeta's `meta.colors()` makes it.
+#'   `xlim`: the range of effects shown. Anything else is ignored with a warning.
 #' @return A ggplot object.
 #' @section Differences from mashr: A ggplot2 plot instead of one of the rmeta
 #'   package; conditions are labelled and ordered by their mean.
@@ -451,7 +453,7 @@ common_labels <- function(Ulist) {
 #' mash_plot_meta(fit, get_significant_results(fit)[1])
 mash_plot_meta <- function(m, i, xlab = "Effect size", ylab = "Condition", ...) {
   need_ggplot2()
-  dots <- take_dots(list(...), "labels", "mash_plot_meta()")
+  dots <- take_dots(list(...), c("labels", "colors", "xlim"), "mash_plot_meta()")
   R <- ncol(get_pm(m))
   if (!is.null(dots$labels) && length(dots$labels) != R) {
     abort_input(
@@ -459,5 +461,31 @@ mash_plot_meta <- function(m, i, xlab = "Effect size", ylab = "Condition", ...) 
       class = "covmash_error_argument"
     )
   }
-  plot_effect(m, i, xlab = xlab, ylab = ylab, labels = dots$labels)
+  colours <- meta_colours(dots$colors)
+  plot <- plot_effect(m, i, xlab = xlab, ylab = ylab, labels = dots$labels, colours = colours)
+  if (is.null(dots$xlim)) {
+    return(plot)
+  }
+  if (!checkmate::test_numeric(dots$xlim, len = 2, finite = TRUE, any.missing = FALSE)) {
+    abort_input("`xlim` must be two numbers, not {describe(dots$xlim)}.", class = "covmash_error_argument")
+  }
+  plot + ggplot2::coord_cartesian(xlim = dots$xlim)
+}
+
+# The colours of points and lines.
+meta_colours <- function(colors) {
+  if (is.null(colors)) {
+    return(list(box = plot_colours$main, lines = plot_colours$main))
+  }
+  if (is.character(colors) && length(colors) == 1L) {
+    colors <- list(box = colors, lines = colors)
+  }
+  one <- function(x) is.character(x) && length(x) >= 1L && !anyNA(x)
+  if (!is.list(colors) || !one(colors$box) || !one(colors$lines)) {
+    abort_input(
+      "`colors` must be one colour, or a list with colours `box` and `lines`, not {describe(colors)}.",
+      class = "covmash_error_argument"
+    )
+  }
+  list(box = colors$box[1], lines = colors$lines[1])
 }

@@ -5,7 +5,7 @@
 # `level` as outputlevel; responsibilities only if there are not too many.
 posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
                          keep_weights = NULL, lfdr = TRUE,
-                         effects = rownames(data$Bhat)) {
+                         effects = rownames(data$Bhat), joint = NULL) {
   if (is.null(keep_weights)) {
     size <- as.numeric(nrow(data$Bhat)) * sum(pi > pi_thresh)
     keep_weights <- size <= max_kept_weights
@@ -18,16 +18,19 @@ posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
   }
   model$pi <- pi
   settings <- list(
-    pi_thresh = pi_thresh, summaries = level >= 2, lfdr = lfdr,
+    pi_thresh = pi_thresh, summaries = level >= 2 && is.null(joint$A), lfdr = lfdr,
     posterior_weights = keep_weights, n_threads = n_threads,
-    block_rows = resolve_block_rows()
+    block_rows = resolve_block_rows(), joint = joint
   )
   raw <- run_core(
     cpp_posterior(data, model, settings), effects, component_names(model),
     names(model$Ulist)
   )
+  if (!lfdr) {
+    raw$lfdr <- NULL
+  }
   if (data$alpha != 0) {
-    raw <- on_scale_of_estimates(raw, data)
+    raw <- on_scale_of_estimates(raw, data, summaries = is.null(joint$A))
   }
   list(
     result = if (level >= 2) raw[intersect(posterior_parts, names(raw))] else list(),
@@ -40,14 +43,16 @@ posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
   )
 }
 
-posterior_parts <- c("PosteriorMean", "PosteriorSD", "lfdr", "NegativeProb", "lfsr")
+posterior_parts <- c(
+  "PosteriorMean", "PosteriorSD", "lfdr", "NegativeProb", "lfsr", "PosteriorCov", "PosteriorSamples"
+)
 
 # From Bhat / Shat^alpha to Bhat; densities change by the Jacobian, of which the observed
 # conditions count. The core has put the names on: to set them here would copy the
-# matrices.
-on_scale_of_estimates <- function(raw, data) {
+# matrices. What comes of the joint posterior is on that scale.
+on_scale_of_estimates <- function(raw, data, summaries = TRUE) {
   scale <- unname(data$Shat_alpha)
-  for (part in intersect(c("PosteriorMean", "PosteriorSD"), names(raw))) {
+  for (part in intersect(if (summaries) c("PosteriorMean", "PosteriorSD"), names(raw))) {
     raw[[part]] <- raw[[part]] * scale
   }
   logs <- log(scale)
@@ -88,20 +93,25 @@ name_weights <- function(raw, model) {
 #'   an error.
 #' @param pi_thresh Components with a weight of at most this are left out.
 #' @param algorithm.version Ignored; kept for scripts written for mashr.
-#' @param A,output_posterior_cov,posterior_samples Not supported yet (an error
-#'   unless left at their defaults).
-#' @param seed Not used until posterior samples are supported.
+#' @param A A matrix with linear combinations of the conditions in rows and one column
+#'   for each condition; a vector is one combination. The results are then those of
+#'   `A b`, named by the rows of `A`.
+#' @param output_posterior_cov Also return the posterior covariances?
+#' @param posterior_samples Number of draws from the posterior of each effect.
+#' @param seed Seed of the draws; `NULL` for one drawn from R's generator, see [mash()].
 #' @param n_threads Number of threads, see [covmash_threads].
 #' @return A list of J x R matrices `PosteriorMean`, `PosteriorSD`, `lfdr`,
 #'   `NegativeProb` and `lfsr`, on the scale of `Bhat`, with its row names and the
-#'   conditions of the fit, in its order. Missing estimates are predicted.
+#'   conditions of the fit, in its order. Missing estimates are predicted. If asked for,
+#'   `PosteriorCov` (R x R x J) and `PosteriorSamples` (J x R x M).
 #' @details With responsibilities
 #'   \eqn{w_{jp} \propto \pi_p N(\hat b_j; 0, V_j + \Sigma_p)}, the posterior is
 #'   \eqn{\sum_p w_{jp} N(\mu_{jp}, \Lambda_{jp})} with
 #'   \eqn{\mu_{jp} = \Sigma_p (V_j + \Sigma_p)^{-1} \hat b_j} and
 #'   \eqn{\Lambda_{jp} = \Sigma_p - \Sigma_p (V_j + \Sigma_p)^{-1} \Sigma_p}
 #'   (Urbut et al. 2019). lfdr is the weight of the components in which the
-#'   effect is exactly zero.
+#'   effect is exactly zero; a combination is exactly zero where `A` and the matrix cancel
+#'   (a difference of conditions under equal effects).
 #'
 #'   The result of a row does not depend on the other rows, so data can be worked
 #'   through in parts: complete rows with one standard error in all conditions
@@ -133,17 +143,14 @@ mash_compute_posterior_matrices <- function(g, data, pi_thresh = 1e-10,
                                             output_posterior_cov = FALSE,
                                             posterior_samples = 0, seed = NULL,
                                             n_threads = NULL) {
-  refuse_mash_options(A, posterior_samples, 2)
   check_flag(output_posterior_cov, "output_posterior_cov")
-  if (output_posterior_cov) {
-    abort_unsupported("`output_posterior_cov` (posterior covariances)")
-  }
   check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")
   check_number(pi_thresh, "pi_thresh", 0, 1, what = "a number from 0 to 1")
   problem <- problem_of(g, data)
+  joint <- joint_request(problem$data, A, output_posterior_cov, posterior_samples, seed)
   posterior_of(
     problem$data, problem$model, problem$model$pi, pi_thresh, 2, resolve_threads(n_threads),
-    keep_weights = FALSE
+    keep_weights = FALSE, joint = joint
   )$result
 }
 

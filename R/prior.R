@@ -112,13 +112,20 @@ check_alpha <- function(fit, data) {
 
 check_pi <- function(pi, model) {
   P <- n_components(model)
-  if (!are_weights(pi, P)) {
+  if (!are_weights(pi, P, any_sum = TRUE)) {
     first <- if (model$usepointmass) "null first, then "
     abort_input(
-      "`g$pi` must hold {plural(P, 'non-negative weight')} that sum to 1 ({first}grid-major), not ",
+      "`g$pi` must hold {plural(P, 'non-negative weight')}, not all 0 ({first}grid-major), not ",
       "{describe_weights(pi)}.",
       class = "covmash_error_g"
     )
+  }
+  if (!are_weights(pi, P)) {
+    warn_covmash(
+      "`g$pi` sums to {format(sum(pi), digits = 10)}, not 1, and is scaled: posteriors are the same, log-likelihoods not.",
+      class = "covmash_warning_pi"
+    )
+    pi <- pi / sum(pi)
   }
   as.double(pi)
 }

@@ -2,7 +2,9 @@
 #'
 #' Take one part out of a fit of [mash()] or a result of [mash_1by1()].
 #'
-#' @param x,m A fit of [mash()] or a result of [mash_1by1()].
+#' @param x,m A fit of [mash()] or a result of [mash_1by1()]; also one of mashr, a list with a
+#'   `result`, or a fit of ashr's `ash()`.
+#' @param nsamp Number of draws.
 #' @return * `get_pm`, `get_psd`: J x R matrices of posterior means and standard
 #'   deviations, on the scale of `Bhat`.
 #'   * `get_lfsr`, `get_lfdr`, `get_np`: J x R matrices of local false sign rates,
@@ -12,12 +14,22 @@
 #'   * `get_fitted_g`: the fitted prior, a list of `pi`, `Ulist`, `grid` and
 #'   `usepointmass`.
 #'   * `get_pi0`: the weight of the effects that are zero in every condition (of a fit
-#'   of [mash()] only).
+#'   of [mash()] or of ashr's `ash()`).
+#'   * `get_pp`: probabilities of a positive effect, where the fit has the lfdr, else `NULL`.
+#'   * `get_svalue`, `get_qvalue`: s-values and q-values, J x R: the mean lfsr (lfdr) of all
+#'   observed estimates with an lfsr (lfdr) at most that of the entry (Stephens 2017);
+#'   `get_qvalue` gives `NULL` where the fit has no lfdr.
+#'   * `get_logLR`: the log-likelihood less that of no effect at all; `NULL` without a point
+#'   mass.
+#'   * `get_post_sample`: draws of a fit of ashr's `ash()`, by ashr. Those of [mash()]
+#'   are had by `posterior_samples` and [get_samples()].
 #' @section Errors: `covmash_error_fit` for anything that is no fit, for a fit without
 #'   posterior (`outputlevel = 1`) and for one that was damaged, e.g. whose weights do
 #'   not sum to 1.
 #' @section Differences from mashr: mashr takes these functions from ashr;
 #'   covmash has its own. `get_pi0` works on a fit.
+#' @references Stephens M (2017). False discovery rates: a new deal. *Biostatistics* 18(2),
+#'   275-294. \doi{10.1093/biostatistics/kxw041}
 #' @name get_results
 #' @examples
 #' set.seed(1)
@@ -51,6 +63,59 @@ get_np <- function(x) result_part(x, "NegativeProb")
 
 #' @rdname get_results
 #' @export
+get_pp <- function(x) {
+  given <- result_part(x, "PositiveProb")
+  zero <- get_lfdr(x)
+  if (!is.null(given) || is.null(zero)) given else pmax(1 - get_np(x) - zero, 0)
+}
+
+#' @rdname get_results
+#' @export
+get_svalue <- function(x) running_mean_of(x, "svalue", get_lfsr)
+
+#' @rdname get_results
+#' @export
+get_qvalue <- function(x) running_mean_of(x, "qvalue", get_lfdr)
+
+# The part of that name, or the mean of all rates up to each.
+running_mean_of <- function(x, part, rate_fn) {
+  given <- result_part(x, part)
+  rate <- rate_fn(x)
+  if (!is.null(given) || is.null(rate)) {
+    return(given)
+  }
+  hidden <- if (is.matrix(rate)) unobserved(x)
+  if (!is.null(hidden)) rate[hidden] <- NA_real_
+  order <- order_in_pieces(as.vector(rate))
+  order <- order[!is.na(rate[order])]
+  sorted <- rate[order]
+  means <- cumsum(sorted) / seq_along(sorted)
+  # Equal rates have one mean, that of the last of them.
+  rate[order] <- means[findInterval(sorted, sorted)]
+  rate
+}
+
+#' @rdname get_results
+#' @export
+get_logLR <- function(x) {
+  given <- if (is.list(x)) x[["logLR"]]
+  null <- if (is.list(x)) x[["null_loglik"]]
+  if (!is.null(given) || is.null(null)) given else get_loglik(x) - sum(null)
+}
+
+#' @rdname get_results
+#' @export
+get_post_sample <- function(x, nsamp) {
+  if (inherits(x, "ash") && requireNamespace("ashr", quietly = TRUE)) {
+    return(ashr::get_post_sample(x, nsamp))
+  }
+  abort_unsupported(
+    "get_post_sample() of anything but a fit of ash()", instead = "use mash(posterior_samples = ) and get_samples()"
+  )
+}
+
+#' @rdname get_results
+#' @export
 get_loglik <- function(x) fit_element(x, "loglik")
 
 #' @rdname get_results
@@ -60,6 +125,10 @@ get_fitted_g <- function(x) fit_element(x, "fitted_g")
 #' @rdname get_results
 #' @export
 get_pi0 <- function(m) {
+  if (inherits(m, "ash")) {
+    g <- fit_element(m, "fitted_g", "m")
+    return(sum(g$pi[if (is.null(g$sd)) g$a == 0 & g$b == 0 else g$sd == 0]))
+  }
   check_fit(m)
   g <- m$fitted_g
   zero <- vapply(g$Ulist, is_zero_covariance, logical(1))
@@ -106,8 +175,11 @@ get_pi0 <- function(m) {
 get_significant_results <- function(m, thresh = 0.05, conditions = NULL,
                                     sig_fn = get_lfsr, predicted = FALSE) {
   sig <- significance(m, thresh, conditions, sig_fn, predicted)
-  columns <- lapply(seq_len(ncol(sig)), function(r) sig[, r])
-  best <- unname(do.call(pmin, c(columns, na.rm = TRUE)))
+  best <- unname(sig[, 1])
+  for (r in seq_len(ncol(sig))[-1]) {
+    cpp_listen()
+    best <- pmin(best, sig[, r], na.rm = TRUE)
+  }
   rows <- which(best < thresh)
   rows <- rows[order_in_pieces(best[rows])]
   if (!is.null(rownames(sig))) {
@@ -124,6 +196,7 @@ get_n_significant_conditions <- function(m, thresh = 0.05, conditions = NULL,
   # Column by column: rowSums() cannot be interrupted.
   counts <- stats::setNames(integer(nrow(sig)), rownames(sig))
   for (r in seq_len(ncol(sig))) {
+    cpp_listen()
     hit <- sig[, r] < thresh
     counts <- counts + (!is.na(hit) & hit)
   }
@@ -133,8 +206,10 @@ get_n_significant_conditions <- function(m, thresh = 0.05, conditions = NULL,
 # Where significances are probabilities, a threshold is one too.
 check_thresh <- function(thresh, name, sig) {
   check_number(thresh, name, what = "one number")
-  probabilities <- is.numeric(sig) && length(sig) > 0L && all(sig >= 0 & sig <= 1, na.rm = TRUE)
-  if (probabilities && (thresh < 0 || thresh > 1)) {
+  if (thresh >= 0 && thresh <= 1) {
+    return(invisible(NULL))
+  }
+  if (is.numeric(sig) && length(sig) > 0L && all(sig >= 0 & sig <= 1, na.rm = TRUE)) {
     abort_input(
       "`{name}` must be from 0 to 1, as the significances are, not {describe(thresh)}.",
       class = "covmash_error_argument"
@@ -151,9 +226,13 @@ order_in_pieces <- function(x, size = 4e6) {
   }
   sample <- sort(x[unique(round(seq(1, n, length.out = 1e4)))])
   cuts <- unique(sample[round(seq(1, length(sample), length.out = ceiling(2 * n / size)))])
-  at <- lapply(split_rows(n, size), function(rows) findInterval(x[rows], cuts))
+  at <- lapply(split_rows(n, size), function(rows) {
+    cpp_listen()
+    findInterval(x[rows], cuts)
+  })
   piece <- unlist(at)
   unlist(lapply(0:length(cuts), function(k) {
+    cpp_listen()
     rows <- which(piece == k)
     rows[order(x[rows])]
   }))

@@ -366,6 +366,14 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// cpp_listen
+void cpp_listen();
+RcppExport SEXP _covmash_cpp_listen() {
+BEGIN_RCPP
+    cpp_listen();
+    return R_NilValue;
+END_RCPP
+}
 // cpp_symmetric_eigen
 Rcpp::List cpp_symmetric_eigen(const arma::mat& A, int n_threads);
 RcppExport SEXP _covmash_cpp_symmetric_eigen(SEXP ASEXP, SEXP n_threadsSEXP) {
@@ -562,6 +570,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_simd", (DL_FUNC) &_covmash_cpp_simd, 0},
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},
     {"_covmash_cpp_set_simd", (DL_FUNC) &_covmash_cpp_set_simd, 1},
+    {"_covmash_cpp_listen", (DL_FUNC) &_covmash_cpp_listen, 0},
     {"_covmash_cpp_symmetric_eigen", (DL_FUNC) &_covmash_cpp_symmetric_eigen, 2},
     {"_covmash_cpp_has_cholesky", (DL_FUNC) &_covmash_cpp_has_cholesky, 1},
     {"_covmash_cpp_cholesky_rank", (DL_FUNC) &_covmash_cpp_cholesky_rank, 2},

@@ -55,6 +55,16 @@ class RProgress : public covmash::Progress {
   Clock::time_point start_ = Clock::now();
 };
 
+// Lets an interrupt through.
+inline void listen() {
+  Rcpp::unwindProtect(
+      [](void*) {
+        R_CheckUserInterrupt();
+        return R_NilValue;
+      },
+      nullptr);
+}
+
 struct Threads {
   explicit Threads(int n) : executor(static_cast<std::size_t>(n), &progress) {}
   explicit Threads(const Rcpp::List& settings) : Threads(Rcpp::as<int>(settings["n_threads"])) {}

@@ -42,6 +42,10 @@ std::vector<std::string> cpp_simd_available() {
 // [[Rcpp::export(rng = false)]]
 void cpp_set_simd(const std::string& name) { covmash::simd::select_table(name); }
 
+// R listens to interrupts now and then only, and not inside of a vector operation: between those of millions of numbers.
+// [[Rcpp::export(rng = false)]]
+void cpp_listen() { bridge::listen(); }
+
 // Eigenvalues of a symmetric matrix, increasing, and its eigenvectors: for matrices of which R's eigen(), which cannot be
 // interrupted, takes long.
 // [[Rcpp::export(rng = false)]]

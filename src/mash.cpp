@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <covmash/mash/fit.h>
+#include <covmash/mash/joint.h>
 #include <covmash/mash/likelihood.h>
 #include <covmash/mash/posterior.h>
 #include <covmash/model/entries.h>
@@ -43,6 +44,17 @@ class Results {
     return x.begin();
   }
 
+  // Sizes and names of the dimensions as R has them; names may be lists of NULL.
+  double* add_array(const char* name, const Rcpp::IntegerVector& dim, const Rcpp::List& dimnames) {
+    R_xlen_t size = 1;
+    for (int n : dim) size *= n;
+    Rcpp::NumericVector x = bridge::numeric_vector(size);
+    x.attr("dim") = dim;
+    x.attr("dimnames") = dimnames;
+    list_.push_back(x, name);
+    return x.begin();
+  }
+
   // Of the size of the data, with their names.
   double* add_like_data(const char* name) {
     double* values = add(name, data_.n_conditions());
@@ -56,6 +68,39 @@ class Results {
   const bridge::Data& data_;
   Rcpp::List list_;
 };
+
+// wanted: A and its row names, summaries, covariance, draws, seed, scaled (by Shat_alpha), and the names of the effects
+// and of the draws.
+covmash::JointOptions joint_options(const Rcpp::List& wanted, const Rcpp::List& data) {
+  covmash::JointOptions o;
+  if (!Rf_isNull(wanted["A"])) o.map = Rcpp::as<arma::mat>(wanted["A"]);
+  if (Rcpp::as<bool>(wanted["scaled"])) o.scale = Rcpp::as<Rcpp::NumericMatrix>(data["Shat_alpha"]).begin();
+  o.draws = Rcpp::as<std::size_t>(wanted["draws"]);
+  o.seed = static_cast<std::uint64_t>(Rcpp::as<double>(wanted["seed"]));
+  return o;
+}
+
+covmash::JointOutput joint_output(const Rcpp::List& wanted, int J, int Q, Results& results) {
+  const SEXP effects = wanted["effects"], outcomes = wanted["outcomes"];
+  covmash::JointOutput out;
+  if (Rcpp::as<bool>(wanted["summaries"])) {
+    const auto matrix = [&](const char* name) {
+      return results.add_array(name, {J, Q}, Rcpp::List::create(effects, outcomes));
+    };
+    out.mean = matrix("PosteriorMean");
+    out.sd = matrix("PosteriorSD");
+    out.lfdr = matrix("lfdr");
+    out.negative = matrix("NegativeProb");
+    out.lfsr = matrix("lfsr");
+  }
+  if (Rcpp::as<bool>(wanted["covariance"]))
+    out.covariance = results.add_array("PosteriorCov", {Q, Q, J}, Rcpp::List::create(outcomes, outcomes, effects));
+  const int n_draws = Rcpp::as<int>(wanted["draws"]);
+  if (n_draws > 0)
+    out.draws = results.add_array("PosteriorSamples", {J, Q, n_draws},
+                                  Rcpp::List::create(effects, outcomes, wanted["samples"]));
+  return out;
+}
 
 covmash::EntryOptions entry_options(const Rcpp::List& settings) {
   covmash::EntryOptions o;
@@ -92,7 +137,8 @@ Rcpp::List cpp_fit(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List
   });
 }
 
-// settings: besides the options, summaries, lfdr and posterior_weights say which results are wanted.
+// settings: besides the options, summaries, lfdr and posterior_weights say which results are wanted; joint, if it is not
+// NULL, what of the joint posterior.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_posterior(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings) {
   return bridge::guarded([&] {
@@ -118,7 +164,16 @@ Rcpp::List cpp_posterior(const Rcpp::List& data, const Rcpp::List& g, const Rcpp
     }
     if (Rcpp::as<bool>(settings["posterior_weights"]))
       out.weights = results.add("posterior_weights", static_cast<int>(kept.size()));
-    pass.run(out, threads.executor);
+    std::unique_ptr<covmash::JointPosterior> joint;
+    if (!Rf_isNull(settings["joint"])) {
+      const Rcpp::List wanted = settings["joint"];
+      const covmash::JointOptions asked = joint_options(wanted, data);
+      const int R = problem.data.n_conditions(), Q = asked.map.is_empty() ? R : static_cast<int>(asked.map.n_rows);
+      const covmash::JointOutput target = joint_output(wanted, problem.data.n_effects(), Q, results);
+      joint = std::make_unique<covmash::JointPosterior>(problem.noise, problem.prior, pass.selection(), asked, target,
+                                                        threads.executor);
+    }
+    pass.run(out, threads.executor, joint.get());
 
     Rcpp::List list = results.list();
     Rcpp::NumericVector from_one(kept.begin(), kept.end());

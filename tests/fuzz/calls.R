@@ -202,7 +202,8 @@ judge <- function(drawn, ran) {
       fault(if (damaged) "damaged_unclassed_warning" else "unclassed_warning", about(cnd))
     }
   }
-  if (ran$rng_changed && !drawn$target$draws) fault("changed_rng", "the state of R's generator changed")
+  draws <- drawn$target$draws || "posterior_samples" %in% names(drawn$args)
+  if (ran$rng_changed && !draws) fault("changed_rng", "the state of R's generator changed")
   if (ran$input_changed) fault("changed_input", "an argument changed")
   if (length(ran$options_changed) > 0) fault("changed_options", paste(ran$options_changed, collapse = ", "))
   if (nzchar(ran$printed) && !drawn$target$prints) fault("printed", substr(ran$printed, 1, 100))
@@ -303,7 +304,8 @@ other_clothes <- function(drawn, value) {
 of_R_itself <- function(cnd) {
   texts <- c(
     "^unused argument", "^argument \".*\" is missing, with no default", "matched by multiple actual arguments",
-    "^no applicable method for", "^no 'nobs' method", "^unable to find an inherited method"
+    "^no applicable method for", "^no 'nobs' method", "^unable to find an inherited method",
+    "^object 'x' not found"  # a symbol among the arguments
   )
   grepl(paste(texts, collapse = "|"), conditionMessage(cnd))
 }

@@ -71,7 +71,7 @@ cases <- list(
     "x <- matrix(runif(1e7 * n * 5), ncol = 5); m <- structure(list(result = list(PosteriorMean = x, lfsr = x)), class = 'mash')",
     "get_n_significant_conditions(m)"
   ),
-  simple_sims = c("", "simple_sims(1e6 * n)"),
+  simple_sims = c("", "simple_sims(5e5 * n)"),
   simple_sims2 = c("", "simple_sims2(1e6 * n)"),
   fit_factor = c("x <- matrix(rnorm(2000 * 1000 * n), 2000)", "fit_factor_model(x, 5)"),
   fit_factor_long = c("x <- matrix(rnorm(1e5 * n * 200), ncol = 200)", "fit_factor_model(x, 5)"),

@@ -164,10 +164,49 @@ test_that("standard errors of zero can be reset, each kind by its own argument",
 
 test_that("what a later version brings says so", {
   sim <- small_data(J = 6, R = 3)
-  unsupported <- "covmash_error_unsupported"
-  expect_error(mash_set_data(sim$Bhat, sim$Shat, df = 5), "df", class = unsupported)
-  expect_error(mash_set_data(sim$Bhat, pval = abs(sim$Bhat)), "pval", class = unsupported)
-  expect_error(mash_set_data(sim$Bhat, sim$Shat, V = array(diag(3), c(3, 3, 6))), "V", class = unsupported)
+  expect_error(mash_set_data(sim$Bhat, sim$Shat, V = array(diag(3), c(3, 3, 6))), "V", class = "covmash_error_unsupported")
+})
+
+test_that("p-values give the standard errors of their z-scores, far out too", {
+  Bhat <- matrix(c(1, -2, 3, -4), 2, dimnames = list(NULL, c("a", "b")))
+  p <- matrix(c(0.3, 1e-5, 1e-200, 4e-320), 2)
+  data <- mash_set_data(Bhat, pval = p)
+  z <- data$Bhat / data$Shat
+  expect_equal(2 * pnorm(-abs(z[1:3])), p[1:3], tolerance = 1e-10)
+  expect_equal(pnorm(-abs(z[4]), log.p = TRUE) + log(2), log(p[4]), tolerance = 1e-10)
+  expect_identical(sign(z), sign(Bhat))
+  Bhat[1] <- NA
+  p[1] <- NA
+  expect_identical(is.na(mash_set_data(Bhat, pval = p)$Shat), is.na(Bhat))
+  pval_error <- "covmash_error_pval"
+  expect_error(mash_set_data(Bhat, pval = replace(p, 2, 0)), "above 0.*is 0", class = pval_error)
+  expect_error(mash_set_data(Bhat, pval = replace(p, 2, 1)), "no standard error", class = pval_error)
+  expect_error(mash_set_data(replace(Bhat, 2, 0), pval = p), "no standard error", class = pval_error)
+  expect_error(mash_set_data(Bhat, pval = replace(p, 2, NA)), "is NA", class = pval_error)
+  expect_error(mash_set_data(Bhat, 1, pval = p), "both", class = "covmash_error_argument")
+  expect_error(mash_set_data(Bhat, pval = p, df = 5), "df", class = "covmash_error_argument")
+  expect_error(mash_set_data(Bhat, pval = p[, 1, drop = FALSE]), "pval", class = "covmash_error_dimensions")
+})
+
+test_that("t-statistics give the z-scores of their p-values, far out too", {
+  Bhat <- matrix(c(1, -2, 0, 60, 1e-9, NA), 3)
+  Shat <- matrix(c(1, 0.5, 2, 1, 1, 1), 3)
+  data <- mash_set_data(Bhat, Shat, df = 5)
+  z <- data$Bhat / data$Shat
+  expect_equal(pnorm(-abs(z)[1:2]), pt(-abs(Bhat / Shat)[1:2], 5), tolerance = 1e-12)
+  expect_identical(data$Shat[3], 2)
+  expect_equal(pnorm(-z[4], log.p = TRUE), pt(-60, 5, log.p = TRUE), tolerance = 1e-12)
+  # mashr has a standard error of 0 here
+  far <- mash_set_data(matrix(60), 1, df = 5000)
+  expect_equal(pnorm(-60 / far$Shat[1], log.p = TRUE), pt(-60, 5000, log.p = TRUE), tolerance = 1e-10)
+  by_row <- mash_set_data(Bhat, Shat, df = c(5, Inf, 7))
+  expect_identical(by_row$Shat[1], data$Shat[1])
+  expect_identical(by_row$Shat[2], Shat[2])
+  expect_identical(mash_set_data(Bhat, Shat, df = matrix(5, 3, 2)), data)
+  expect_identical(mash_set_data(Bhat, Shat, df = Inf), mash_set_data(Bhat, Shat))
+  for (df in list(0, NA, "5", 1:2, matrix(5, 2, 2))) {
+    expect_error(mash_set_data(Bhat, Shat, df = df), "df", class = "covmash_error_argument")
+  }
 })
 
 test_that("what is no data object or no fit is refused, and told how to make one", {

@@ -108,12 +108,3 @@ test_that("the posterior weights of a fit can be had, kept or not", {
   expect_close(get_posterior_weights(s$fit, s$data), s$fit$posterior_weights, 1e-14)
   expect_identical(colnames(get_posterior_weights(s$fit, s$data)), colnames(s$fit$posterior_weights))
 })
-
-test_that("what a later version brings says so", {
-  s <- setup_fit()
-  unsupported <- "covmash_error_unsupported"
-  expect_error(mash_compute_posterior_matrices(s$fit, s$data, A = diag(3)), "A", class = unsupported)
-  expect_error(mash_compute_posterior_matrices(s$fit, s$data, posterior_samples = 3), "posterior_samples", class = unsupported)
-  expect_error(mash_compute_posterior_matrices(s$fit, s$data, output_posterior_cov = TRUE), "output_posterior_cov",
-    class = unsupported)
-})

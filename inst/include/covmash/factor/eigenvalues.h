@@ -35,7 +35,11 @@ inline arma::vec factor_eigenvalues(const arma::mat& G, const arma::vec& noise) 
 
 // The same for larger N, relative to the largest only; memory N^2, in threads.
 inline arma::vec formed_factor_eigenvalues(const arma::mat& G, const arma::vec& noise, Executor& executor) {
-  arma::mat Sigma(G.n_rows, G.n_rows, arma::fill::zeros);
+  arma::mat Sigma(G.n_rows, G.n_rows, arma::fill::none);
+  for (arma::uword j = 0; j < Sigma.n_cols; ++j) {  // memory seen for the first time
+    executor.checkpoint();
+    Sigma.col(j).zeros();
+  }
   if (!G.is_empty()) tall_add(Sigma, G, G.t(), &executor);
   Sigma.diag() += noise;
   return symmetric_eigenvalues(Sigma, executor);

@@ -353,7 +353,7 @@ class FactorInverse {
       H1_ = H.head_cols(border_.n_elem);
       A = H.tail_cols(basis_.n_cols - border_.n_elem);
     }
-    whiten(A);
+    whiten(A, executor);
     svd_ = graded_svd(A, executor);
     const arma::uword r = svd_.s.n_elem;
     kept_.set_size(r);
@@ -413,9 +413,10 @@ class FactorInverse {
     sum += arma::sum(arma::square(Y), 0);
   }
 
-  void whiten(arma::mat& Y) const {
+  void whiten(arma::mat& Y, Executor* executor = nullptr) const {
     if (Y.is_empty()) return;
     for (arma::uword j = 0; j < Y.n_cols; ++j) {
+      checkpoint(executor);
       double* y = Y.colptr(j);
       for (arma::uword i = 0; i < Y.n_rows; ++i) y[i] /= root_noise_[i];
     }

@@ -73,6 +73,7 @@ inline GradedSvd graded_svd(const arma::mat& A, Executor* executor = nullptr) {
 
   std::vector<double> size(m, 0.0);
   for (arma::uword j = 0; j < q; ++j) {
+    checkpoint(executor);
     const double* a = A.colptr(j);
     for (arma::uword i = 0; i < m; ++i) size[i] = std::max(size[i], std::fabs(a[i]));
   }
@@ -80,8 +81,10 @@ inline GradedSvd graded_svd(const arma::mat& A, Executor* executor = nullptr) {
   std::iota(rows.begin(), rows.end(), arma::uword(0));
   std::stable_sort(rows.begin(), rows.end(), [&](arma::uword i, arma::uword j) { return size[i] > size[j]; });
   arma::mat sorted(m, q);
-  for (arma::uword j = 0; j < q; ++j)
+  for (arma::uword j = 0; j < q; ++j) {
+    checkpoint(executor);
     for (arma::uword i = 0; i < m; ++i) sorted(i, j) = A(rows[i], j) / scale;
+  }
   const PivotedQr qr(std::move(sorted), executor);
   // R' = X diag(s) W', so A P = (Q W) diag(s) X'.
   JacobiSvd svd = jacobi_svd(qr.R().t(), executor);
@@ -89,8 +92,10 @@ inline GradedSvd graded_svd(const arma::mat& A, Executor* executor = nullptr) {
   out.s = scale * svd.sigma.head(svd.rank);
   const arma::mat U = qr.expand(svd.W.head_cols(svd.rank), executor);
   out.U.set_size(m, svd.rank);
-  for (arma::uword j = 0; j < svd.rank; ++j)
+  for (arma::uword j = 0; j < svd.rank; ++j) {
+    checkpoint(executor);
     for (arma::uword i = 0; i < m; ++i) out.U(rows[i], j) = U(i, j);
+  }
   out.V.set_size(q, q);
   for (arma::uword j = 0; j < q; ++j) out.V.row(qr.order()[j]) = svd.Q.row(j);
   return out;

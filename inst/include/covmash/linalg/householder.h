@@ -71,7 +71,10 @@ class PivotedQr {
     std::iota(order_.begin(), order_.end(), arma::uword(0));
     if (steps == 0) return;
     std::vector<double> norm(q), fresh(q);
-    for (arma::uword j = 0; j < q; ++j) norm[j] = fresh[j] = stable_norm(m, packed_.colptr(j));
+    for (arma::uword j = 0; j < q; ++j) {
+      checkpoint(executor);
+      norm[j] = fresh[j] = stable_norm(m, packed_.colptr(j));
+    }
     for (arma::uword k = 0; k < steps; ++k) {
       const arma::uword best = std::max_element(norm.begin() + k, norm.end()) - norm.begin();
       if (best != k) {
@@ -153,9 +156,10 @@ class TriangularFactor {
   explicit TriangularFactor(std::size_t q) : rows_(q, q, arma::fill::zeros), products_(q) {}
 
   // Takes in the n rows of Y (column-major n x q), which is overwritten.
-  void absorb(std::size_t n, double* Y) {
+  void absorb(std::size_t n, double* Y, const Pulse& pulse = {}) {
     const std::size_t q = rows_.n_cols;
     for (std::size_t k = 0; k < q; ++k) {
+      if (n * q > 100000) pulse();
       double* r = rows_.colptr(k);  // row k of R
       double* v = Y + k * n;
       const double tau = make_reflector(std::hypot(r[k], stable_norm(n, v)), r[k], n, v);
@@ -169,9 +173,9 @@ class TriangularFactor {
     }
   }
 
-  void absorb(const TriangularFactor& other) {
+  void absorb(const TriangularFactor& other, const Pulse& pulse = {}) {
     arma::mat Y = other.R();
-    absorb(Y.n_rows, Y.memptr());
+    absorb(Y.n_rows, Y.memptr(), pulse);
   }
 
   // q x q, upper triangular.

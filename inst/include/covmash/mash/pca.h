@@ -150,13 +150,13 @@ class PrincipalComponents {
       TriangularFactor factor(R_);
       over_blocks(piece, [&](std::size_t first, std::size_t count) {
         for (std::size_t r = 0; r < R_; ++r) gather(r, first, count, Y + r * count);
-        factor.absorb(count, Y);
+        factor.absorb(count, Y, pulse_of(executor_));
       });
       factors[piece] = std::move(factor);
     });
     for (std::size_t piece = 1; piece < n_pieces_; ++piece) {
       executor_.checkpoint();
-      factors[0].absorb(factors[piece]);
+      factors[0].absorb(factors[piece], pulse_of(executor_));
     }
     return factors[0].R();
   }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "../sweep/sweep.h"
+#include "joint.h"
 
 namespace covmash {
 
@@ -67,8 +68,10 @@ class PosteriorPass {
   }
 
   const std::vector<std::size_t>& kept_components() const { return kept_components_; }
+  const Selection& selection() const { return sweep_.selection(); }
 
-  void run(const PosteriorOutput& out, Executor& executor) {
+  // joint: of the selection of this pass; null if it is not wanted.
+  void run(const PosteriorOutput& out, Executor& executor, const JointPosterior* joint = nullptr) {
     const auto& blocks = plan_.blocks();
     const std::size_t per_task = std::max<std::size_t>(options_.block_rows / block_effects, 1);
     const std::size_t n_tasks = (blocks.size() + per_task - 1) / per_task;
@@ -80,11 +83,12 @@ class PosteriorPass {
                    if (!state.ready) prepare(state);
                    const std::size_t end = std::min(blocks.size(), (task + 1) * per_task);
                    for (std::size_t b = task * per_task; b < end; ++b) {
-                     block(blocks[b], state, out);
+                     block(blocks[b], state, out, joint);
                      executor.checkpoint();
                    }
                  });
     nothing_observed(out);
+    if (joint) joint_of_unobserved(*joint, states[0].joint);
   }
 
  private:
@@ -94,6 +98,7 @@ class PosteriorPass {
     Buffer<double> weight, moments, total, maximum, sum, kept_sum;
     Buffer<double> out_loglik, out_null, out_alternative;
     MomentSum mixture;
+    JointPosterior::Workspace joint;
     std::uint64_t started;  // lanes that have met a component whose weight is relative to the likeliest so far
   };
 
@@ -150,14 +155,14 @@ class PosteriorPass {
     s.started = 0;
   }
 
-  void block(const Block& block, State& s, const PosteriorOutput& out) const {
+  void block(const Block& block, State& s, const PosteriorOutput& out, const JointPosterior* joint) const {
     if (options_.summaries) reset_moments(s);
     sweep_.run(block, s.ws, Question{*this, s});
     if (options_.summaries) {
       double* extra = s.moments.data() + 5 * conditions() * simd::lanes;
       kernels_.finish_posterior(conditions(), s.total.data(), s.mixture.at, extra, extra + conditions() * simd::lanes);
     }
-    write(block, s, out);
+    write(block, s, out, joint);
   }
 
   // The moments of all components. Where a form is met before all log-likelihoods are known, what it adds is weighted
@@ -224,7 +229,7 @@ class PosteriorPass {
     return false;
   }
 
-  void write(const Block& block, State& s, const PosteriorOutput& out) const {
+  void write(const Block& block, State& s, const PosteriorOutput& out, const JointPosterior* joint) const {
     const std::size_t J = sweep_.noise().effects().n_effects, R = conditions();
     std::size_t by_lane[block_effects], rows[block_effects], lanes[block_effects], n = 0;
     plan_.rows(block, by_lane);
@@ -248,6 +253,8 @@ class PosteriorPass {
     if (out.weights)
       for (std::size_t slot = 0; slot < kept_.size(); ++slot)
         if (kept_[slot]) scatter(out.weights + weight_column_[slot] * J, s.weight.data() + slot * simd::lanes);
+    if (joint)
+      for (std::size_t i = 0; i < n; ++i) joint->effect(rows[i], s.weight.data() + lanes[i], simd::lanes, s.joint);
     if (!options_.summaries) return;
     // Sums of weights that sum to 1 up to rounding.
     const auto scatter_probability = [&](double* target, const double* values) {
@@ -262,6 +269,16 @@ class PosteriorPass {
       scatter_probability(out.negative + to, s.mixture.at.negative + from);
       scatter_probability(out.lfsr + to, extra + R * simd::lanes + from);
     }
+  }
+
+  void joint_of_unobserved(const JointPosterior& joint, JointPosterior::Workspace& ws) const {
+    const Selection& s = sweep_.selection();
+    std::vector<double> weight(s.size(), 0.0);
+    double total = 0.0;
+    for (std::size_t p : kept_components_) total += pi_[p];
+    for (std::size_t slot = 0; slot < s.size(); ++slot)
+      if (kept_[slot]) weight[slot] = pi_[s.component[slot]] / total;
+    for (std::size_t j : sweep_.noise().all_missing()) joint.effect(j, weight.data(), 1, ws);
   }
 
   // Effects without data: log-likelihood 0, posterior = prior.

@@ -125,6 +125,15 @@ class NoiseModel {
   std::size_t n_missing() const { return n_missing_; }
   std::size_t n_observed_effects() const { return effects_.n_effects - all_missing_.size(); }
 
+  // What is observed of one effect, for those with noise of their own.
+  NoisePattern pattern_of_effect(std::size_t j) const {
+    NoisePattern pattern;
+    for (std::size_t r = 0; r < effects_.n_conditions; ++r)
+      if (effects_.observed(j, r)) pattern.observed.push_back(r);
+    factorise(pattern);
+    return pattern;
+  }
+
   // One noise covariance for every effect, nothing missing.
   bool common() const {
     return shared_.size() == 1 && row_specific_.empty() && all_missing_.empty() && n_missing_ == 0 &&
@@ -303,18 +312,21 @@ class NoiseModel {
       if (patterns_[i].observed == observed) return patterns_[i];
     known.push_back(patterns_.size());
     NoisePattern pattern;
-    arma::uvec index(observed.size());
-    for (std::size_t r = 0; r < observed.size(); ++r) index[r] = observed[r];
     pattern.observed = std::move(observed);
-    pattern.identity = identity_;
-    if (!pattern.identity) {
-      const arma::mat C = C_.submat(index, index);
-      pattern.identity = C.is_diagmat() && arma::all(C.diag() == 1.0);
-      if (!pattern.identity && !factorise(C, pattern.chol)) throw input_error("V is not positive definite");
-      checkpoint();
-    }
+    factorise(pattern);
+    checkpoint();
     patterns_.push_back(std::move(pattern));
     return patterns_.back();
+  }
+
+  void factorise(NoisePattern& pattern) const {
+    pattern.identity = identity_;
+    if (identity_) return;
+    arma::uvec index(pattern.observed.size());
+    for (std::size_t r = 0; r < index.n_elem; ++r) index[r] = pattern.observed[r];
+    const arma::mat C = C_.submat(index, index);
+    pattern.identity = C.is_diagmat() && arma::all(C.diag() == 1.0);
+    if (!pattern.identity && !factorise(C, pattern.chol)) throw input_error("V is not positive definite");
   }
 
   bool factorise(const arma::mat& C, arma::mat& lower) const {

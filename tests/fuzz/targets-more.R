@@ -1,0 +1,151 @@
+# Calls of the rest of the mash side: null correlation, contrasts, joint posteriors, more covariances.
+
+target("estimate_null_correlation_simple", weight = 1, function() {
+  p <- new_problem(J = between(30, 200), R = between(1, 5))
+  p$Shat[] <- abs(p$Shat) + ifelse(is.na(p$Shat), NA, 0)
+  p$Bhat <- p$Shat * matrix(stats::rnorm(length(p$Bhat)), nrow(p$Bhat)) + 0 * p$Bhat
+  data <- quietly(covmash::mash_set_data(p$Bhat, p$Shat, V = p$V))
+  args <- list(data = data, z_thresh = pick(c(2, 2, 3, 1e300)))
+  if (chance(0.3)) args$rule <- "pairwise" else if (chance(0.3)) args$est_cor <- FALSE
+  if (chance(0.2)) args$shrink <- pick(c(0, 0.5, 1))
+  pairs <- crossprod(!is.na(p$Bhat) & abs(p$Bhat / p$Shat) < args$z_thresh)
+  if (min(pairs) < 12 || sum(rowSums(abs(p$Bhat / p$Shat) >= args$z_thresh, na.rm = TRUE) == 0) < 20) {
+    return(valid("estimate_null_correlation_simple", list(covmash::mash_set_data(matrix(stats::rnorm(200), 50)))))
+  }
+  valid("estimate_null_correlation_simple", args, function(V) {
+    c(
+      names_are(V, colnames(p$Bhat), colnames(p$Bhat)), check_psd(V, "V"),
+      if (is.null(args$est_cor)) near(diag(as.matrix(V)), rep(1, p$R), 1e-12)
+    )
+  })
+})
+
+target("mash_update_data", weight = 1, function() {
+  p <- new_problem(R = between(2, 5))
+  p$Shat[] <- ifelse(is.na(p$Bhat), NA, stats::runif(1, 0.5, 2) * p$Shat[which(!is.na(p$Shat))[1]])
+  data <- quietly(covmash::mash_set_data(p$Bhat, p$Shat, V = p$V))
+  args <- list(mashdata = data, ref = pick(list(1, p$R, "mean")))
+  if (chance(0.4)) args$V <- random_correlation(p$R)
+  L <- covmash::contrast_matrix(p$R, args$ref)
+  V <- if (is.null(args$V)) unname(p$V) else args$V
+  whole <- rowSums(is.na(p$Bhat)) == 0
+  if (!any(whole)) return(valid("mash_update_data", list(data, V = V), na = "Bhat|Shat"))
+  valid("mash_update_data", args, na = "Bhat|Shat", check = function(d) {
+    s <- p$Shat[which(whole)[1], 1]
+    noise <- L %*% V %*% t(L) * s^2
+    B <- unname(p$Bhat) %*% t(L)
+    near(unname(d$Bhat[whole, ]), unname(B[whole, ]), 1e-12, max(abs(p$Bhat), na.rm = TRUE), "Bhat") |>
+      c(near(unname(d$Shat[which(whole)[1], ]), sqrt(diag(noise)), 1e-10, 0, "Shat"))
+  })
+})
+
+target("contrast_matrix", weight = 0.5, function() {
+  R <- between(2, 6)
+  labels <- paste0("c", seq_len(R))
+  ref <- pick(list(1, R, "mean", "c1"))
+  valid("contrast_matrix", list(R = R, ref = ref, name = labels), function(L) {
+    c(same(dim(L), c(R - 1L, R), "dim"), near(rowSums(L), rep(0, R - 1), 1e-12, 1, "row sums"), same(colnames(L), labels))
+  })
+})
+
+# A fit that knows its alpha, its data, and combinations of its conditions.
+joint_problem <- function() {
+  k <- full_fit_pool()
+  R <- ncol(k$data$Bhat)
+  Q <- between(1, 3)
+  A <- matrix(sample(c(-1, 0, 1, 0.5), Q * R, TRUE), Q, dimnames = if (chance(0.5)) list(letters[seq_len(Q)], NULL))
+  c(k, list(A = A))
+}
+
+target("get_posterior_condition_wise_summary", weight = 1, function() {
+  k <- joint_problem()
+  missing_scale <- k$data$alpha != 0 && anyNA(k$data$Shat_alpha)
+  valid(
+    "get_posterior_condition_wise_summary", list(k$data, k$fit, k$A), na = if (missing_scale) ".",
+    check = function(out) {
+      plain <- quietly(covmash::mash_compute_posterior_matrices(k$fit, k$data))
+      means <- plain$PosteriorMean
+      means[is.na(means)] <- 0
+      c(
+        same(colnames(out$PosteriorMean), rownames(k$A), "names"),
+        if (!missing_scale) near(unname(out$PosteriorMean), unname(means %*% t(k$A)), 1e-8, 1 + max(abs(means)), "means"),
+        yes(all(out$lfsr >= 0 & out$lfsr <= 1, na.rm = TRUE), "lfsr from 0 to 1")
+      )
+    }
+  )
+})
+
+drawn_fit <- function() {
+  k <- full_fit_pool()
+  k$fit$result <- quietly(covmash::mash_compute_posterior_matrices(k$fit, k$data, posterior_samples = between(1, 5), seed = 3))
+  k
+}
+
+target("get_samples", weight = 0.4, function() {
+  k <- drawn_fit()
+  valid("get_samples", list(k$fit), na = ".", check = function(x) same(dim(x)[1:2], dim(k$data$Bhat), "dim"))
+})
+
+target("get_pairwise_sharing_from_samples", weight = 0.5, function() {
+  k <- drawn_fit()
+  valid("get_pairwise_sharing_from_samples", list(k$fit, factor = pick(c(0, 0.5)), lfsr_thresh = pick(c(0.05, 0.5, 1))),
+    na = "",
+    check = function(S) c(same(S, t(S), "symmetry"), yes(all(S >= 0 & S <= 1, na.rm = TRUE), "from 0 to 1"))
+  )
+})
+
+for (name in c("get_pp", "get_svalue", "get_qvalue", "get_logLR")) local({
+  name <- name
+  target(name, weight = 0.4, function() {
+    k <- full_fit_pool()
+    valid(name, list(k$fit), na = "", check = function(x) {
+      if (name == "get_logLR" || is.null(x)) return(character())
+      yes(all(x >= 0 & x <= 1, na.rm = TRUE), "from 0 to 1")
+    })
+  })
+})
+
+target("get_post_sample", weight = 0.1, function() {
+  list(fun = "get_post_sample", args = list(full_fit_pool()$fit, 3), refused = TRUE, na = NULL, check = function(value) "no error")
+})
+
+target("cov_udi", weight = 0.6, function() {
+  p <- new_problem(R = between(1, 4))
+  args <- list(data_of(p))
+  if (chance(0.5)) args$model <- c("D", sample(c("U", "D", "I"), p$R - 1, TRUE))
+  valid("cov_udi", args, function(x) unlist(lapply(x, check_psd, what = "a matrix", tol = 1e-7)))
+})
+
+target("cov_empirical", weight = 0.6, function() {
+  p <- new_problem()
+  if (min(crossprod(!is.na(p$Bhat))) == 0) {
+    return(list(fun = "cov_empirical", args = list(data_of(p)), refused = TRUE, na = NULL, check = function(value) "no error"))
+  }
+  centre <- chance(0.5)
+  valid("cov_empirical", list(data_of(p), centre = centre), function(x) {
+    if (anyNA(p$Bhat) || p$alpha != 0) return(check_psd(x$XX, "XX", 1e-7))
+    X <- unname(p$Bhat)
+    if (centre) X <- X - rep(colMeans(X), each = nrow(X))
+    near(unname(x$XX), crossprod(X) / nrow(X), 1e-12, max(X^2), "XX")
+  })
+})
+
+target("cov_from_factors", weight = 0.4, function() {
+  f <- matrix(stats::rnorm(6), 2)
+  valid("cov_from_factors", list(f, "f"), function(x) c(same(names(x), c("f_1", "f_2")), near(x$f_2, tcrossprod(f[2, ]), 1e-15)))
+})
+
+target("regularize_cov", weight = 0.4, function() {
+  U <- lapply(1:2, function(i) random_U(3, pick(c("rank1", "full", "identity"))))
+  valid("regularize_cov", list(U, ridge = pick(c(0, 1e-3, 1))), function(x) unlist(lapply(x, check_psd, what = "a matrix")))
+})
+
+target("sim_contrast1", draws = TRUE, weight = 0.3, function() {
+  n <- between(1, 20)
+  valid("sim_contrast1", list(nsamp = n, ncond = 3), function(x) same(dim(x$Chat), c(n, 3L), "dim"))
+})
+
+target("sim_contrast2", draws = TRUE, weight = 0.3, function() {
+  n <- between(1, 60)
+  valid("sim_contrast2", list(nsamp = n, ncond = 3), function(x) same(dim(x$Chat), c(n, 3L), "dim"))
+})
