@@ -5,7 +5,7 @@ CALLS ?= 2000
 SEED ?= 1
 TESTS ?=
 
-.PHONY: help demo test check fuzz sanitize install bench bench-quick docs format lint clean
+.PHONY: help demo test check fuzz sanitize peers install bench bench-quick docs format lint clean
 
 # scripts/library falls back on this library where R's own cannot be written to.
 export R_LIBS := $(CURDIR)/_build/library:$(R_LIBS)
@@ -16,6 +16,7 @@ help:
 	@echo 'make check     install what is missing, build covmash, R CMD check --as-cran'
 	@echo 'make fuzz      hostile calls of every function: make fuzz CALLS=200000 SEED=2 JOBS=2 (tests/fuzz/README.md)'
 	@echo 'make sanitize  R tests and 2,000 hostile calls under the address and undefined-behaviour sanitizers'
+	@echo 'make peers     the exports of mashr one by one, and the tests of mashr itself, against covmash (mashr must be installed)'
 	@echo 'make install   install what is missing, build and install covmash'
 	@echo 'make bench     compare with mashr, which must be installed (an hour; bench/README.md)'
 	@echo 'make bench-quick  the same on small data, in two minutes'
@@ -47,6 +48,11 @@ fuzz:
 sanitize:
 	@scripts/deps test
 	@scripts/sanitize --calls=$(CALLS) --seed=$(SEED) $(if $(TESTS),--tests=$(TESTS))
+
+peers:
+	@scripts/install
+	@Rscript tests/peers/api.R > tests/peers/api.md
+	@Rscript tests/peers/mashr-tests.R
 
 install:
 	@scripts/deps demo

@@ -9,6 +9,10 @@ cpp_teem <- function(data, g, settings) {
     .Call(`_covmash_cpp_teem`, data, g, settings)
 }
 
+cpp_error_correlation_step <- function(data, g, n_threads) {
+    .Call(`_covmash_cpp_error_correlation_step`, data, g, n_threads)
+}
+
 cpp_factor_root <- function(F) {
     .Call(`_covmash_cpp_factor_root`, F)
 }
@@ -167,6 +171,10 @@ cpp_scale_entries <- function(data, settings) {
 
 cpp_empty_rows <- function(data) {
     .Call(`_covmash_cpp_empty_rows`, data)
+}
+
+cpp_bad_correlation <- function(array) {
+    .Call(`_covmash_cpp_bad_correlation`, array)
 }
 
 cpp_placeholders <- function(data) {

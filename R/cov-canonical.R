@@ -16,9 +16,18 @@
 #'   Or a list whose elements are such names, or, under a name of their own,
 #'   lists with `fn`, a function of `data` (or its name) that returns a matrix
 #'   or a list of matrices, and `args`, a list of further arguments to it.
+#' @param groups How the conditions belong together, to add matrices of that: one value for each
+#'   condition (a vector or factor; one with names is matched to the conditions by them), or a data
+#'   frame with a column for each way of grouping, as tissue and time.
 #' @return A named list of R x R matrices without dimnames: `identity`, one for
 #'   each condition (named after the columns of `Bhat`, or `singletons_1`, ...),
-#'   `equal_effects`, `simple_het_1` to `simple_het_3`.
+#'   `equal_effects`, `simple_het_1` to `simple_het_3`. For a grouping `g` (the name of the
+#'   column; `group` for a vector) further:
+#'   * `g_shared`: equal effects within a group, independent ones between groups;
+#'   * `g_het`: equal effects within a group, correlated 0.5 between groups;
+#'   * `g_<level>` for each level of two conditions or more: equal effects in that group alone;
+#'   * `g_x_h` for each two groupings: the product of `g_het` and `h_het`, which for conditions
+#'     that are all combinations of both is their Kronecker product.
 #' @section Errors: A method that does not exist is an error of class
 #'   `covmash_error_argument`.
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
@@ -30,6 +39,11 @@
 #' names(cov_canonical(data))
 #' cov_canonical(data, c("id", "equal"))
 #'
+#' # conditions that are combinations of a tissue and a time
+#' design <- expand.grid(tissue = c("liver", "lung"), time = c("early", "late"))
+#' data <- mash_set_data(matrix(rnorm(20), 5, 4))
+#' names(cov_canonical(data, "identity", groups = design))
+#'
 #' # a pattern of one's own
 #' ar1 <- function(data, rho) rho^abs(outer(seq_len(ncol(data)), seq_len(ncol(data)), "-"))
 #' cov_canonical(data, list(ar = list(fn = ar1, args = list(rho = 0.5))))
@@ -37,7 +51,8 @@ cov_canonical <- function(data,
                           cov_methods = c(
                             "identity", "singletons", "equal_effects",
                             "simple_het"
-                          )) {
+                          ),
+                          groups = NULL) {
   data <- take_data(data)
   if (!is.character(cov_methods) && !is.list(cov_methods) ||
         length(cov_methods) == 0L) {
@@ -49,7 +64,49 @@ cov_canonical <- function(data,
   parts <- lapply(seq_along(cov_methods), function(i) {
     covariances_by_method(data, cov_methods[[i]], names(cov_methods)[i])
   })
-  do.call(c, parts)
+  do.call(c, c(parts, list(cov_groups(check_groups(groups, data)))))
+}
+
+# A list of factors, one for each way of grouping.
+check_groups <- function(groups, data) {
+  if (is.null(groups)) {
+    return(NULL)
+  }
+  if (!is.data.frame(groups)) {
+    groups <- if (is.atomic(groups) && is.null(dim(groups))) list(group = groups)
+  }
+  R <- n_conditions(data)
+  sizes_fit <- length(groups) > 0L && all(lengths(groups) == R) && all(vapply(groups, is.atomic, TRUE))
+  if (!sizes_fit || anyNA(unlist(lapply(groups, as.character)))) {
+    abort_input(
+      "`groups` must have one value for each of the {plural(R, 'condition')}, in a vector or in the columns of a data ",
+      "frame, and none of them missing.",
+      class = "covmash_error_argument"
+    )
+  }
+  lapply(groups, function(g) {
+    if (!is.null(names(g)) && setequal(names(g), colnames(data$Bhat))) {
+      g <- g[colnames(data$Bhat)]
+    }
+    factor(as.character(g), levels = unique(as.character(g)))
+  })
+}
+
+cov_groups <- function(groups) {
+  made <- list()
+  for (name in names(groups)) {
+    g <- groups[[name]]
+    same <- outer(as.integer(g), as.integer(g), `==`) + 0
+    made[[paste0(name, "_shared")]] <- same
+    made[[paste0(name, "_het")]] <- 0.5 + 0.5 * same
+    for (level in levels(g)[table(g) > 1]) {
+      made[[paste0(name, "_", level)]] <- tcrossprod((g == level) + 0)
+    }
+  }
+  for (pair in if (length(groups) > 1L) utils::combn(names(groups), 2, simplify = FALSE)) {
+    made[[paste(pair, collapse = "_x_")]] <- made[[paste0(pair[1], "_het")]] * made[[paste0(pair[2], "_het")]]
+  }
+  made
 }
 
 # The matrices of one method, named.

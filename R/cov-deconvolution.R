@@ -155,7 +155,7 @@ teem_wrapper <- function(data, Ulist, dots, n_threads) {
   z <- unname(data$Bhat / data$Shat)
   fit <- run_core(
     cpp_teem(
-      new_mash_data(z, array(1, dim(z)), unname(data$V), 0), list(Ulist = Ulist, pi = settings$w_init),
+      new_mash_data(z, array(1, dim(z)), unname(common_V(data, "TEEM")), 0), list(Ulist = Ulist, pi = settings$w_init),
       c(settings, n_threads = n_threads)
     ),
     rownames(data$Bhat), names(Ulist), names(Ulist)

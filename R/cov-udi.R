@@ -30,7 +30,7 @@
 #' cov_udi(data, c("I", "D"))
 cov_udi <- function(data, model = udi_model_matrix(n_conditions(data))) {
   data <- take_data(data)
-  V <- unname(data$V)
+  V <- unname(common_V(data, "cov_udi()"))
   model <- check_udi_model(model, ncol(V))
   made <- lapply(seq_len(nrow(model)), function(i) {
     U <- udi_covariance(V, model[i, ])

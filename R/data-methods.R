@@ -77,12 +77,21 @@ dimnames.mash_data <- function(x) dimnames(x$Bhat)
   } else {
     cut(x$Shat_alpha)
   }
-  x$V <- x$V[columns, columns, drop = FALSE]
+  if (!is.null(x$V)) x$V <- cut_V(x$V, columns, rows)
   if (!is.null(x$L)) {
     if (!missing(j)) x$L <- x$L[columns, , drop = FALSE]
     if (!is.null(rows)) x$Shat_orig <- x$Shat_orig[rows, , drop = FALSE]
+    x$V_orig <- cut_V(x$V_orig, TRUE, rows)
   }
   x
+}
+
+# A matrix, or an array with a matrix for each row; rows NULL for all.
+cut_V <- function(V, columns, rows) {
+  if (is.matrix(V)) {
+    return(V[columns, columns, drop = FALSE])
+  }
+  V[columns, columns, if (is.null(rows)) TRUE else rows, drop = FALSE]
 }
 
 #' @rdname mash_data-methods
@@ -106,6 +115,9 @@ print.mash_data <- function(x, ...) {
 }
 
 describe_V <- function(V) {
+  if (!is.matrix(V)) {
+    return("correlated between conditions, differently for each effect")
+  }
   off <- V[upper.tri(V)]
   if (length(off) == 0L || all(off == 0)) {
     return("independent between conditions")

@@ -22,8 +22,8 @@
 #'   are those with which the z-scores `Bhat / Shat` have these p-values. Above 0 and below 1;
 #'   `NA` where `Bhat` is.
 #' @param V R x R correlation matrix of the errors of one effect (a covariance
-#'   matrix is allowed), positive definite; also a [factor_covariance()]. Default:
-#'   the identity.
+#'   matrix is allowed), positive definite; also a [factor_covariance()]. Or an R x R x J array
+#'   with a matrix for each effect. Default: the identity.
 #' @param zero_check_tol Standard errors at or below this count as zero.
 #' @param zero_Bhat_Shat_reset If positive, replaces `Shat` where both `Shat`
 #'   and `Bhat` are zero. Default 0: such entries are an error.
@@ -35,7 +35,7 @@
 #'     0 they are `Bhat / Shat^alpha` and `Shat^(1 - alpha)`.
 #'   * `Shat_alpha`: J x R, `Shat^alpha` (1 when `alpha = 0`); `NA` where the
 #'     standard error of a missing estimate is not known.
-#'   * `V`, `commonV` (always `TRUE`), `alpha`.
+#'   * `V`, `commonV` (`FALSE` if `V` is an array), `alpha`.
 #'
 #'   It has methods for `print`, `summary`, `plot`, `dim`, `dimnames` and `[`
 #'   (see [mash_data-methods]).
@@ -105,7 +105,7 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
     Shat <- shat_from_pval(Bhat, pval)
   }
   Shat <- shat_from_t(Bhat, Shat, df)
-  V <- check_noise_correlation(V, ncol(Bhat), colnames(Bhat))
+  V <- check_noise_correlation(V, ncol(Bhat), colnames(Bhat), nrow(Bhat))
   settings <- entry_settings(alpha, zero_check_tol, zero_Bhat_Shat_reset, zero_Shat_reset)
   entries <- count_entries(Bhat, Shat, settings)
   check_given(Bhat, Shat, entries, settings)
@@ -279,10 +279,10 @@ check_given <- function(Bhat, Shat, entries, settings) {
   }
 }
 
-# The error correlation (or covariance) V: R x R, positive definite.
-check_noise_correlation <- function(V, R, conditions = NULL) {
-  if (length(dim(V)) == 3L) {
-    abort_unsupported("An array `V` (one error correlation for each effect)")
+# The error correlation (or covariance) V: R x R, positive definite; or an array of J of them.
+check_noise_correlation <- function(V, R, conditions = NULL, J = NULL) {
+  if (length(dim(V)) == 3L && !is.null(J)) {
+    return(check_noise_array(V, R, conditions, J))
   }
   V <- covariance_input(
     V, "`V`", "positive", n = R,
@@ -302,6 +302,35 @@ check_noise_correlation <- function(V, R, conditions = NULL) {
     )
   }
   V
+}
+
+check_noise_array <- function(V, R, conditions, J) {
+  fail <- function(..., env = parent.frame()) abort_input("`V` ", ..., class = "covmash_error_V", env = env)
+  if (!is.numeric(V) || !identical(dim(V), c(R, R, J))) {
+    fail("must be numeric and {R} x {R} x {J}, a matrix for each effect, not {paste(dim(V), collapse = ' x ')}.")
+  }
+  check_same_names(conditions, dimnames(V)[[2]], "V", "column")
+  check_same_names(conditions, dimnames(V)[[1]], "V", "row")
+  storage.mode(V) <- "double"
+  dimnames(V) <- NULL
+  if (!is.finite(sum(V)) && any(!is.finite(V))) {
+    fail("must be finite, but that of effect {format_count(ceiling(which(!is.finite(V))[1] / R^2))} is not.")
+  }
+  bad <- run_core(cpp_bad_correlation(V))
+  if (bad$at > 0) {
+    fail("must hold {bad$what} matrices, but that of effect {format_count(bad$at)} is not.")
+  }
+  V
+}
+
+# The matrix V of errors that correlate alike in all effects.
+common_V <- function(data, what) {
+  if (!is.matrix(data$V)) {
+    abort_unsupported(
+      paste(what, "of data whose `V` differs between effects"), instead = "give it data with one `V`"
+    )
+  }
+  data$V
 }
 
 warn_duplicated_names <- function(Bhat) {
@@ -364,7 +393,7 @@ new_mash_data <- function(Bhat, Shat, V, alpha, entries = NULL, settings = entry
   } else {
     list(Bhat = Bhat, Shat = Shat, Shat_alpha = array(1, dim(Bhat), dimnames(Bhat)))
   }
-  structure(c(parts, list(V = V, commonV = TRUE, alpha = alpha)), class = c("mash_data", "mash"))
+  structure(c(parts, list(V = V, commonV = is.matrix(V), alpha = alpha)), class = c("mash_data", "mash"))
 }
 
 n_effects <- function(data) nrow(data$Bhat)

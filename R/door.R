@@ -86,6 +86,18 @@ validate_shape <- function(data, name = "data") {
 validate_V <- function(data, name) {
   V <- data$V
   R <- ncol(data$Bhat)
+  if (!is.null(data$L)) {
+    validate_contrasts(data, name)
+    if (is.null(V)) {
+      return(invisible(NULL))
+    }
+  }
+  if (length(dim(V)) == 3L) {
+    if (!is.double(V) || !identical(dim(V), c(R, R, nrow(data$Bhat)))) {
+      damaged_data(name, "its array `V` must be {R} x {R} x {nrow(data$Bhat)}, not {paste(dim(V), collapse = ' x ')}")
+    }
+    return(invisible(NULL))
+  }
   if (!is.matrix(V) || !is.numeric(V) || !identical(dim(V), c(R, R))) {
     damaged_data(name, "its `V` must be a numeric matrix of {R} x {R}, not {describe(V)}")
   }
@@ -95,6 +107,19 @@ validate_V <- function(data, name) {
   check_same_names(
     colnames(data$Bhat), colnames(V), paste0(name, "$V"), "column", paste0("`", name, "$Bhat`")
   )
+}
+
+# What contrasts were made of.
+validate_contrasts <- function(data, name) {
+  L <- data$L
+  fits <- is.matrix(L) && is.numeric(L) && all(is.finite(L)) && nrow(L) == ncol(data$Bhat) &&
+    is.matrix(data$Shat_orig) && is.double(data$Shat_orig) &&
+    identical(dim(data$Shat_orig), c(nrow(data$Bhat), ncol(L))) &&
+    is.double(data$V_orig) && identical(dim(data$V_orig)[1:2], c(ncol(L), ncol(L))) &&
+    (is.matrix(data$V_orig) || identical(dim(data$V_orig)[3], nrow(data$Bhat)))
+  if (!fits) {
+    damaged_data(name, "its `L`, `Shat_orig` and `V_orig` do not fit together")
+  }
 }
 
 # Estimates and standard errors that the core can take: positive standard errors, and
@@ -139,22 +164,17 @@ is_mashr_data <- function(data) {
 # The same data as an object of covmash. mashr writes a missing estimate as 0 with standard error 1e6;
 # the object keeps them so, for its user may have meant them.
 data_from_mashr <- function(data, name) {
-  if (length(dim(data$V)) == 3L) {
-    abort_unsupported("An array `V` (one error correlation for each effect)")
-  }
   parts <- lapply(data[c("Bhat", "Shat", "Shat_alpha")], as_matrix, vector = "column")
   contrasts <- NULL
   V <- data$V
   if (!is.null(data$L)) {
-    if (length(dim(data$LSVSLt)) == 3L) {
-      abort_unsupported("A data object with contrasts of standard errors that are not proportional between effects")
-    }
-    V <- data$LSVSLt
+    # An array of them is computed when it is needed.
+    V <- if (length(dim(data$LSVSLt)) != 3L) data$LSVSLt
     dimnames(parts$Shat) <- dimnames(parts$Bhat)
     contrasts <- list(L = data$L, Shat_orig = data$Shat_orig, V_orig = data$V)
   }
   data <- structure(
-    c(parts, list(V = V, commonV = TRUE, alpha = data$alpha), contrasts),
+    c(parts, list(V = V, commonV = is.matrix(V), alpha = data$alpha), contrasts),
     class = c("mash_data", "mash")
   )
   data <- validate_mash_data(data, name)

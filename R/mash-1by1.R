@@ -67,7 +67,7 @@
 #' length(get_significant_results(mash_1by1(data, prior = "flat")))
 mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
   check_number(alpha, "alpha", what = "one finite number")
-  data <- rescale_by_alpha(onebyone_data(data), alpha)
+  data <- with_common_V(rescale_by_alpha(onebyone_data(data), alpha))
   settings <- onebyone_settings(list(...), prior)
   n_threads <- resolve_threads(n_threads)
   bare <- without_effect_names(data)
@@ -111,6 +111,20 @@ rescale_by_alpha <- function(data, alpha) {
   data$Shat_alpha <- data$Shat_alpha * divisor
   data$alpha <- data$alpha + alpha - data$alpha * alpha
   check_entries(data, "data")
+  data
+}
+
+# Errors that correlate differently in each effect: a condition alone needs their variances, which go into Shat.
+with_common_V <- function(data) {
+  if (is.matrix(data$V)) {
+    return(data)
+  }
+  if (!is.null(data$V)) {
+    for (r in seq_len(ncol(data$Shat))) data$Shat[, r] <- data$Shat[, r] * sqrt(data$V[r, r, ])
+  }
+  data[c("L", "Shat_orig", "V_orig")] <- NULL
+  data$V <- diag(ncol(data$Bhat))
+  data$commonV <- TRUE
   data
 }
 

@@ -89,13 +89,15 @@ with_conditions <- function(data, conditions) {
     colnames(x) <- conditions
     x
   }
-  V <- diag(length(conditions))
-  seen <- which(!is.na(at))
-  V[seen, seen] <- data$V[at[seen], at[seen]]
-  if (!is.null(colnames(data$V))) {
-    dimnames(V) <- list(conditions, conditions)
+  if (!is.null(data$L)) {
+    L <- data$L[at, , drop = FALSE]
+    L[is.na(at), ] <- 0
+    rownames(L) <- conditions
+    data$L <- L
   }
-  data$V <- V
+  if (!is.null(data$V)) {
+    data$V <- with_conditions_of_V(data$V, at, conditions)
+  }
   data$Bhat <- choose(data$Bhat)
   data$Shat <- choose(data$Shat)
   data$Shat_alpha <- if (data$alpha == 0) {
@@ -104,6 +106,20 @@ with_conditions <- function(data, conditions) {
     choose(data$Shat_alpha)
   }
   data
+}
+
+with_conditions_of_V <- function(V, at, conditions) {
+  seen <- which(!is.na(at))
+  R <- length(conditions)
+  if (is.matrix(V)) {
+    out <- diag(R)
+    out[seen, seen] <- V[at[seen], at[seen]]
+    if (!is.null(colnames(V))) dimnames(out) <- list(conditions, conditions)
+    return(out)
+  }
+  out <- array(diag(R), c(R, R, dim(V)[3]))
+  out[seen, seen, ] <- V[at[seen], at[seen], ]
+  out
 }
 
 # The rows of `ours` (effects of a fit) that the effects `theirs` are, for n of them.

@@ -8,12 +8,14 @@
 #' @param mashdata A data object made by [mash_set_data()].
 #' @param ref The reference of the contrasts: the number or name of a condition, or `"mean"`, see
 #'   [contrast_matrix()]; `NULL` for none.
-#' @param V The R x R correlation matrix of the errors of the original conditions; `NULL` to keep
-#'   the present one.
+#' @param V The R x R correlation matrix of the errors of the original conditions, or an R x R x J array
+#'   of them; `NULL` to keep the present one.
 #' @return A data object. With contrasts, its conditions are the rows of `L`,
 #'   [contrast_matrix()]; it has `Bhat` of the contrasts, their standard errors `Shat`, the
 #'   correlation `V` of their errors, `alpha` 0, and further the elements `L`, and `Shat_orig` and
-#'   `V_orig`, of the conditions that they were made of.
+#'   `V_orig`, of the conditions that they were made of. Where standard errors are not proportional
+#'   between effects, so that each has an error correlation of its own, `V` is `NULL`, and computed when
+#'   it is needed.
 #' @details The errors of \eqn{L \hat b} have the covariance \eqn{L S_j V S_j L'}. It is taken of the
 #'   data as they are: of z-scores if `alpha` is 1.
 #'
@@ -21,8 +23,7 @@
 #'   one condition is missing, and with a missing reference too. A warning of class
 #'   `covmash_warning_missing` counts the effects of which observed estimates are lost so.
 #' @section Errors: `covmash_error_contrast` for a bad `ref`, or contrasts of contrasts;
-#'   `covmash_error_V` for a bad `V`; `covmash_error_unsupported` for contrasts of standard errors
-#'   that are not proportional between effects.
+#'   `covmash_error_V` for a bad `V`.
 #' @section Differences from mashr: `V` may be changed after contrasts were taken, and two
 #'   conditions have a contrast. `V` of the result is the correlation of the errors of the
 #'   contrasts (mashr keeps the old one, and this as `LSVSLt`).
@@ -51,9 +52,10 @@ mash_update_data <- function(mashdata, ref = NULL, V = NULL) {
 set_noise_correlation <- function(data, V) {
   conditions <- if (is.null(data$L)) colnames(data$Bhat) else colnames(data$L)
   R <- if (is.null(data$L)) ncol(data$Bhat) else ncol(data$L)
-  V <- check_noise_correlation(V, R, conditions)
+  V <- check_noise_correlation(V, R, conditions, nrow(data$Bhat))
   if (is.null(data$L)) {
     data$V <- V
+    data$commonV <- is.matrix(V)
     return(data)
   }
   data$V_orig <- V
@@ -76,7 +78,7 @@ take_contrasts <- function(data, ref) {
   B <- tcrossprod(data$Bhat, L)
   dimnames(B) <- if (!is.null(dimnames(data$Bhat))) list(rownames(data$Bhat), rownames(L))
   made <- list(
-    Bhat = NULL, Shat = NULL, Shat_alpha = NULL, V = NULL, commonV = TRUE, alpha = 0, L = L,
+    Bhat = NULL, Shat = NULL, Shat_alpha = NULL, V = NULL, commonV = FALSE, alpha = 0, L = L,
     Shat_orig = data$Shat, V_orig = data$V
   )
   # What one does not see of an estimate times 0 is not missing.
@@ -84,7 +86,7 @@ take_contrasts <- function(data, ref) {
   lost <- tcrossprod(!seen, L != 0) > 0
   B[!lost] <- tcrossprod(replace(data$Bhat, !seen, 0), L)[!lost]
   B[lost] <- NA_real_
-  made$Bhat <- B
+  made["Bhat"] <- list(B)
   made <- structure(made, class = class(data))
   warn_lost_contrasts(rowSums(seen) - 1 > rowSums(!lost))
   data <- with_contrast_noise(made, lost)
@@ -102,25 +104,46 @@ warn_lost_contrasts <- function(lost) {
   }
 }
 
-# Standard errors and error correlations of the contrasts, from Shat_orig, V_orig and L.
+# Standard errors and error correlations of the contrasts, from Shat_orig, V_orig and L. The correlations are one matrix
+# where standard errors are proportional; otherwise the core makes them.
 with_contrast_noise <- function(data, missing) {
   S <- data$Shat_orig
-  L <- data$L
-  scale <- proportional_rows(S)
+  L <- unname(data$L)
+  scale <- if (is.matrix(data$V_orig)) proportional_rows(S)
+  data["V"] <- list(NULL)
+  data$commonV <- !is.null(scale)
   if (is.null(scale)) {
-    abort_unsupported("Contrasts of standard errors that are not proportional between effects")
+    data$Shat <- contrast_errors(S, L, data$V_orig)
+  } else {
+    noise <- L %*% (scale$direction * unname(data$V_orig) * rep(scale$direction, each = ncol(S))) %*% t(L)
+    sd <- sqrt(diag(noise))
+    data$Shat <- outer(scale$factor, sd)
+    V <- symmetrise(noise) / sd / rep(sd, each = length(sd))
+    diag(V) <- 1
+    dimnames(V) <- dimnames_of_conditions(data)
+    data["V"] <- list(V)
   }
-  noise <- L %*% (scale$direction * data$V_orig * rep(scale$direction, each = ncol(S))) %*% t(L)
-  noise <- symmetrise(unname(noise))
-  sd <- sqrt(diag(noise))
-  data$Shat <- outer(scale$factor, sd)
   data$Shat[missing] <- NA_real_
   dimnames(data$Shat) <- dimnames(data$Bhat)
   data$Shat_alpha <- array(1, dim(data$Bhat), dimnames(data$Bhat))
-  data$V <- noise / sd / rep(sd, each = length(sd))
-  diag(data$V) <- 1
-  dimnames(data$V) <- if (!is.null(colnames(data$Bhat))) rep(list(colnames(data$Bhat)), 2)
   data
+}
+
+# sqrt(diag(L S_j V_j S_j L')) for every row of S.
+contrast_errors <- function(S, L, V) {
+  S[is.na(S)] <- 0
+  variance <- matrix(0, nrow(S), nrow(L))
+  for (q in seq_len(nrow(L))) {
+    part <- S * rep(L[q, ], each = nrow(S))
+    used <- which(L[q, ] != 0)
+    for (r in used) {
+      for (s in used) {
+        V_rs <- if (is.matrix(V)) V[r, s] else V[r, s, ]
+        variance[, q] <- variance[, q] + part[, r] * part[, s] * V_rs
+      }
+    }
+  }
+  sqrt(variance)
 }
 
 # Shat as factor[j] * direction[r] where it is known; NULL if it is not like that.

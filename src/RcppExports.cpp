@@ -35,6 +35,18 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_error_correlation_step
+Rcpp::List cpp_error_correlation_step(const Rcpp::List& data, const Rcpp::List& g, int n_threads);
+RcppExport SEXP _covmash_cpp_error_correlation_step(SEXP dataSEXP, SEXP gSEXP, SEXP n_threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< int >::type n_threads(n_threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_error_correlation_step(data, g, n_threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_factor_root
 arma::mat cpp_factor_root(const arma::mat& F);
 RcppExport SEXP _covmash_cpp_factor_root(SEXP FSEXP) {
@@ -517,6 +529,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_bad_correlation
+Rcpp::List cpp_bad_correlation(const Rcpp::NumericVector& array);
+RcppExport SEXP _covmash_cpp_bad_correlation(SEXP arraySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type array(arraySEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_bad_correlation(array));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_placeholders
 Rcpp::NumericVector cpp_placeholders(const Rcpp::List& data);
 RcppExport SEXP _covmash_cpp_placeholders(SEXP dataSEXP) {
@@ -544,6 +566,7 @@ END_RCPP
 static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 3},
     {"_covmash_cpp_teem", (DL_FUNC) &_covmash_cpp_teem, 3},
+    {"_covmash_cpp_error_correlation_step", (DL_FUNC) &_covmash_cpp_error_correlation_step, 3},
     {"_covmash_cpp_factor_root", (DL_FUNC) &_covmash_cpp_factor_root, 1},
     {"_covmash_cpp_whole_loadings", (DL_FUNC) &_covmash_cpp_whole_loadings, 2},
     {"_covmash_cpp_systematic_variances", (DL_FUNC) &_covmash_cpp_systematic_variances, 2},
@@ -584,6 +607,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_count_entries", (DL_FUNC) &_covmash_cpp_count_entries, 2},
     {"_covmash_cpp_scale_entries", (DL_FUNC) &_covmash_cpp_scale_entries, 2},
     {"_covmash_cpp_empty_rows", (DL_FUNC) &_covmash_cpp_empty_rows, 1},
+    {"_covmash_cpp_bad_correlation", (DL_FUNC) &_covmash_cpp_bad_correlation, 1},
     {"_covmash_cpp_placeholders", (DL_FUNC) &_covmash_cpp_placeholders, 1},
     {"_covmash_cpp_pca", (DL_FUNC) &_covmash_cpp_pca, 4},
     {NULL, NULL, 0}

@@ -104,7 +104,7 @@ inline covmash::Covariance covariance(SEXP U, covmash::Executor& executor) {
 // A data object of R (R/data.R). The core borrows its matrices, which live as long as this does.
 class Data {
  public:
-  explicit Data(const Rcpp::List& data) : bhat_(data["Bhat"]), shat_(data["Shat"]), V_(data["V"]) {
+  explicit Data(const Rcpp::List& data) : bhat_(data["Bhat"]), shat_(data["Shat"]), parts_(data) {
     covmash::require(bhat_.nrow() == shat_.nrow() && bhat_.ncol() == shat_.ncol(), "Bhat and Shat differ in size");
   }
 
@@ -122,15 +122,31 @@ class Data {
   }
 
   covmash::NoiseModel noise(covmash::Executor& executor) const {
-    return covmash::NoiseModel(effects(), Rcpp::as<arma::mat>(V_), &executor);
+    return covmash::NoiseModel(effects(), correlation(executor), &executor);
+  }
+
+  // V: a matrix, an array of them, or of contrasts whose errors differ between effects NULL.
+  covmash::ErrorCorrelation correlation(covmash::Executor& executor) const {
+    const SEXP V = parts_["V"];
+    if (Rf_isNull(V)) {
+      const Rcpp::NumericMatrix shat = parts_["Shat_orig"];
+      const SEXP original = parts_["V_orig"];
+      const double* array = matrices_in(original) ? REAL(original) : nullptr;
+      return covmash::ErrorCorrelation(Rcpp::as<arma::mat>(parts_["L"]), shat.begin(), shat.nrow(),
+                                       array ? arma::mat() : Rcpp::as<arma::mat>(original), array, &executor);
+    }
+    if (matrices_in(V)) return covmash::ErrorCorrelation(REAL(V), bhat_.ncol(), bhat_.nrow(), &executor);
+    return covmash::ErrorCorrelation(Rcpp::as<arma::mat>(V));
   }
 
   // The estimates, one effect a column.
   arma::mat transposed() const { return Rcpp::as<arma::mat>(bhat_).t(); }
 
  private:
+  static bool matrices_in(SEXP V) { return Rf_length(Rf_getAttrib(V, R_DimSymbol)) == 3; }
+
   Rcpp::NumericMatrix bhat_, shat_;
-  Rcpp::RObject V_;
+  Rcpp::List parts_;
 };
 
 // A prior of R (R/prior.R): Ulist, grid, usepointmass; its weights are pi.

@@ -1,6 +1,7 @@
 // Binding of the deconvolution of covariances. g: Ulist and pi, the matrices and the weights to start from.
 #include "options.h"
 
+#include <covmash/deconvolution/errors.h>
 #include <covmash/deconvolution/fit.h>
 
 using Rcpp::_;
@@ -33,5 +34,17 @@ Rcpp::List cpp_teem(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::Lis
     return Rcpp::List::create(_["w"] = fit.weights, _["Ulist"] = bridge::list_of(fit.covariances),
                               _["objective"] = fit.loglik, _["maxd"] = fit.change,
                               _["iterations"] = static_cast<double>(fit.loglik.size()), _["converged"] = fit.converged);
+  });
+}
+
+// One EM step for V, the correlation of the errors: the new one, and the log-likelihood of the present one.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_error_correlation_step(const Rcpp::List& data, const Rcpp::List& g, int n_threads) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(n_threads);
+    const bridge::Data unpacked(data);
+    const auto step = covmash::error_correlation_step(unpacked.noise(threads.executor), bridge::matrices(g["Ulist"]),
+                                                      bridge::weights(g), threads.executor);
+    return Rcpp::List::create(_["loglik"] = step.loglik, _["V"] = bridge::matrix_of(step.C));
   });
 }

@@ -282,6 +282,18 @@ Rcpp::NumericVector cpp_empty_rows(const Rcpp::List& data) {
   });
 }
 
+// The first matrix of an array that is no correlation (from 1; 0 if there is none), and what it is not.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_bad_correlation(const Rcpp::NumericVector& array) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(1);
+    const Rcpp::IntegerVector dim = array.attr("dim");
+    const auto bad = covmash::first_bad_correlation(array.begin(), dim[0], dim[2], threads.executor);
+    return Rcpp::List::create(_["at"] = static_cast<double>(bad.at),
+                              _["what"] = bad.symmetric ? "positive definite" : "symmetric");
+  });
+}
+
 // [[Rcpp::export(rng = false)]]
 Rcpp::NumericVector cpp_placeholders(const Rcpp::List& data) {
   return bridge::guarded([&] {

@@ -243,6 +243,7 @@ judge <- function(drawn, ran) {
 # What took how long, and the call as it was written, may differ.
 without_circumstances <- function(x) {
   if (is.list(x) && inherits(x, c("mash_fit", "factor_fit"))) x[c("timing", "call")] <- NULL
+  if (is.list(x) && !is.object(x) && !is.null(x[["mash.model"]])) x$mash.model$timing <- NULL
   x
 }
 

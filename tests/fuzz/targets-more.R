@@ -149,3 +149,26 @@ target("sim_contrast2", draws = TRUE, weight = 0.3, function() {
   n <- between(1, 60)
   valid("sim_contrast2", list(nsamp = n, ncond = 3), function(x) same(dim(x$Chat), c(n, 3L), "dim"))
 })
+
+target("mash_estimate_corr_em", weight = 1, function() {
+  p <- new_problem(J = between(15, 60), R = between(1, 4))
+  data <- data_of(p)
+  args <- list(data, covmash::cov_canonical(data, "identity"), init = random_correlation(p$R), max_iter = between(0, 3), verbose = FALSE)
+  if (chance(0.3)) args$est_cor <- FALSE
+  if (chance(0.3)) args$details <- FALSE
+  valid("mash_estimate_corr_em", args, na = paste(c("convergence", unknown_scale(p)), collapse = "|"), check = function(out) {
+    V <- if (is.list(out)) out$V else out
+    c(
+      check_psd(V, "V", 1e-7), if (is.null(args$est_cor)) near(diag(as.matrix(V)), rep(1, p$R), 1e-12),
+      if (is.list(out)) yes(all(diff(out$objective) >= 0), "the objective falls")
+    )
+  })
+})
+
+target("cov_flash", weight = 0.3, function() {
+  args <- list(covmash::mash_set_data(outer(stats::rnorm(30), c(1, 1, 0)) + stats::rnorm(90) / 4))
+  if (!requireNamespace("flashier", quietly = TRUE)) {
+    return(list(fun = "cov_flash", args = args, refused = TRUE, na = NULL, check = function(value) "no error"))
+  }
+  valid("cov_flash", args, function(x) unlist(lapply(x, check_psd, what = "a matrix")))
+})

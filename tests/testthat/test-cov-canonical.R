@@ -53,3 +53,30 @@ test_that("a method that is none is an error that shows how to write one", {
     expect_input_error(cov_canonical(sim$data, bad), "'a'")
   }
 })
+
+test_that("groups of conditions have matrices, two groupings their Kronecker product", {
+  design <- expand.grid(tissue = c("liver", "lung"), time = c("early", "late", "never"))
+  data <- mash_set_data(matrix(rnorm(12), 2, 6))
+  made <- cov_canonical(data, "identity", groups = design)
+  expect_identical(names(made), c(
+    "identity", "tissue_shared", "tissue_het", "tissue_liver", "tissue_lung", "time_shared", "time_het", "time_early",
+    "time_late", "time_never", "tissue_x_time"
+  ))
+  het <- function(n) 0.5 + diag(0.5, n)
+  expect_identical(made$tissue_x_time, kronecker(het(3), het(2)))
+  expect_identical(made$tissue_shared, kronecker(matrix(1, 3, 3), diag(2)))
+  expect_identical(made$time_shared, kronecker(diag(3), matrix(1, 2, 2)))
+  expect_identical(made$tissue_liver, tcrossprod(c(1, 0, 1, 0, 1, 0)))
+  for (U in made) expect_gte(min(eigen(U, symmetric = TRUE)$values), -1e-12)
+  expect_true(is.finite(mash(data, made, verbose = FALSE)$loglik))
+})
+
+test_that("a grouping with names is matched by them, and a wrong one is an error", {
+  data <- mash_set_data(matrix(rnorm(6), 2, 3, dimnames = list(NULL, c("a", "b", "c"))))
+  made <- cov_canonical(data, "identity", groups = c(c = "x", a = "y", b = "y"))
+  expect_identical(names(made), c("identity", "group_shared", "group_het", "group_y"))
+  expect_identical(made$group_y, tcrossprod(c(1, 1, 0)))
+  for (bad in list(1:2, c(1, 2, NA), list(1, 2, 3), data.frame(), diag(3))) {
+    expect_error(cov_canonical(data, groups = bad), "groups", class = "covmash_error_argument")
+  }
+})

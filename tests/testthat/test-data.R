@@ -162,9 +162,27 @@ test_that("standard errors of zero can be reset, each kind by its own argument",
   expect_input_error(mash_set_data(Bhat, Shat, zero_Shat_reset = 7), "Shat")
 })
 
-test_that("what a later version brings says so", {
+test_that("an array of V has a matrix for each effect, each checked", {
   sim <- small_data(J = 6, R = 3)
-  expect_error(mash_set_data(sim$Bhat, sim$Shat, V = array(diag(3), c(3, 3, 6))), "V", class = "covmash_error_unsupported")
+  V <- array(diag(3), c(3, 3, 6))
+  data <- mash_set_data(sim$Bhat, sim$Shat, V = V)
+  expect_false(data$commonV)
+  expect_identical(data$V, V)
+  expect_identical(data[2:3, 1:2]$V, V[1:2, 1:2, 2:3])
+  expect_output(print(data), "differently for each effect")
+  expect_output(print(summary(data)), "differently for each effect")
+  V_error <- "covmash_error_V"
+  expect_error(mash_set_data(sim$Bhat, sim$Shat, V = V[, , 1:5]), "3 x 3 x 6", class = V_error)
+  bad <- V
+  bad[1, 2, 4] <- 0.5
+  expect_error(mash_set_data(sim$Bhat, sim$Shat, V = bad), "symmetric.*effect 4", class = V_error)
+  bad[, , 4] <- 1
+  expect_error(mash_set_data(sim$Bhat, sim$Shat, V = bad), "positive definite.*effect 4", class = V_error)
+  bad[2, 2, 5] <- NA
+  expect_error(mash_set_data(sim$Bhat, sim$Shat, V = bad), "finite.*effect 5", class = V_error)
+  for (call in list(function() cov_udi(data), function() mash_estimate_corr_em(data, cov_canonical(data)))) {
+    expect_error(call(), "differs between effects", class = "covmash_error_unsupported")
+  }
 })
 
 test_that("p-values give the standard errors of their z-scores, far out too", {

@@ -41,8 +41,6 @@ test_that("V and ref in any order, and together", {
   expect_equal(mash_update_data(mash_update_data(case$data, V = W), ref = 1), both)
   expect_error(mash_update_data(both, ref = 2), "already", class = "covmash_error_contrast")
   expect_error(mash_update_data(case$data, ref = "z"), "ref", class = "covmash_error_contrast")
-  varying <- mash_set_data(case$x, abs(case$x) + 1)
-  expect_error(mash_update_data(varying, ref = 1), "proportional", class = "covmash_error_unsupported")
 })
 
 test_that("differences from the mean come back for all conditions", {

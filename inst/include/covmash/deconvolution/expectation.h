@@ -6,7 +6,8 @@
 //     mass = sum_j gamma_jk        X = sum_j gamma_jk x x'        H = sum_j gamma_jk A^-1     (zero where not observed)
 //
 // and the log-likelihood: the gradient of the log-likelihood in U_k is (X - H) / 2, and every step in updates.h follows
-// from these. A step that wants the effects themselves, sum gamma y y' in place of X, can have that.
+// from these. A step that wants the effects themselves, sum gamma y y' in place of X, can have that; and so can one about
+// the errors, S_j x for x and S_j A^-1 S_j for A^-1, S_j the standard errors of the effect.
 //
 // Effects with the same noise (the same conditions observed, the same Shat) are a run, and have one Cholesky factor for
 // each component. R conditions, flops for each component:
@@ -41,7 +42,7 @@ struct ComponentMoments {
   arma::mat X, H;
 };
 
-enum class MomentsOf { scores, effects };  // X = sum gamma x x', x = A^-1 y; or sum gamma y y'
+enum class MomentsOf { scores, effects, errors };  // X = sum gamma x x', x = A^-1 y; sum gamma y y'; of S x
 
 class ExpectationStep {
  public:
@@ -55,7 +56,8 @@ class ExpectationStep {
       : kernels_(simd::kernels()),
         executor_(executor),
         noise_(noise),
-        scores_(kind == MomentsOf::scores),
+        scores_(kind != MomentsOf::effects),
+        errors_(kind == MomentsOf::errors),
         K_(n_components),
         R_(noise.effects().n_conditions),
         W_(kernels_.width),
@@ -144,7 +146,7 @@ class ExpectationStep {
   struct Workspace {
     Buffer<double> factor, inverse, square, left, product;
     Buffer<double> shat, y, forward, x, scaled, weight, rows, loglik, gamma;
-    Buffer<double> x_sums, h_sums, run_moments;
+    Buffer<double> x_sums, h_sums, run_moments, rows_of_pack;
     std::vector<double> run_mass;
     std::vector<Factor> factors;
     std::vector<std::size_t> active;
@@ -268,7 +270,7 @@ class ExpectationStep {
     const std::size_t m = O.size(), width = Panel::padded(m), count = std::min(W_, K_ - first), j = run.effects[0];
     double *A = ws.factor.require_size(m * (m + 1) / 2 * W_), log_det[simd::lanes];
     const Effects& e = noise_.effects();
-    const arma::mat& C = noise_.correlation();
+    const arma::mat C = noise_.correlation_of(j);
     double* entry = A;
     for (std::size_t r = 0; r < m; ++r)
       for (std::size_t c = 0; c <= r; ++c, entry += W_) {
@@ -394,11 +396,13 @@ class ExpectationStep {
     } else {
       product = square;
     }
+    const Effects& e = noise_.effects();
+    const auto unit = [&](std::size_t r) { return errors_ ? e.s(run.effects[0], O[r]) : 1.0; };
     for (std::size_t r = 0; r < m; ++r) {
       const std::size_t row = O[r] * (O[r] + 1) / 2;
-      for (std::size_t c = 0; c <= r; ++c) X[row + O[c]] += product[r * width + c];
+      for (std::size_t c = 0; c <= r; ++c) X[row + O[c]] += unit(r) * unit(c) * product[r * width + c];
       if (scores_)
-        for (std::size_t c = 0; c <= r; ++c) H[row + O[c]] += mass * f.inverse[r * width + c];
+        for (std::size_t c = 0; c <= r; ++c) H[row + O[c]] += unit(r) * unit(c) * mass * f.inverse[r * width + c];
     }
   }
 
@@ -472,12 +476,19 @@ class ExpectationStep {
               real && shat[a * W_ + lane] > 0.0 ? e.b(runs[lane].effects[i], ws.active[a]) : 0.0;
       }
 
+    std::vector<arma::mat> correlations;  // by lane, where they differ
+    if (!noise_.common_correlation())
+      for (std::size_t lane = 0; lane < W_; ++lane) correlations.push_back(noise_.correlation_of(run_of(lane).effects[0]));
+
     double *L = ws.factor.require_size(K_ * packed), *z = ws.forward.require_size(K_ * n * m * W_),
            *squares = ws.rows.require_size(n * W_), *loglik = ws.loglik.require_size(n_blocks * K_ * simd::lanes),
            *gamma = ws.gamma.require_size(n_blocks * K_ * simd::lanes), log_det[simd::lanes];
     for (std::size_t k = 0; k < K_; ++k) {
       double *L_k = L + k * packed, *z_k = z + k * n * m * W_;
-      kernels_.pack_noisy_covariance(m, ws.active.data(), R_, noise_.correlation().memptr(), U[k].memptr(), shat, L_k);
+      if (noise_.common_correlation())
+        kernels_.pack_noisy_covariance(m, ws.active.data(), R_, noise_.correlation().memptr(), U[k].memptr(), shat, L_k);
+      else
+        add_noise(m, correlations, U[k], shat, ws.active, L_k);
       kernels_.pack_cholesky(m, L_k, log_det, pulse_of(executor_));
       for (std::size_t lane = 0; lane < n_runs; ++lane)
         if (!std::isfinite(log_det[lane])) not_positive_definite(k, runs[lane].effects[0]);
@@ -510,8 +521,39 @@ class ExpectationStep {
       }
       kernels_.pack_inverse(m, shat, L + k * packed, N, pulse_of(executor_));
       kernels_.pack_backward(m, n, N, z + k * n * m * W_, x);
+      if (errors_)
+        for (std::size_t i = 0; i < n; ++i)
+          for (std::size_t a = 0; a < m * W_; ++a) x[i * m * W_ + a] *= shat[a];
       kernels_.add_weighted_squares(m, n, ws.active.data(), g, x, W_, m * W_, scaled, X);
-      kernels_.pack_add_inverse(m, ws.active.data(), N, mass, H, pulse_of(executor_));
+      if (errors_)
+        add_scaled_inverse(m, shat, N, mass, ws, H);
+      else
+        kernels_.pack_add_inverse(m, ws.active.data(), N, mass, H, pulse_of(executor_));
+    }
+  }
+
+  // S C S + U for a C of each lane's own, where not observed the identity.
+  void add_noise(std::size_t m, const std::vector<arma::mat>& C, const arma::mat& U, const double* shat,
+                 const std::vector<std::size_t>& active, double* A) const {
+    for (std::size_t r = 0; r < m; ++r)
+      for (std::size_t c = 0; c <= r; ++c, A += W_)
+        for (std::size_t lane = 0; lane < W_; ++lane) {
+          const double s = shat[r * W_ + lane] * shat[c * W_ + lane];
+          A[lane] = s > 0.0 ? s * C[lane].at(active[r], active[c]) + U.at(active[r], active[c]) : r == c ? 1.0 : 0.0;
+        }
+  }
+
+  // H += mass S A^-1 S of a pack, S by lane.
+  void add_scaled_inverse(std::size_t m, const double* shat, const double* N, const double* mass, Workspace& ws,
+                          double* H) const {
+    double* own = ws.rows_of_pack.require_size(m * (m + 1) / 2 * W_);
+    std::fill_n(own, m * (m + 1) / 2 * W_, 0.0);
+    kernels_.pack_add_inverse(m, every_.data(), N, mass, own, pulse_of(executor_));
+    for (std::size_t r = 0; r < m; ++r) {
+      const std::size_t row = ws.active[r] * (ws.active[r] + 1) / 2;
+      for (std::size_t c = 0; c <= r; ++c, own += W_)
+        for (std::size_t lane = 0; lane < W_; ++lane)
+          H[(row + ws.active[c]) * W_ + lane] += shat[r * W_ + lane] * shat[c * W_ + lane] * own[lane];
     }
   }
 
@@ -555,7 +597,7 @@ class ExpectationStep {
   const simd::KernelTable& kernels_;
   Executor& executor_;
   const NoiseModel& noise_;
-  const bool scores_;
+  const bool scores_, errors_;
   const std::size_t K_, R_, W_, triangle_;
   std::vector<std::size_t> every_;  // 0, ..., R - 1
   std::vector<BlockRun> block_runs_;

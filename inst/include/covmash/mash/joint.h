@@ -2,11 +2,13 @@
 // The joint posterior of the conditions of an effect, a mixture of normals, for what its summaries by condition do not
 // hold: linear combinations A b, covariances, draws. With F_O the observed rows of a factor of U, V_j = M M', z = M^-1 bhat:
 //
-//   G = M^-1 F_O,   L L' = I + w G'G,   B = sqrt(w) A F L^-T:   A b | component ~ N(sqrt(w) B L^-1 G'z, B B')
+//   M^-1 F_O = Q' B W'  (B lower bidiagonal),   L L' = I + w B'B,   Y = sqrt(w) A F W L^-T,   t = Q z
+//   A b | component  ~  N(sqrt(w) Y L^-1 B't, Y Y')
 //
-// (M^-1 and w as everywhere; I + w G'G is positive definite whatever U is.) F has R rows: unobserved conditions come from
-// what the others say. R conditions, Q rows of A, rank q, for a component that has weight in an effect: O(q^3 + Q q^2),
-// which effects with the same noise share, then O(R q + q^2 + Q q), and O(Q^2) with covariances; a draw O(Q q).
+// The bidiagonal form makes every scale w cheap: L is bidiagonal, its entries sums of positive numbers. F W has all R rows:
+// unobserved conditions come from what the others say. R conditions, Q rows of A, rank q: O((R + Q) q^2) for a covariance
+// that has weight in an effect, which effects with the same noise share; then O(R q) an effect and covariance, O(Q q) a
+// scale, and O(Q^2 q) with covariances; a draw O(Q q).
 
 #include <algorithm>
 #include <armadillo>
@@ -21,6 +23,7 @@
 #include "../base/executor.h"
 #include "../base/threefry.h"
 #include "../linalg/cholesky.h"
+#include "../linalg/householder.h"
 #include "../linalg/product.h"
 #include "../model/noise.h"
 #include "../model/prior.h"
@@ -74,15 +77,15 @@ class JointPosterior {
   static constexpr std::size_t own = static_cast<std::size_t>(-1), nothing = own - 1;
   static constexpr double negligible = 1e-15;  // weight
 
-  // A covariance in the noise of an effect: G, G'G, A F and which of its rows are zero.
-  struct Whitened;
-  // One scale of it: L and B, and B B' where covariances are wanted.
+  // The bidiagonal form of a covariance in the noise of an effect, A F W, and which of its rows are zero.
+  struct Form;
+  // One scale of it: L and Y, and Y Y' where covariances are wanted.
   struct Component;
 
   void prepare_noise(std::size_t j, Workspace& ws) const;
-  const Whitened& whitened(std::size_t j, std::size_t k, Workspace& ws) const;
-  const Component& component(const Whitened& G, std::size_t slot, double w, Workspace& ws) const;
-  void map_factor(std::size_t j, std::size_t k, Whitened& out) const;
+  const Form& form(std::size_t j, std::size_t k, Workspace& ws) const;
+  const Component& component(const Form& f, std::size_t slot, double w, Workspace& ws) const;
+  void map_factor(std::size_t j, std::size_t k, Form& out) const;
   void summarise(std::size_t j, Workspace& ws) const;
   void draw(std::size_t j, Workspace& ws) const;
 
@@ -97,15 +100,66 @@ class JointPosterior {
   std::vector<double> factor_;
 };
 
-struct JointPosterior::Whitened {
+struct JointPosterior::Form {
   std::size_t stamp = 0;
-  arma::mat G, gram, mapped;
+  arma::mat G;  // m x q; below its subdiagonal the tails of the left reflectors
+  std::vector<double> alpha, beta, tau, row;
+  arma::mat mapped;  // Q x q
   std::vector<unsigned char> zero;
+
+  // From G and A F: Golub and Kahan 1965, doi:10.1137/0702016, beginning with a row.
+  void bidiagonalise(Executor& executor) {
+    const std::size_t m = G.n_rows, q = G.n_cols;
+    alpha.assign(q, 0.0);
+    beta.assign(q, 0.0);
+    tau.assign(q, 0.0);
+    row.resize(q);
+    arma::vec product;
+    for (std::size_t k = 0; k < std::min(m, q); ++k) {
+      executor.checkpoint();
+      const std::size_t n = q - k;
+      for (std::size_t c = 0; c < n; ++c) row[c] = G.at(k, k + c);
+      const double scale = make_reflector(n, row.data());
+      alpha[k] = row[0];
+      if (scale != 0.0) {
+        reflect_columns(scale, n, k + 1, k, G, product);
+        reflect_columns(scale, n, 0, k, mapped, product);
+      }
+      if (k + 1 == m) break;
+      double* column = G.colptr(k) + k + 1;
+      tau[k] = make_reflector(m - k - 1, column);
+      beta[k] = column[0];
+      for (std::size_t c = k + 1; c < q; ++c) reflect(tau[k], m - k - 1, column, G.colptr(c) + k + 1);
+    }
+  }
+
+  // h <- B'Q z; z is overwritten by Q z.
+  void project(arma::vec& z, arma::vec& h) const {
+    const std::size_t m = G.n_rows, q = G.n_cols;
+    h.zeros(q);
+    for (std::size_t k = 0; k < std::min(m, q); ++k) {
+      if (k + 1 < m) reflect(tau[k], m - k - 1, G.colptr(k) + k + 1, z.memptr() + k + 1);
+      h[k] = alpha[k] * z[k] + (k + 1 < m ? beta[k] * z[k + 1] : 0.0);
+    }
+  }
+
+ private:
+  // X (I - tau v v') on the n columns from `first` on and the rows from `from` on, v = (1, row[1], ...).
+  void reflect_columns(double scale, std::size_t n, std::size_t from, std::size_t first, arma::mat& X,
+                       arma::vec& product) const {
+    const std::size_t rows = X.n_rows;
+    if (from >= rows) return;
+    product = X.submat(from, first, rows - 1, first);
+    for (std::size_t c = 1; c < n; ++c) add_multiple(rows - from, row[c], X.colptr(first + c) + from, product.memptr());
+    for (std::size_t c = 0; c < n; ++c)
+      add_multiple(rows - from, -scale * (c == 0 ? 1.0 : row[c]), product.memptr(), X.colptr(first + c) + from);
+  }
 };
 
 struct JointPosterior::Component {
   std::size_t stamp = 0;
-  arma::mat L, B, covariance;
+  std::vector<double> diagonal, below;  // of L
+  arma::mat Y, covariance;
 };
 
 struct JointPosterior::Workspace {
@@ -115,8 +169,8 @@ struct JointPosterior::Workspace {
   bool ready = false;
   NoisePattern own_pattern;
   const NoisePattern* pattern = nullptr;
-  arma::vec direction, z;
-  std::vector<Whitened> whitened;
+  arma::vec direction, z, t;
+  std::vector<Form> forms;
   std::vector<Component> components;
   // The components that have weight in it.
   struct Part {
@@ -127,15 +181,15 @@ struct JointPosterior::Workspace {
   };
   std::vector<Part> parts;
   std::vector<double> cumulative, xi;
-  arma::vec mean, h, a;
+  arma::vec mean, h, drawn;
   arma::mat covariance;
 };
 
 // z, and whether the noise is that of the effect before.
 inline void JointPosterior::prepare_noise(std::size_t j, Workspace& ws) const {
   const Effects& e = noise_.effects();
-  if (ws.whitened.empty()) {
-    ws.whitened.resize(factors_.size());
+  if (ws.components.empty()) {
+    ws.forms.resize(factors_.size());
     ws.components.resize(selection_.size());
   }
   const std::size_t group = group_of_[j];
@@ -168,7 +222,7 @@ inline void JointPosterior::prepare_noise(std::size_t j, Workspace& ws) const {
 }
 
 // A D F, D the scales of the effect. A row whose entries cancel is zero: they are sums that would be 0 without rounding.
-inline void JointPosterior::map_factor(std::size_t j, std::size_t k, Whitened& out) const {
+inline void JointPosterior::map_factor(std::size_t j, std::size_t k, Form& out) const {
   const arma::mat& F = factors_[k];
   const std::size_t J = noise_.effects().n_effects, R = F.n_rows, q = F.n_cols;
   out.zero.assign(Q_, 0);
@@ -200,8 +254,8 @@ inline void JointPosterior::map_factor(std::size_t j, std::size_t k, Whitened& o
   }
 }
 
-inline const JointPosterior::Whitened& JointPosterior::whitened(std::size_t j, std::size_t k, Workspace& ws) const {
-  Whitened& out = ws.whitened[k];
+inline const JointPosterior::Form& JointPosterior::form(std::size_t j, std::size_t k, Workspace& ws) const {
+  Form& out = ws.forms[k];
   if (out.stamp == ws.stamp) return out;
   out.stamp = ws.stamp;
   const arma::mat& F = factors_[k];
@@ -209,23 +263,33 @@ inline const JointPosterior::Whitened& JointPosterior::whitened(std::size_t j, s
   out.G.set_size(observed.size(), F.n_cols);
   for (std::size_t r = 0; r < observed.size(); ++r) out.G.row(r) = F.row(observed[r]) / ws.direction[r];
   if (!ws.pattern->identity && !out.G.is_empty()) out.G = solve_lower(ws.pattern->chol, out.G, &executor_);
-  out.gram = transposed_product(out.G, out.G, &executor_);
   map_factor(j, k, out);
+  out.bidiagonalise(executor_);
   return out;
 }
 
-inline const JointPosterior::Component& JointPosterior::component(const Whitened& white, std::size_t slot, double w,
+// L_ii^2 = e_i + w beta_i^2 with e_i = 1 + w alpha_i^2 e_(i-1) / L_(i-1,i-1)^2: nothing is subtracted.
+inline const JointPosterior::Component& JointPosterior::component(const Form& f, std::size_t slot, double w,
                                                                   Workspace& ws) const {
   Component& out = ws.components[slot];
   if (out.stamp == ws.stamp) return out;
   out.stamp = ws.stamp;
-  arma::mat K = w * white.gram;
-  K.diag() += 1.0;
-  if (!lower_cholesky(out.L, K, &executor_))
-    throw numeric_error("the posterior covariance of component " + std::to_string(selection_.component[slot] + 1) +
-                        " could not be computed");
-  out.B = std::sqrt(w) * solve_lower(out.L, white.mapped.t(), &executor_).t();
-  if (out_.covariance) out.covariance = product_transposed(out.B, out.B, &executor_);
+  const std::size_t q = f.alpha.size();
+  out.diagonal.resize(q);
+  out.below.resize(q);  // below[i]: L(i, i - 1)
+  out.Y = std::sqrt(w) * f.mapped;
+  double kept = 1.0, before = 1.0;
+  for (std::size_t i = 0; i < q; ++i) {
+    const double e = 1.0 + w * f.alpha[i] * f.alpha[i] * kept, square = e + w * f.beta[i] * f.beta[i];
+    kept = e / square;
+    out.diagonal[i] = std::sqrt(square);
+    out.below[i] = i == 0 ? 0.0 : w * f.beta[i - 1] * f.alpha[i] / before;
+    before = out.diagonal[i];
+    double* y = out.Y.colptr(i);
+    if (i > 0) add_multiple(Q_, -out.below[i], out.Y.colptr(i - 1), y);
+    for (std::size_t r = 0; r < Q_; ++r) y[r] /= before;
+  }
+  if (out_.covariance) out.covariance = product_transposed(out.Y, out.Y, &executor_);
   return out;
 }
 
@@ -236,7 +300,7 @@ inline void JointPosterior::effect(std::size_t j, const double* weights, std::si
   double point = selection_.point_mass ? weight_of(0) : 0.0;
   for (std::size_t k = 0; k < factors_.size(); ++k) {
     const Selection::Covariance& chosen = selection_.covariances[k];
-    const Whitened* white = nullptr;
+    const Form* f = nullptr;
     for (std::size_t l = 0; l < chosen.scales.size(); ++l) {
       const double weight = weight_of(chosen.slot + l);
       if (weight <= negligible) continue;
@@ -244,13 +308,19 @@ inline void JointPosterior::effect(std::size_t j, const double* weights, std::si
         point += weight;
         continue;
       }
-      if (!white) {
-        white = &whitened(j, k, ws);
-        ws.h = white->G.t() * ws.z;
+      if (!f) {
+        f = &form(j, k, ws);
+        ws.t = ws.z;
+        f->project(ws.t, ws.h);
       }
-      const Component& c = component(*white, chosen.slot + l, chosen.scales[l], ws);
-      ws.a = arma::solve(arma::trimatl(c.L), ws.h, arma::solve_opts::fast);
-      ws.parts.push_back({weight, &c, &white->zero, std::sqrt(chosen.scales[l]) * (c.B * ws.a)});
+      const Component& c = component(*f, chosen.slot + l, chosen.scales[l], ws);
+      arma::vec mean(Q_, arma::fill::zeros);
+      double a = 0.0;  // of L^-1 h
+      for (std::size_t i = 0; i < ws.h.n_elem; ++i) {
+        a = (ws.h[i] - c.below[i] * a) / c.diagonal[i];
+        add_multiple(Q_, std::sqrt(chosen.scales[l]) * a, c.Y.colptr(i), mean.memptr());
+      }
+      ws.parts.push_back({weight, &c, &f->zero, std::move(mean)});
       executor_.checkpoint();
     }
   }
@@ -287,7 +357,7 @@ inline void JointPosterior::summarise(std::size_t j, Workspace& ws) const {
         zero += part.weight;
         continue;
       }
-      const double own_variance = arma::accu(arma::square(part.component->B.row(r)));
+      const double own_variance = arma::accu(arma::square(part.component->Y.row(r)));
       variance += part.weight * own_variance;
       const double x = m / std::sqrt(2.0 * own_variance);
       negative += part.weight * 0.5 * std::erfc(x);
@@ -317,15 +387,12 @@ inline void JointPosterior::draw(std::size_t j, Workspace& ws) const {
       for (std::size_t r = 0; r < Q_; ++r) out[r * J] = 0.0;
       continue;
     }
-    const arma::mat& B = part.component->B;
-    ws.xi.resize(B.n_cols);
-    stream.normals(B.n_cols, ws.xi.data());
-    ws.a = part.mean;
-    for (std::size_t c = 0; c < B.n_cols; ++c) {
-      const double* column = B.colptr(c);
-      for (std::size_t r = 0; r < Q_; ++r) ws.a[r] += ws.xi[c] * column[r];
-    }
-    for (std::size_t r = 0; r < Q_; ++r) out[r * J] = ws.a[r];
+    const arma::mat& Y = part.component->Y;
+    ws.xi.resize(Y.n_cols);
+    stream.normals(Y.n_cols, ws.xi.data());
+    ws.drawn = part.mean;
+    for (std::size_t c = 0; c < Y.n_cols; ++c) add_multiple(Q_, ws.xi[c], Y.colptr(c), ws.drawn.memptr());
+    for (std::size_t r = 0; r < Q_; ++r) out[r * J] = ws.drawn[r];
   }
 }
 

@@ -5,8 +5,9 @@
 // Shat_j = c_j s_0, share M_0 = diag(s_0) chol(C_OO)' up to the scalar c_j. Every set of at least two such effects is a
 // group, and so are the effects that are complete with one Shat in all conditions (z-scores, exchangeable effects),
 // however few; effects that match nobody have noise of their own, and effects with nothing observed are in no group. What
-// a group is used for is decided by those who compute (sweep/plan.h, deconvolution/expectation.h). Cost O(J R) plus a
-// sort of the effects, and one Cholesky factor a pattern of observed conditions.
+// a group is used for is decided by those who compute (sweep/plan.h, deconvolution/expectation.h). Where C differs between
+// effects (correlation.h), it is the same for a group, and has to be shared by two. Cost O(J R) plus a sort of the effects,
+// and one Cholesky factor a pattern of observed conditions and C.
 
 #include <algorithm>
 #include <armadillo>
@@ -23,6 +24,7 @@
 #include "../base/error.h"
 #include "../base/executor.h"
 #include "../linalg/cholesky.h"
+#include "correlation.h"
 #include "effects.h"
 
 namespace covmash {
@@ -45,6 +47,7 @@ struct Span {
 // The conditions that are observed together.
 struct NoisePattern {
   std::vector<std::size_t> observed;
+  std::size_t kind = 0;   // of C
   arma::mat chol;         // lower, chol(C_OO)'
   bool identity = false;  // C_OO = I: no solve
 };
@@ -101,21 +104,29 @@ inline bool embedded_cholesky(const arma::mat& C, const unsigned char* observed,
 class NoiseModel {
  public:
   // executor: lets interrupts through, for grouping ten million effects takes seconds.
-  NoiseModel(const Effects& effects, const arma::mat& C, Executor* executor = nullptr)
-      : effects_(effects), C_(C), executor_(executor) {
-    require(C.n_rows == effects.n_conditions && C.n_cols == effects.n_conditions,
-            "V must have one row and one column for each condition");
-    identity_ = C.is_diagmat() && arma::all(C.diag() == 1.0);
-    ill_conditioned_ = !C.is_diagmat() && covmash::ill_conditioned(C, executor);
+  NoiseModel(const Effects& effects, ErrorCorrelation correlation, Executor* executor = nullptr)
+      : effects_(effects), correlation_(std::move(correlation)), executor_(executor) {
+    require(correlation_.conditions() == effects.n_conditions, "V must have one row and one column for each condition");
+    if (correlation_.common()) {
+      const arma::mat& C = correlation_.matrix();
+      require(C.n_cols == effects.n_conditions, "V must have one row and one column for each condition");
+      identity_ = C.is_diagmat() && arma::all(C.diag() == 1.0);
+      ill_conditioned_ = !C.is_diagmat() && covmash::ill_conditioned(C, executor);
+    }
     group();
   }
+
+  NoiseModel(const Effects& effects, const arma::mat& C, Executor* executor = nullptr)
+      : NoiseModel(effects, ErrorCorrelation(C), executor) {}
 
   // The groups point into the model.
   NoiseModel(const NoiseModel&) = delete;
   NoiseModel& operator=(const NoiseModel&) = delete;
 
   const Effects& effects() const { return effects_; }
-  const arma::mat& correlation() const { return C_; }
+  bool common_correlation() const { return correlation_.common(); }
+  const arma::mat& correlation() const { return correlation_.matrix(); }
+  arma::mat correlation_of(std::size_t j) const { return correlation_.of_kind(correlation_.kind(j)); }
   bool identity() const { return identity_; }
   bool ill_conditioned() const { return ill_conditioned_; }
   const std::vector<SharedNoise>& shared() const { return shared_; }
@@ -130,6 +141,7 @@ class NoiseModel {
     NoisePattern pattern;
     for (std::size_t r = 0; r < effects_.n_conditions; ++r)
       if (effects_.observed(j, r)) pattern.observed.push_back(r);
+    pattern.kind = correlation_.kind(j);
     factorise(pattern);
     return pattern;
   }
@@ -154,6 +166,7 @@ class NoiseModel {
   // Same pattern, and Shat proportional to the representative's up to rounding.
   bool matches(std::size_t j, std::size_t first, double scale_j, double scale_first) const {
     const double tolerance = 8.0 * std::numeric_limits<double>::epsilon();
+    if (correlation_.kind(j) != correlation_.kind(first)) return false;
     for (std::size_t r = 0; r < effects_.n_conditions; ++r) {
       const bool seen = effects_.observed(j, r);
       if (seen != effects_.observed(first, r)) return false;
@@ -168,7 +181,8 @@ class NoiseModel {
     const std::size_t J = effects_.n_effects, R = effects_.n_conditions;
     std::vector<double> scale(J, 0.0);  // Shat in the first observed condition
     std::vector<std::uint64_t> key(J, 0), pattern(J, 0);
-    std::vector<unsigned char> simple(J, 1);  // complete, one Shat
+    // Complete, one Shat. A C of one's own is shared with nobody.
+    std::vector<unsigned char> simple(J, correlation_.common() ? 1 : 0);
     for (std::size_t r = 0; r < R; ++r) {
       for (std::size_t j = 0; j < J; ++j) {
         if (!effects_.observed(j, r)) {
@@ -195,6 +209,7 @@ class NoiseModel {
     std::vector<std::size_t> order;
     order.reserve(J);
     for (std::size_t j = 0; j < J; ++j) {
+      if (!correlation_.common()) pattern[j] = mix(pattern[j], correlation_.kind(j) + 1);
       if (scale[j] == 0.0) {
         all_missing_.push_back(j);
       } else {
@@ -252,7 +267,7 @@ class NoiseModel {
 
   void count_patterns(const std::vector<std::uint64_t>& pattern, const std::vector<std::size_t>& order) {
     std::vector<std::uint64_t> seen;
-    if (n_missing_ > 0)
+    if (n_missing_ > 0 || !correlation_.common())
       for (std::size_t j : order) seen.push_back(pattern[j]);
     else if (!order.empty())
       seen.push_back(0);
@@ -308,11 +323,13 @@ class NoiseModel {
     for (std::size_t r = 0; r < effects_.n_conditions; ++r)
       if (effects_.observed(j, r)) observed.push_back(r);
     std::vector<std::size_t>& known = pattern_index_[key];
+    const std::size_t kind = correlation_.kind(j);
     for (std::size_t i : known)
-      if (patterns_[i].observed == observed) return patterns_[i];
+      if (patterns_[i].kind == kind && patterns_[i].observed == observed) return patterns_[i];
     known.push_back(patterns_.size());
     NoisePattern pattern;
     pattern.observed = std::move(observed);
+    pattern.kind = kind;
     factorise(pattern);
     checkpoint();
     patterns_.push_back(std::move(pattern));
@@ -324,7 +341,7 @@ class NoiseModel {
     if (identity_) return;
     arma::uvec index(pattern.observed.size());
     for (std::size_t r = 0; r < index.n_elem; ++r) index[r] = pattern.observed[r];
-    const arma::mat C = C_.submat(index, index);
+    const arma::mat C = correlation_.of_kind(pattern.kind).submat(index, index);
     pattern.identity = C.is_diagmat() && arma::all(C.diag() == 1.0);
     if (!pattern.identity && !factorise(C, pattern.chol)) throw input_error("V is not positive definite");
   }
@@ -341,7 +358,7 @@ class NoiseModel {
   }
 
   Effects effects_;
-  arma::mat C_;
+  ErrorCorrelation correlation_;
   Executor* executor_;
   bool identity_ = false, ill_conditioned_ = false;
   std::vector<SharedNoise> shared_;

@@ -57,7 +57,7 @@ class Whitener {
     const std::size_t R = noise.effects().n_conditions;
     complete_chol_.resize(R * (R + 1) / 2);
     const std::vector<unsigned char> all(R, 1);
-    if (plan.has(Form::row) && !noise.identity() &&
+    if (plan.has(Form::row) && noise.common_correlation() && !noise.identity() &&
         !embedded_cholesky(noise.correlation(), all.data(), complete_chol_.data(), &complete_log_det_,
                            noise.ill_conditioned(), executor))
       throw input_error("V is not positive definite");
@@ -182,6 +182,7 @@ class Whitener {
     double* chol = noise_.identity() ? nullptr : w.chol.require_size(packed * simd::lanes);
     std::vector<unsigned char> observed(R);
     std::vector<double> own(packed);
+    arma::mat own_C;
     std::size_t rows[block_effects];
     plan_.rows(block, rows);
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
@@ -200,9 +201,10 @@ class Whitener {
       if (chol) {
         const double* factor = complete_chol_.data();
         log_det = complete_log_det_;
-        if (n_observed < R) {
-          if (!embedded_cholesky(noise_.correlation(), observed.data(), own.data(), &log_det, noise_.ill_conditioned(),
-                                 executor_))
+        if (n_observed < R || !noise_.common_correlation()) {
+          if (!noise_.common_correlation()) own_C = noise_.correlation_of(j);
+          const arma::mat& C = noise_.common_correlation() ? noise_.correlation() : own_C;
+          if (!embedded_cholesky(C, observed.data(), own.data(), &log_det, noise_.ill_conditioned(), executor_))
             throw input_error("V is not positive definite on the observed conditions of effect " +
                               std::to_string(j + 1));
           factor = own.data();

@@ -1,0 +1,64 @@
+# mashr's own tests, run against covmash: its source is fetched from CRAN, the name of the package replaced in a copy,
+# nothing of it is kept.
+#
+#   Rscript tests/peers/mashr-tests.R [DIR]
+#
+# Writes DIR/mashr-tests.md (DIR: _build/peers): expectations by file, and what failed. Exit status 1 if fewer pass than
+# `goal`.
+
+goal <- 120
+out <- c(commandArgs(TRUE), "_build/peers")[1]
+dir.create(out, recursive = TRUE, showWarnings = FALSE)
+source_dir <- file.path(out, "mashr")
+if (!dir.exists(source_dir)) {
+  tarball <- utils::download.packages("mashr", out, type = "source", quiet = TRUE)[1, 2]
+  utils::untar(tarball, exdir = out)
+}
+tests <- file.path(source_dir, "tests", "testthat")
+if (!dir.exists(tests)) stop("mashr's source has no tests here: ", tests, call. = FALSE)
+copy <- file.path(out, "mashr-as-covmash")
+unlink(copy, recursive = TRUE)
+dir.create(copy)
+invisible(file.copy(list.files(tests, full.names = TRUE), copy, recursive = TRUE))
+for (file in list.files(copy, "\\.R$", full.names = TRUE)) {
+  text <- readLines(file, warn = FALSE)
+  text <- gsub("\\bmashr(:::?)", "covmash\\1", text)
+  text <- gsub("library\\((mashr|ashr)\\)", "library(covmash)", text)
+  writeLines(text, file)
+}
+suppressPackageStartupMessages({
+  library(testthat)
+  library(covmash)
+})
+# Internals are seen as in mashr's own run.
+results <- testthat::test_dir(
+  copy, env = new.env(parent = asNamespace("covmash")), load_package = "none", reporter = "silent", stop_on_failure = FALSE
+)
+each <- do.call(rbind, lapply(results, function(test) {
+  kind <- vapply(test$results, function(r) {
+    if (inherits(r, "expectation_success")) "passed" else if (inherits(r, "expectation_skip")) "skipped" else {
+      if (inherits(r, "expectation_warning")) "warning" else "failed"
+    }
+  }, "")
+  text <- vapply(test$results, function(r) gsub("\\s+", " ", substr(conditionMessage(r), 1, 160)), "")
+  data.frame(file = test$file, test = test$test, kind = kind, text = text)
+}))
+passed <- sum(each$kind == "passed")
+report <- file.path(out, "mashr-tests.md")
+sink(report)
+cat("# mashr ", read.dcf(file.path(source_dir, "DESCRIPTION"), "Version"), "'s own tests against covmash\n\n", sep = "")
+cat(passed, "expectations passed,", sum(each$kind == "failed"), "failed,", sum(each$kind == "skipped"), "skipped.\n\n")
+cat("| file | passed | failed |\n|---|---|---|\n")
+for (file in unique(each$file)) {
+  own <- each[each$file == file, ]
+  cat("|", file, "|", sum(own$kind == "passed"), "|", sum(own$kind == "failed"), "|\n")
+}
+cat("\n| file | test | what failed |\n|---|---|---|\n")
+failed <- each[each$kind == "failed", ]
+for (i in seq_len(nrow(failed))) {
+  cat("|", failed$file[i], "|", failed$test[i], "|", gsub("|", "\\|", failed$text[i], fixed = TRUE), "|\n")
+}
+sink()
+cat(readLines(report), sep = "\n")
+cat(passed, "passed,", sum(each$kind == "failed"), "failed\n")
+if (passed < goal) quit(status = 1)
