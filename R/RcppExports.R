@@ -129,6 +129,10 @@ cpp_has_cholesky <- function(A) {
     .Call(`_covmash_cpp_has_cholesky`, A)
 }
 
+cpp_has_small_cholesky <- function(A) {
+    .Call(`_covmash_cpp_has_small_cholesky`, A)
+}
+
 cpp_cholesky_rank <- function(A, tolerance) {
     .Call(`_covmash_cpp_cholesky_rank`, A, tolerance)
 }

@@ -137,7 +137,8 @@ covariance_input <- function(x, label, definite = "semi", what = "a `factor_cov`
     return(x)
   }
   invalid <- c(class, invalid)[1]
-  if (!is_symmetric(x)) {
+  exact <- isTRUE(all(x == t(x)))
+  if (!exact && !is_symmetric(x)) {
     at <- which.max(abs(x - t(x)))
     abort_input(
       "{label} is not symmetric: its entry in {label_entry(x, at)} differs from the mirrored one by ",
@@ -145,7 +146,9 @@ covariance_input <- function(x, label, definite = "semi", what = "a `factor_cov`
       class = invalid
     )
   }
-  x <- symmetrise(x)
+  if (!exact) {
+    x <- (x + t(x)) / 2
+  }
   if (definite == "positive" && !is_positive_definite(x)) {
     smallest <- format(min_eigenvalue(unit_variances(x)), digits = 3)
     abort_input(
@@ -208,11 +211,8 @@ symmetrise <- function(U) {
 # The Cholesky factor is the cheap proof; eigenvalues are needed only where there is none.
 is_semidefinite <- function(x) {
   x <- unit_variances(unname(x))
-  has_cholesky <- if (takes_long(x)) {
-    run_core(cpp_has_cholesky(x))
-  } else {
-    !is.null(tryCatch(chol(x), error = function(cnd) NULL))
-  }
+  # A call of the core that cannot fail, and catches nothing.
+  has_cholesky <- if (takes_long(x)) run_core(cpp_has_cholesky(x)) else cpp_has_small_cholesky(x)
   has_cholesky || min_eigenvalue(x) >= -nrow(x) * covariance_tolerance
 }
 
@@ -258,6 +258,9 @@ dense_eigenvalues <- function(x) {
 # Of a semi-definite matrix they are rounding: nothing varies there.
 without_negative_variances <- function(x) {
   none <- which(base::diag(x) < 0)
+  if (length(none) == 0L) {
+    return(x)
+  }
   x[none, ] <- 0
   x[, none] <- 0
   x

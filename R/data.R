@@ -106,7 +106,7 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
   }
   Shat <- shat_from_t(Bhat, Shat, df)
   V <- check_noise_correlation(V, ncol(Bhat), colnames(Bhat), nrow(Bhat))
-  settings <- entry_settings(alpha, zero_check_tol, zero_Bhat_Shat_reset, zero_Shat_reset)
+  settings <- entry_settings(length(Bhat), alpha, zero_check_tol, zero_Bhat_Shat_reset, zero_Shat_reset)
   entries <- count_entries(Bhat, Shat, settings)
   check_given(Bhat, Shat, entries, settings)
   warn_duplicated_names(Bhat)
@@ -238,9 +238,11 @@ conform_shat <- function(Shat, Bhat) {
 }
 
 # What the core is told about entries, and what it says of them: how many are of each kind, and which is the first.
-entry_settings <- function(alpha = 0, zero = 0, both_reset = 0, shat_reset = 0) {
+# To ask how many cores there are takes longer than a small data set.
+entry_settings <- function(size, alpha = 0, zero = 0, both_reset = 0, shat_reset = 0) {
   list(
-    alpha = alpha, zero = zero, shat_for_both = both_reset, shat_for_zero = shat_reset, n_threads = resolve_threads()
+    alpha = alpha, zero = zero, shat_for_both = both_reset, shat_for_zero = shat_reset,
+    n_threads = if (size < 1e6) 1L else resolve_threads()
   )
 }
 
@@ -386,7 +388,8 @@ check_magnitudes <- function(data, Bhat, Shat) {
 
 # The object from checked input. An infinite standard error, or a missing estimate, makes the entry
 # missing. Matrices that hold what the model reads are kept as they are.
-new_mash_data <- function(Bhat, Shat, V, alpha, entries = NULL, settings = entry_settings(alpha)) {
+new_mash_data <- function(Bhat, Shat, V, alpha, entries = NULL,
+                          settings = entry_settings(length(Bhat), alpha)) {
   changes <- c("unobserved", "both_zero", "shat_zero", "shat_unused")
   parts <- if (alpha != 0 || any(entries$count[changes] > 0)) {
     run_core(cpp_scale_entries(list(Bhat = Bhat, Shat = Shat, V = NULL), settings))

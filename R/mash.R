@@ -187,6 +187,8 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
     )
   }
 
+  # They are asked for several times.
+  model$labels <- component_names(model)
   joint <- if (outputlevel > 1) joint_request(data, A, outputlevel > 2, posterior_samples, seed)
 
   if (fixg) {

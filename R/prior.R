@@ -149,6 +149,9 @@ problem_of <- function(g, data) {
 
 # Component names, null first, then grid-major.
 component_names <- function(model) {
+  if (!is.null(model$labels)) {
+    return(model$labels)
+  }
   L <- length(model$grid)
   labels <- paste0(
     rep(names(model$Ulist), times = L), ".",

@@ -407,6 +407,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_has_small_cholesky
+bool cpp_has_small_cholesky(const arma::mat& A);
+RcppExport SEXP _covmash_cpp_has_small_cholesky(SEXP ASEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const arma::mat& >::type A(ASEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_has_small_cholesky(A));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_cholesky_rank
 int cpp_cholesky_rank(const arma::mat& A, double tolerance);
 RcppExport SEXP _covmash_cpp_cholesky_rank(SEXP ASEXP, SEXP toleranceSEXP) {
@@ -596,6 +606,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_listen", (DL_FUNC) &_covmash_cpp_listen, 0},
     {"_covmash_cpp_symmetric_eigen", (DL_FUNC) &_covmash_cpp_symmetric_eigen, 2},
     {"_covmash_cpp_has_cholesky", (DL_FUNC) &_covmash_cpp_has_cholesky, 1},
+    {"_covmash_cpp_has_small_cholesky", (DL_FUNC) &_covmash_cpp_has_small_cholesky, 1},
     {"_covmash_cpp_cholesky_rank", (DL_FUNC) &_covmash_cpp_cholesky_rank, 2},
     {"_covmash_cpp_fit", (DL_FUNC) &_covmash_cpp_fit, 3},
     {"_covmash_cpp_posterior", (DL_FUNC) &_covmash_cpp_posterior, 3},

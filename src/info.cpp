@@ -73,6 +73,13 @@ bool cpp_has_cholesky(const arma::mat& A) {
   });
 }
 
+// The same of small ones, of which there are many: nothing to interrupt, nothing to report.
+// [[Rcpp::export(rng = false)]]
+bool cpp_has_small_cholesky(const arma::mat& A) {
+  arma::mat L;
+  return arma::chol(L, A, "lower");
+}
+
 // How many pivots of it, the largest first, are above the tolerance.
 // [[Rcpp::export(rng = false)]]
 int cpp_cholesky_rank(const arma::mat& A, double tolerance) {
