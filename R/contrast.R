@@ -20,7 +20,7 @@
 #' @examples
 #' contrast_matrix(3, 1, c("control", "low", "high"))
 #' contrast_matrix(3, "mean")
-contrast_matrix <- function(R, ref, name = seq_len(R)) {
+contrast_matrix <- function(R, ref, name = 1:R) {
   check_whole(R, "R", 2)
   refuse_missing(missing(ref), "ref", "the number or name of the reference, or \"mean\"", "covmash_error_contrast")
   if (!is.atomic(name) || length(name) != R || anyNA(name)) {

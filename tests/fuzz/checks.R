@@ -59,8 +59,14 @@ posterior_invariants <- function(result) {
   if (!is.null(result$PosteriorSD)) {
     out <- c(out, yes(all(is.na(result$PosteriorSD) | result$PosteriorSD >= 0), "PosteriorSD is negative"))
   }
-  shapes <- unique(lapply(result, dim))
-  c(out, yes(length(shapes) <= 1, "the parts of the result have several shapes"))
+  # Covariances and draws have a dimension more.
+  arrays <- c("PosteriorCov", "PosteriorSamples")
+  shapes <- unique(lapply(result[setdiff(names(result), arrays)], dim))
+  draws <- result$PosteriorSamples
+  c(
+    out, yes(length(shapes) <= 1, "the parts of the result have several shapes"),
+    if (!is.null(draws)) yes(identical(dim(draws)[1:2], shapes[[1]]), "the draws have another shape")
+  )
 }
 
 prior_invariants <- function(g) {
