@@ -48,7 +48,8 @@ damaged_covariance <- function(x) {
   if (!is.null(x$F) && !(is.matrix(x$F) && holds_numbers(x$F) && all(dim(x$F) == K) && is_symmetric(x$F))) {
     return(paste("its `F` must be NULL or a symmetric matrix of", K, "x", K))
   }
-  if (!identical(names(x$D), rownames(x$B))) {
+  # Row names may have names of their own, where they came from unlist().
+  if (!identical(names(x$D), as.vector(rownames(x$B)))) {
     "the names of its `D` and the row names of its `B` differ"
   }
 }

@@ -55,6 +55,13 @@ test_that("a damaged factor_precision is refused by every function", {
   for (x in broken) for (door in doors) expect_refused(door(x), "make it again with precision")
 })
 
+test_that("row names that have names are names", {
+  B <- matrix(1:4 / 4, 4, dimnames = list(unlist(list(x = c("a", "b"), y = c("c", "d"))), "f"))
+  S <- factor_covariance(B, D = rep(1, 4))
+  expect_identical(rownames(as.matrix(S)), letters[1:4])
+  expect_identical(dim(precision(S)), c(4L, 4L))
+})
+
 test_that("what still fits together is taken, and objects come back from a file", {
   S <- door_covariance()
   edited <- with_part(S, "D", c(a = 1L, b = 2L, c = 3L, d = 4L))
