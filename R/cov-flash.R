@@ -29,7 +29,7 @@
 #'   Learning Research* 22(120), 1-40.
 #' @seealso [cov_pca()], [cov_ed()]
 #' @export
-#' @examplesIf requireNamespace("flashier", quietly = TRUE)
+#' @examplesIf nzchar(system.file(package = "flashier"))
 #' set.seed(1)
 #' sim <- simple_sims(nsamp = 50, ncond = 4, err_sd = 0.5)
 #' data <- mash_set_data(sim$Bhat, sim$Shat)
