@@ -74,6 +74,13 @@ cov_from_factors <- function(factors, name = "factor") {
   if (!checkmate::test_string(name, min.chars = 1)) {
     abort_input("`name` must be one name, not {describe(name)}.", class = "covmash_error_argument")
   }
+  largest <- max(abs(factors))
+  if (!is.finite(largest^2)) {
+    abort_input(
+      "`factors` has the entry {format(factors[which.max(abs(factors))])}, whose square is no number; use other units.",
+      class = "covmash_error_magnitude"
+    )
+  }
   labels <- colnames(factors)
   made <- lapply(seq_len(nrow(factors)), function(k) {
     U <- tcrossprod(unname(factors[k, ]))

@@ -64,8 +64,10 @@ print.factor_fit <- function(x, digits = 3, n = 6, ...) {
 }
 
 check_shown <- function(n, digits) {
-  if (!checkmate::test_number(n, lower = 0)) {
-    abort_input("`n` must be a number of at least 0, not {describe(n)}.", class = "covmash_error_argument")
+  if (!is_plain(n) || !checkmate::test_number(n, lower = 0) || is.finite(n) && n != round(n)) {
+    abort_input(
+      "`n` must be a whole number of at least 0 (Inf for all), not {describe(n)}.", class = "covmash_error_argument"
+    )
   }
   check_number(digits, "digits", 1, 22, "a number from 1 to 22")
 }

@@ -324,6 +324,7 @@ print.factor_panels <- function(x, ...) plot.factor_panels(x)
 # ggsave() draws what it is given with grid.draw().
 #' @exportS3Method grid::grid.draw
 grid.draw.factor_panels <- function(x, recording = TRUE) {
+  check_flag(recording, "recording")
   grid::grid.draw(panels_grob(x), recording = recording)
 }
 

@@ -109,7 +109,10 @@ add_contrast_errors <- function(C, err_sd) {
 
 check_sample_size <- function(nsamp, times, ncond) {
   check_whole(nsamp, "nsamp", 1)
-  if (times * nsamp > .Machine$integer.max || times * nsamp * ncond > 2^40) {
+  # As doubles: a product of integers can be too large for one.
+  nsamp <- as.numeric(nsamp)
+  ncond <- as.numeric(ncond)
+  if (times * nsamp > .Machine$integer.max || times * nsamp * ncond > 2^32) {
     abort_input(
       "{format(times * nsamp)} effects in {plural(ncond, 'condition')} are more than R can hold; lower `nsamp`.",
       class = "covmash_error_argument"
@@ -127,10 +130,11 @@ in_pieces <- function(n, f) {
 
 # Observed effects from true ones, with names.
 add_errors <- function(B, err_sd, what = "effect") {
-  if (!is.numeric(err_sd) || length(err_sd) < 1L || anyNA(err_sd) ||
-        any(err_sd < 0)) {
+  fits <- length(err_sd) > 0L && length(B) %% length(err_sd) == 0
+  if (!is.numeric(err_sd) || !fits || anyNA(err_sd) || any(err_sd < 0)) {
     abort_input(
-      "`err_sd` must be positive numbers, not {describe(err_sd)}.",
+      "`err_sd` must be one positive number, or as many as go into the {length(B)} effects a whole number of times, not ",
+      "{describe(err_sd)}.",
       class = "covmash_error_argument"
     )
   }

@@ -78,7 +78,8 @@ fit_weights_mixsqp <- function(data, model, prior, optmethod, control,
   if (anyNA(data$Bhat)) {
     loglik <- loglik[rowSums(!is.na(data$Bhat)) > 0, , drop = FALSE]
   }
-  if (ncol(loglik) == 1L) {  # mixsqp wants two columns; one has all the weight
+  # mixsqp wants two rows and two columns.
+  if (ncol(loglik) == 1L || nrow(loglik) == 1L) {
     return(fit_weights(data, model, prior, "newton", list(), n_threads))
   }
   row_max <- do.call(pmax, lapply(seq_len(ncol(loglik)), function(p) loglik[, p]))

@@ -35,7 +35,7 @@ target("mash_update_data", weight = 1, function() {
     noise <- L %*% V %*% t(L) * s^2
     B <- unname(p$Bhat) %*% t(L)
     near(unname(d$Bhat[whole, ]), unname(B[whole, ]), 1e-12, max(abs(p$Bhat), na.rm = TRUE), "Bhat") |>
-      c(near(unname(d$Shat[which(whole)[1], ]), sqrt(diag(noise)), 1e-10, 0, "Shat"))
+      c(near(unname(d$Shat[which(whole)[1], ]), sqrt(diag(noise)), 1e-10, max(s * sqrt(diag(V))), "Shat"))
   })
 })
 

@@ -3,6 +3,7 @@
 client_data <- function(missing = 0, alpha = 0) small_data(J = 120, R = 4, shat = "varying", missing = missing, alpha = alpha)
 
 test_that("dreamlet: missing estimates, EM with details, NA written into the results", {
+  skip_on_cran()
   sim <- client_data(missing = 0.3)
   em <- suppressWarnings(mash_estimate_corr_em(sim$data, cov_canonical(sim$data), details = TRUE, max_iter = 3))
   model <- em$mash.model
@@ -16,6 +17,7 @@ test_that("dreamlet: missing estimates, EM with details, NA written into the res
 })
 
 test_that("pecotmr: everything that a fit can hold, and a prior of which parts are taken", {
+  skip_on_cran()
   sim <- client_data()
   U <- c(cov_canonical(sim$data), cov_pca(sim$data, 3))
   m <- mash(sim$data, Ulist = U, outputlevel = 4, verbose = FALSE)
@@ -36,6 +38,7 @@ test_that("pecotmr: everything that a fit can hold, and a prior of which parts a
 })
 
 test_that("TRADE: one grid value, unnamed matrices with a zero one, a prior vector, another V", {
+  skip_on_cran()
   sim <- small_data(J = 80, R = 2)
   U <- unname(c(cov_canonical(sim$data), list(matrix(0, 2, 2)), lapply(1:20, function(i) crossprod(matrix(sin(i + 1:4), 2)))))
   prior <- c(10, rep(1, length(U)))
@@ -48,6 +51,7 @@ test_that("TRADE: one grid value, unnamed matrices with a zero one, a prior vect
 })
 
 test_that("SCAIP: a fit without posteriors, which are computed in chunks and put together", {
+  skip_on_cran()
   sim <- client_data()
   V <- estimate_null_correlation_simple(sim$data)
   data <- mash_set_data(sim$Bhat, sim$Shat, V = V)
@@ -64,6 +68,7 @@ test_that("SCAIP: a fit without posteriors, which are computed in chunks and put
 })
 
 test_that("snpdiver: fixed fits of chunks bound into a list of class mash", {
+  skip_on_cran()
   sim <- client_data()
   random <- mash(sim$data[1:60, ], cov_canonical(sim$data), outputlevel = 1, verbose = FALSE)
   parts <- lapply(list(1:50, 51:120), function(i) mash(sim$data[i, ], g = get_fitted_g(random), fixg = TRUE, verbose = FALSE))
@@ -91,6 +96,7 @@ test_that("snpdiver: fixed fits of chunks bound into a list of class mash", {
 })
 
 test_that("OAStrain: data and fits saved by mashr, row blocks written into them", {
+  skip_on_cran()
   sim <- client_data()
   saved <- structure(
     list(Bhat = sim$Bhat, Shat = sim$Shat, Shat_alpha = array(1, dim(sim$Bhat)), V = diag(4), commonV = TRUE, alpha = 0),
@@ -109,6 +115,7 @@ test_that("OAStrain: data and fits saved by mashr, row blocks written into them"
 })
 
 test_that("limorhyde2: draws, and posteriors with the name of the algorithm", {
+  skip_on_cran()
   sim <- client_data()
   m <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE)
   out <- mash_compute_posterior_matrices(m, sim$data, algorithm.version = "R", posterior_samples = 20)

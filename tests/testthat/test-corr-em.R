@@ -38,6 +38,7 @@ plain_error_step <- function(data, V, Ulist, pi) {
 pi_number <- base::pi
 
 test_that("the step is the mean of the squared errors given the data", {
+  skip_on_cran()
   cases <- list(
     corr_em_data(150), corr_em_data(150, shat = TRUE), corr_em_data(150, missing = 0.2), corr_em_data(150, 0.2, TRUE),
     corr_em_data(70, 0.1, TRUE, alpha = 1)
@@ -57,6 +58,7 @@ test_that("the step is the mean of the squared errors given the data", {
 })
 
 test_that("the correlation of the errors is found, the objective rises, and why it stopped is said", {
+  skip_on_cran()
   case <- corr_em_data(3000)
   fit <- mash_estimate_corr_em(case$data, cov_canonical(case$data), max_iter = 100)
   expect_lt(max(abs(fit$V - case$V)), 0.08)
@@ -73,6 +75,7 @@ test_that("the correlation of the errors is found, the objective rises, and why 
 })
 
 test_that("missing estimates, varying errors, covariances, alpha", {
+  skip_on_cran()
   for (case in list(corr_em_data(1500, 0.2, TRUE, seed = 2), corr_em_data(1500, 0, TRUE, alpha = 1, seed = 3))) {
     fit <- suppressWarnings(mash_estimate_corr_em(case$data, cov_canonical(case$data), max_iter = 40))
     expect_lt(max(abs(fit$V - case$V)), 0.15)
@@ -85,6 +88,7 @@ test_that("missing estimates, varying errors, covariances, alpha", {
 })
 
 test_that("its arguments are those of mash(), and what it cannot do says so", {
+  skip_on_cran()
   case <- corr_em_data(200)
   U <- cov_canonical(case$data)
   expect_warning(

@@ -36,3 +36,7 @@ test_that("regularised matrices are positive definite", {
   expect_error(regularize_cov(list(matrix(c(1, 2, 2, 1), 2))), "Matrix 1", class = "covmash_error_ulist")
   expect_error(regularize_cov(list()), "empty", class = "covmash_error_ulist")
 })
+
+test_that("factors whose squares are no numbers are an error", {
+  expect_error(cov_from_factors(c(1, 1e200)), "1e\\+200", class = "covmash_error_magnitude")
+})

@@ -5,6 +5,7 @@ damage <- function(x, ...) {
 }
 
 test_that("a damaged data object is refused where it enters, with what is wrong", {
+  skip_on_cran()
   sim <- small_data(J = 12, R = 3, shat = "varying")
   d <- sim$data
   U <- cov_canonical(d)

@@ -13,6 +13,7 @@ expect_refused <- function(expr, what) {
 }
 
 test_that("a damaged factor_cov is refused by every function, with what is wrong", {
+  skip_on_cran()
   S <- door_covariance()
   broken <- list(
     "`D`" = with_part(S, "D", NULL), "`D`" = with_part(S, "D", -S$D), "`D`" = with_part(S, "D", replace(S$D, 2, NA)),
@@ -38,6 +39,7 @@ test_that("a damaged factor_cov is refused by every function, with what is wrong
 })
 
 test_that("a damaged factor_precision is refused by every function", {
+  skip_on_cran()
   P <- precision(door_covariance())
   Q <- precision(factor_covariance(door_covariance()$B, D = c(a = 0, b = 0.2, c = 0.3, d = 0.4)))
   expect_equal(Q$border, 1)
@@ -56,6 +58,7 @@ test_that("a damaged factor_precision is refused by every function", {
 })
 
 test_that("row names that have names are names", {
+  skip_on_cran()
   B <- matrix(1:4 / 4, 4, dimnames = list(unlist(list(x = c("a", "b"), y = c("c", "d"))), "f"))
   S <- factor_covariance(B, D = rep(1, 4))
   expect_identical(rownames(as.matrix(S)), letters[1:4])
@@ -63,6 +66,7 @@ test_that("row names that have names are names", {
 })
 
 test_that("what still fits together is taken, and objects come back from a file", {
+  skip_on_cran()
   S <- door_covariance()
   edited <- with_part(S, "D", c(a = 1L, b = 2L, c = 3L, d = 4L))
   expect_equal(as.matrix(edited), S$B %*% S$F %*% t(S$B) + diag(1:4), ignore_attr = TRUE)

@@ -61,6 +61,7 @@ joint_cases <- function() {
 }
 
 test_that("combinations and covariances are those of plain R", {
+  skip_on_cran()
   A <- rbind(difference = c(1, -1, 0, 0), mean = rep(0.25, 4), d = c(0, 0, 0, 1))
   for (data in joint_cases()) {
     fit <- mash(data, cov_canonical(data), verbose = FALSE, outputlevel = 3)
@@ -84,6 +85,7 @@ test_that("combinations and covariances are those of plain R", {
 })
 
 test_that("A = I is no A, and one row is enough", {
+  skip_on_cran()
   data <- joint_cases()[[2]]
   fit <- mash(data, cov_canonical(data), verbose = FALSE)
   plain <- mash_compute_posterior_matrices(fit, data)
@@ -101,6 +103,7 @@ test_that("A = I is no A, and one row is enough", {
 })
 
 test_that("draws have the moments of the posterior", {
+  skip_on_cran()
   for (data in joint_cases()[c(2, 3, 6)]) {
     fit <- mash(data, cov_canonical(data), verbose = FALSE, outputlevel = 3, posterior_samples = 4000, seed = 5)
     draws <- get_samples(fit)
@@ -122,6 +125,7 @@ test_that("draws have the moments of the posterior", {
 })
 
 test_that("draws depend on the seed alone, which set.seed() governs", {
+  skip_on_cran()
   data <- joint_cases()[[4]]
   U <- cov_canonical(data)
   draws <- function(...) get_samples(mash(data, U, verbose = FALSE, posterior_samples = 3, ...))
@@ -144,6 +148,7 @@ test_that("draws depend on the seed alone, which set.seed() governs", {
 })
 
 test_that("sharing from draws, at its edges too", {
+  skip_on_cran()
   data <- joint_cases()[[2]]
   fit <- mash(data, cov_canonical(data), verbose = FALSE, posterior_samples = 200, seed = 1)
   shared <- get_pairwise_sharing_from_samples(fit)
@@ -162,6 +167,7 @@ test_that("sharing from draws, at its edges too", {
 })
 
 test_that("summaries of combinations are right where standard errors differ", {
+  skip_on_cran()
   data <- joint_cases()[[2]]
   fit <- mash(data, cov_canonical(data), verbose = FALSE)
   A <- rbind(x = c(1, -1, 0, 0))
@@ -175,6 +181,7 @@ test_that("summaries of combinations are right where standard errors differ", {
 })
 
 test_that("likelihoods of all components are returned at level 4", {
+  skip_on_cran()
   data <- joint_cases()[[5]]
   fit <- mash(data, cov_canonical(data), verbose = FALSE, outputlevel = 4)
   expect_identical(colnames(fit$lm$loglik_matrix), names(fit$fitted_g$pi))

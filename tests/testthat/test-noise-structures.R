@@ -42,6 +42,7 @@ plain_noise <- function(case, j) {
 }
 
 test_that("likelihoods, posteriors and covariances are those of plain R", {
+  skip_on_cran()
   for (case in noise_cases()) {
     R <- ncol(case$data$Bhat)
     U <- list(full = crossprod(matrix(sin(1:(R * R)), R)), one = tcrossprod(1:R) / R, id = diag(R))
@@ -74,6 +75,7 @@ test_that("likelihoods, posteriors and covariances are those of plain R", {
 })
 
 test_that("deconvolution knows them too, and fits run on threads with the same bits", {
+  skip_on_cran()
   for (case in noise_cases()[c("array", "contrast_array", "array_missing")]) {
     R <- ncol(case$data$Bhat)
     U <- crossprod(matrix(cos(1:(R * R)), R)) + diag(R)
@@ -99,6 +101,7 @@ test_that("deconvolution knows them too, and fits run on threads with the same b
 })
 
 test_that("an array of the same matrices is one matrix", {
+  skip_on_cran()
   case <- noise_cases()$array
   V <- 0.5 + diag(0.5, 4)
   one <- mash_set_data(case$x, case$S, V = V)
@@ -110,6 +113,7 @@ test_that("an array of the same matrices is one matrix", {
 })
 
 test_that("damaged arrays and contrasts are refused", {
+  skip_on_cran()
   cases <- noise_cases()
   data <- cases$array$data
   data$V <- data$V[, , 1:3]

@@ -71,3 +71,10 @@ test_that("more than R can hold is refused", {
   expect_input_error(simple_sims(1e6, 1e9), "nsamp")
   expect_input_error(simple_sims2(2^31), "nsamp")
 })
+
+test_that("sizes beyond an integer and standard deviations that do not fit are errors", {
+  expect_input_error(simple_sims(nsamp = 4L, ncond = .Machine$integer.max), "more than R can hold")
+  expect_input_error(simple_sims(nsamp = 5, ncond = 1, err_sd = 1:8), "err_sd")
+  expect_identical(dim(sim_contrast2(nsamp = 40, ncond = 3)$Chat), c(40L, 3L))
+  expect_identical(withr::with_seed(1, sim_contrast1(3))$Chat, withr::with_seed(1, sim_contrast1(3))$Chat)
+})
