@@ -16,7 +16,7 @@ help:
 	@echo 'make check     install what is missing, build covmash, R CMD check --as-cran'
 	@echo 'make fuzz      hostile calls of every function: make fuzz CALLS=200000 SEED=2 JOBS=2 (tests/fuzz/README.md)'
 	@echo 'make sanitize  R tests and 2,000 hostile calls under the address and undefined-behaviour sanitizers'
-	@echo 'make peers     the exports of mashr one by one, and the tests of mashr itself, against covmash (mashr must be installed)'
+	@echo 'make peers     mashr against covmash: its exports, its own tests and vignettes, random problems (mashr must be installed)'
 	@echo 'make install   install what is missing, build and install covmash'
 	@echo 'make bench     compare with mashr, which must be installed (an hour; bench/README.md)'
 	@echo 'make bench-quick  the same on small data, in two minutes'
@@ -53,6 +53,9 @@ peers:
 	@scripts/install
 	@Rscript tests/peers/api.R > tests/peers/api.md
 	@Rscript tests/peers/mashr-tests.R
+	@Rscript tests/peers/vignettes.R
+	@Rscript tests/peers/random.R
+	@Rscript tests/peers/clients.R
 
 install:
 	@scripts/deps demo

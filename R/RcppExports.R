@@ -145,6 +145,10 @@ cpp_posterior <- function(data, g, settings) {
     .Call(`_covmash_cpp_posterior`, data, g, settings)
 }
 
+cpp_posterior_under_weights <- function(data, g, weights, settings) {
+    .Call(`_covmash_cpp_posterior_under_weights`, data, g, weights, settings)
+}
+
 cpp_loglik_matrix <- function(data, g, settings) {
     .Call(`_covmash_cpp_loglik_matrix`, data, g, settings)
 }

@@ -21,7 +21,8 @@
 #'   `nullweight`, `optmethod`, `control`, `n_threads`, `outputlevel`, and so on.
 #' @param rel_tol Stop when the objective rises by no more than this part of its size.
 #' @return With `details`, a list: `V`, the R x R matrix, positive definite, with the names of the
-#'   conditions; `mash.model`, the fit of [mash()] with it; `loglik`, the log-likelihood
+#'   conditions; `mash.model`, the fit of [mash()] with it (with posterior covariances up to 1e7
+#'   numbers, unless `outputlevel` says otherwise); `loglik`, the log-likelihood
 #'   after each step, beginning with that of `init`; `niter`, the number of steps; `objective`,
 #'   the same with the penalty; `stopped`, why it stopped; with `track_fit`, `trace`, a list
 #'   with `V`, `pi` and `loglik` of each step.
@@ -69,6 +70,9 @@ mash_estimate_corr_em <- function(data, Ulist, init, max_iter = 30, tol = NULL, 
   check_number(rel_tol, "rel_tol", 0, what = "a number of at least 0")
   for (name in c("est_cor", "track_fit", "details")) check_flag(get(name), name)
   dots <- list(...)
+  if (!is.null(dots$weights)) {
+    abort_unsupported("mash_estimate_corr_em() with `weights` of the effects")
+  }
   problem <- corr_em_problem(data, Ulist, prior, dots)
   V <- if (missing(init) || is.null(init)) first_correlation(data, est_cor) else init
   V <- check_noise_correlation(V, ncol(data$Bhat), colnames(data$Bhat))
@@ -78,7 +82,9 @@ mash_estimate_corr_em <- function(data, Ulist, init, max_iter = 30, tol = NULL, 
   if (!details) {
     return(V)
   }
-  dots <- utils::modifyList(list(verbose = FALSE), dots)
+  covariances <- as.numeric(nrow(data$Bhat)) * ncol(data$Bhat)^2
+  dots <- utils::modifyList(list(verbose = FALSE, outputlevel = if (covariances <= max_kept_weights) 3 else 2), dots)
+  dots$start <- run$state$pi
   out <- list(
     V = V, mash.model = do.call(mash, c(list(mash_update_data(data, V = V), Ulist = Ulist, prior = prior), dots)),
     loglik = vapply(run$trace, `[[`, 0, "loglik"), niter = length(run$trace) - 1L,
@@ -113,14 +119,14 @@ corr_em_problem <- function(data, Ulist, prior, dots) {
     data = data, model = model, components = unname(lapply(
       expand_cov(lapply(model$Ulist, as.matrix), model$grid, model$usepointmass), unname
     )),
-    penalty = set_prior(n_components(model), prior, of_dots("nullweight", 10), model$usepointmass),
+    penalty = set_prior(n_components(model), prior, of_dots("nullweight", 10), null_component(model)),
     optmethod = choose_optmethod(of_dots("optmethod", optmethods)), control = of_dots("control", list()),
-    n_threads = resolve_threads(dots$n_threads)
+    n_threads = resolve_threads(dots$n_threads), start = dots$start
   )
 }
 
 corr_em <- function(problem, V, max_iter, tol, rel_tol, est_cor) {
-  state <- corr_em_state(problem, unname(V))
+  state <- corr_em_state(problem, unname(V), problem$start)
   trace <- list(state)
   stopped <- "max_iter"
   while (length(trace) <= max_iter) {
@@ -148,11 +154,12 @@ corr_em <- function(problem, V, max_iter, tol, rel_tol, est_cor) {
 }
 
 # The best weights for V, the objective there, and where the EM goes from it.
-corr_em_state <- function(problem, V) {
+corr_em_state <- function(problem, V, start = NULL) {
   data <- problem$data
   data$V <- V
   pi <- fit_weights(
-    data, problem$model, problem$penalty, problem$optmethod, problem$control, problem$n_threads
+    data, problem$model, problem$penalty, problem$optmethod, problem$control, problem$n_threads,
+    start = starting_weights(start, problem$model, problem$penalty)
   )$pi
   used <- pi > 0
   step <- run_core(
@@ -178,7 +185,7 @@ corr_em_step <- function(problem, state, est_cor) {
   for (part in 2^-(0:6)) {
     V <- symmetrise((1 - part) * state$V + part * target)
     if (est_cor) diag(V) <- 1
-    found <- corr_em_state(problem, V)
+    found <- corr_em_state(problem, V, state$pi)
     if (found$objective >= state$objective) {
       return(found)
     }

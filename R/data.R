@@ -65,7 +65,6 @@
 #'   * Zero standard errors are looked at entry by entry, with the absolute
 #'     value of `Bhat`, and both resets are honoured.
 #'   * Data frames are accepted. Names in a different order are an error.
-#'   * `df`, `pval` and an array `V` come with a later version.
 #'
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
 #'   *Nature Genetics* 51, 187-195. \doi{10.1038/s41588-018-0268-8}

@@ -1,17 +1,19 @@
 # What is asked of the joint posterior of the conditions: linear combinations, covariances, draws.
 
-# For the core; NULL if nothing is asked.
-joint_request <- function(data, A = NULL, covariance = FALSE, draws = 0, seed = NULL) {
+# For the core; NULL if nothing is asked. summaries: means, standard deviations and sign probabilities, which otherwise
+# come from the sweep.
+joint_request <- function(data, A = NULL, covariance = FALSE, draws = 0, seed = NULL, summaries = FALSE) {
   draws <- whole_number(draws, "posterior_samples")
   A <- with_left_out_contrast(A, data)
-  if (is.null(A) && !covariance && draws == 0L) {
+  summaries <- summaries || !is.null(A)
+  if (!summaries && !covariance && draws == 0L) {
     return(NULL)
   }
   outcomes <- if (is.null(A)) colnames(data$Bhat) else rownames(A)
   Q <- if (is.null(A)) ncol(data$Bhat) else nrow(A)
   check_joint_size(nrow(data$Bhat), Q, draws, covariance)
   list(
-    A = if (!is.null(A)) unname(A), summaries = !is.null(A), covariance = covariance, draws = draws,
+    A = if (!is.null(A)) unname(A), summaries = summaries, covariance = covariance, draws = draws,
     seed = if (draws > 0L) seed_of_draws(seed) else 0, scaled = data$alpha != 0, effects = rownames(data$Bhat),
     outcomes = outcomes, samples = if (draws > 0L) paste0("sample_", seq_len(draws))
   )

@@ -211,7 +211,7 @@ ash_one_condition <- function(data, settings, n_threads, label, effects) {
   }
   prior <- if (identical(settings$prior, "ash")) "nullbiased" else settings$prior
   prior <- set_prior(
-    n_components(model), prior, settings$nullweight, model$usepointmass
+    n_components(model), prior, settings$nullweight, null_component(model)
   )
   fit <- fit_weights(data, model, prior, "newton", list(), n_threads, effects)
   warn_not_converged(fit, paste0("The prior of condition '", label, "'"))

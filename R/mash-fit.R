@@ -40,7 +40,8 @@ new_mash_fit <- function(data, model, weights, posterior, objective, timing, com
 
 #' Methods for fits
 #'
-#' @param object,x A fit of [mash()].
+#' @param object,x,target A fit of [mash()].
+#' @param current Another fit.
 #' @param newdata A data object made by [mash_set_data()]; if left out, the
 #'   results of the fit itself are returned.
 #' @param ... For `predict`: further arguments of
@@ -49,7 +50,9 @@ new_mash_fit <- function(data, model, weights, posterior, objective, timing, com
 #'   [mash_compute_posterior_matrices()] returns it. `logLik`: the log-likelihood,
 #'   with the number of positive weights less one as `df`. `nobs`: the number of
 #'   effects with at least one observed estimate. `format`: one line of text.
-#'   `print`: `x`, invisibly. `summary`: a list of class `"summary.mash_fit"`.
+#'   `print`: `x`, invisibly. `summary`: a list of class `"summary.mash_fit"`. `all.equal`:
+#'   `TRUE`, or what differs, as [all.equal()]; it looks at prior, likelihoods and results, not
+#'   at how they were computed (`timing`, `noise` and the iterations of `convergence`).
 #' @name mash_fit-methods
 #' @examples
 #' set.seed(1)
@@ -69,6 +72,20 @@ predict.mash_fit <- function(object, newdata, ...) {
     return(object$result)
   }
   mash_compute_posterior_matrices(object, newdata, ...)
+}
+
+#' @rdname mash_fit-methods
+#' @export
+all.equal.mash_fit <- function(target, current, ...) {
+  what_counts <- function(fit) {
+    if (!inherits(fit, "mash_fit")) {
+      return(fit)
+    }
+    fit[c("timing", "noise")] <- NULL
+    fit$convergence <- fit$convergence["objective"]
+    unclass(fit)
+  }
+  all.equal(what_counts(target), what_counts(current), ...)
 }
 
 #' @rdname mash_fit-methods

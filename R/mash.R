@@ -22,7 +22,7 @@
 #'   matched to its own by name, see [mash_compute_posterior_matrices()].
 #' @param fixg Keep the weights of `g` too? If `FALSE` they are estimated anew.
 #' @param prior Penalty on the weights: `"nullbiased"` (`nullweight` on the null
-#'   component), `"uniform"` (no penalty), or one number of at least 1 for each
+#'   component, or else on the first that is zero), `"uniform"` (no penalty), or one number of at least 1 for each
 #'   component.
 #' @param nullweight Weight of the null component under `"nullbiased"`, at least 1.
 #' @param optmethod Solver of the weights. `"newton"` (default) is covmash's own;
@@ -49,6 +49,12 @@
 #'   posterior means, standard deviations and sign probabilities; 3: also posterior
 #'   covariances; 4: also the likelihoods of all components.
 #' @param output_lfdr Also return the local false discovery rate?
+#' @param start Weights to start from, which saves time where they are near: a fit (or its
+#'   `fitted_g`), whose weights are taken by the names of the components, or one number for each
+#'   component. The solution does not depend on them.
+#' @param weights How much each effect counts when the mixture weights are estimated, J
+#'   non-negative numbers: whole ones are the same as that many copies of the effect. Results
+#'   and log-likelihoods of effects do not depend on them otherwise.
 #' @param n_threads Number of threads, see [covmash_threads].
 #'
 #' @return A list of class `c("mash_fit", "mash")`:
@@ -80,10 +86,11 @@
 #'
 #' @details With components \eqn{p = (k, l)} and
 #'   \eqn{L_{jp} = N(\hat b_j; 0, V_j + \omega_l^2 U_k)}, the weights maximise
-#'   \deqn{\sum_j \log \sum_p \pi_p L_{jp} + \sum_p (prior_p - 1) \log \pi_p.}
+#'   \deqn{\sum_j v_j \log \sum_p \pi_p L_{jp} + \sum_p (prior_p - 1) \log \pi_p,}
+#'   where \eqn{v_j}, `weights`, is 1 unless given.
 #'   `convergence` certifies the solution: with
-#'   \eqn{g_p = \sum_j L_{jp} / (L\pi)_j + (prior_p - 1) / \pi_p} and
-#'   \eqn{N = J + \sum_p (prior_p - 1)}, the weights are optimal if and only if
+#'   \eqn{g_p = \sum_j v_j L_{jp} / (L\pi)_j + (prior_p - 1) / \pi_p} and
+#'   \eqn{N = \sum_j v_j + \sum_p (prior_p - 1)}, the weights are optimal if and only if
 #'   every \eqn{g_p \le N}; `kkt_violation` is \eqn{\max_p g_p / N - 1}.
 #'
 #'   lfsr is \eqn{\min(P(b < 0), P(b > 0)) + P(b = 0)} (Stephens 2017).
@@ -105,8 +112,9 @@
 #'   * The default solver is `"newton"`; it reaches an objective at least as good
 #'     and reports a certificate.
 #'   * Missing estimates are left out, not taken as 0 with standard error 1e6.
-#'   * With `usepointmass = FALSE`, `"nullbiased"` penalises nothing; mashr puts
-#'     `nullweight` on the first component, which is not a null one.
+#'   * With `usepointmass = FALSE`, `"nullbiased"` puts `nullweight` on the first component that
+#'     is zero (by its matrix or its grid point), and penalises nothing if there is none; mashr
+#'     takes the first component, whatever it is.
 #'   * `g = NULL` may be given explicitly, `g` may be a fit, and `usepointmass`
 #'     may be given with `g` if it agrees with it.
 #'   * lfsr is computed from both tails, so that small values keep their
@@ -153,7 +161,8 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
                  control = list(), verbose = TRUE, add.mem.profile = FALSE,
                  algorithm.version = c("Rcpp", "R"), pi_thresh = 1e-10,
                  A = NULL, posterior_samples = 0, seed = NULL, outputlevel = 2,
-                 output_lfdr = FALSE, n_threads = NULL) {
+                 output_lfdr = FALSE, start = NULL, weights = NULL,
+                 n_threads = NULL) {
   started <- elapsed()
   data <- take_data(data)
   check_outputlevel(outputlevel)
@@ -180,7 +189,10 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
       grid = !missing(grid) && !is.null(grid),
       normalizeU = !missing(normalizeU) && !is.null(normalizeU)
     )
-    refuse_with_g(given, fixg, !missing(prior), !missing(optmethod))
+    refuse_with_g(given)
+    refuse_with_fixg(fixg & c(
+      prior = !missing(prior), optmethod = !missing(optmethod), start = !is.null(start), weights = !is.null(weights)
+    ))
     data <- data_for_g(data, g)
     model <- model_from_g(
       g, data, if (!missing(usepointmass)) usepointmass, need_pi = fixg
@@ -192,27 +204,31 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
   joint <- if (outputlevel > 1) joint_request(data, A, outputlevel > 2, posterior_samples, seed)
 
   if (fixg) {
-    weights <- fixed_weights(model$pi)
+    fitted <- fixed_weights(model$pi)
   } else {
     optmethod <- choose_optmethod(optmethod)
     penalty <- set_prior(
-      n_components(model), prior, nullweight, model$usepointmass
+      n_components(model), prior, nullweight, null_component(model)
     )
     step_message(
       verbose, "Fitting {plural(n_components(model), 'mixture component')} to ",
       "{plural(n_effects(data), 'effect')} x {plural(n_conditions(data), 'condition')}."
     )
-    weights <- fit_weights(data, model, penalty, optmethod, control, n_threads)
-    warn_not_converged(weights)
+    weights <- effect_weights(weights, data)
+    fitted <- fit_weights(
+      data, model, penalty, optmethod, control, n_threads, start = starting_weights(start, model, penalty),
+      weights = weights
+    )
+    warn_not_converged(fitted)
     step_message(
-      verbose, "Likelihood: {seconds(weights$seconds_likelihood)}, ",
-      "weights: {seconds(weights$seconds_weights)}."
+      verbose, "Likelihood: {seconds(fitted$seconds_likelihood)}, ",
+      "weights: {seconds(fitted$seconds_weights)}."
     )
   }
 
   before <- elapsed()
   posterior <- posterior_of(
-    data, model, weights$pi, pi_thresh, outputlevel, n_threads,
+    data, model, fitted$pi, pi_thresh, outputlevel, n_threads,
     lfdr = output_lfdr, joint = joint
   )
   posterior_seconds <- elapsed() - before
@@ -222,13 +238,14 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
     NA_real_
   } else {
     active <- penalty > 1
-    posterior$loglik + sum((penalty[active] - 1) * log(weights$pi[active]))
+    fit <- if (is.null(weights)) posterior$loglik else sum(weights * posterior$vloglik)
+    fit + sum((penalty[active] - 1) * log(fitted$pi[active]))
   }
   timing <- list(
-    likelihood = weights$seconds_likelihood, weights = weights$seconds_weights,
+    likelihood = fitted$seconds_likelihood, weights = fitted$seconds_weights,
     posterior = posterior_seconds, total = elapsed() - started
   )
-  fit <- new_mash_fit(data, model, weights, posterior, objective, timing, combined = !is.null(joint$A))
+  fit <- new_mash_fit(data, model, fitted, posterior, objective, timing, combined = !is.null(joint$A))
   if (outputlevel == 4) {
     fit$lm <- relative_likelihoods(data, model, n_threads)
   }
@@ -237,15 +254,24 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
 
 # The log-likelihoods of all components relative to the largest of each effect, and these, as mashr has them.
 relative_likelihoods <- function(data, model, n_threads) {
-  L <- run_core(
+  L <- loglik_matrix(data, model, n_threads)
+  colnames(L) <- component_names(model)
+  relative_to_largest(L)
+}
+
+loglik_matrix <- function(data, model, n_threads) {
+  run_core(
     cpp_loglik_matrix(data, model, list(n_threads = n_threads, block_rows = resolve_block_rows())),
     rownames(data$Bhat), component_names(model), names(model$Ulist)
   )
-  largest <- do.call(pmax, lapply(seq_len(ncol(L)), function(p) L[, p]))
-  L <- L - largest
-  colnames(L) <- component_names(model)
-  list(loglik_matrix = L, lfactors = largest)
 }
+
+relative_to_largest <- function(L) {
+  largest <- row_maxima(L)
+  list(loglik_matrix = L - largest, lfactors = largest)
+}
+
+row_maxima <- function(L) do.call(pmax, lapply(seq_len(ncol(L)), function(p) L[, p]))
 
 elapsed <- function() proc.time()[["elapsed"]]
 
@@ -260,17 +286,19 @@ check_outputlevel <- function(outputlevel) {
   }
 }
 
-refuse_with_g <- function(given, fixg, prior_given, optmethod_given) {
+refuse_with_g <- function(given) {
   if (any(given)) {
     abort_input(
       "`{names(given)[given][1]}` cannot be given together with `g`, which contains it; give one of them.",
       class = "covmash_error_g"
     )
   }
-  if (fixg && (prior_given || optmethod_given)) {
-    name <- if (prior_given) "prior" else "optmethod"
+}
+
+refuse_with_fixg <- function(given) {
+  if (any(given)) {
     abort_input(
-      "`{name}` has no use with `fixg = TRUE`, which keeps the weights of `g`; leave it out.",
+      "`{names(given)[given][1]}` has no use with `fixg = TRUE`, which keeps the weights of `g`; leave it out.",
       class = "covmash_error_g"
     )
   }

@@ -164,20 +164,28 @@ n_components <- function(model) {
   length(model$Ulist) * length(model$grid) + isTRUE(model$usepointmass)
 }
 
-# The penalty as pseudo-counts: prior_p - 1 is the weight of log(pi_p). The
-# null component comes first, if there is one; without it nothing is penalised.
-set_prior <- function(n_components, prior, nullweight, usepointmass,
-                      name = "prior") {
+# The penalty as pseudo-counts: prior_p - 1 is the weight of log(pi_p). `null` is the place of the null component, 0 if
+# there is none: then nothing is penalised.
+set_prior <- function(n_components, prior, nullweight = 10, null = 1L, name = "prior") {
   if (is.numeric(prior)) {
     return(check_prior_vector(prior, n_components, name))
   }
   prior <- check_choice(prior, c("nullbiased", "uniform"), name)
   check_number(nullweight, "nullweight", 1, what = "a number of at least 1")
   values <- rep(1, n_components)
-  if (prior == "nullbiased" && usepointmass) {
-    values[1] <- nullweight
+  if (prior == "nullbiased" && null > 0L) {
+    values[null] <- nullweight
   }
   values
+}
+
+# The point mass at zero or else the first component that is one: a matrix or a grid point of zero.
+null_component <- function(model) {
+  if (model$usepointmass) {
+    return(1L)
+  }
+  zero <- outer(vapply(model$Ulist, is_zero_covariance, NA), model$grid == 0, `|`)
+  if (any(zero)) which(zero)[1] else 0L
 }
 
 check_prior_vector <- function(prior, n_components, name) {
@@ -297,5 +305,9 @@ expand_cov <- function(Ulist, grid, usepointmass = TRUE) {
 }
 
 scale_cov <- function(Ulist, grid) {
-  do.call(c, lapply(grid, function(w) lapply(Ulist, function(U) w^2 * U)))
+  scaled <- do.call(c, lapply(grid, function(w) lapply(Ulist, function(U) w^2 * U)))
+  if (!is.null(names(Ulist))) {
+    names(scaled) <- paste0(names(Ulist), ".", rep(seq_along(grid), each = length(Ulist)))
+  }
+  scaled
 }

@@ -75,6 +75,13 @@ take_contrasts <- function(data, ref) {
   }
   labels <- if (is.null(colnames(data$Bhat))) seq_len(R) else colnames(data$Bhat)
   L <- contrast_matrix(R, ref, labels)
+  made <- contrasts_under(data, L)
+  warn_lost_contrasts(rowSums(!is.na(data$Bhat)) - 1 > rowSums(!is.na(made$Bhat)))
+  made
+}
+
+# The data as the contrasts that are the rows of L.
+contrasts_under <- function(data, L) {
   B <- tcrossprod(data$Bhat, L)
   dimnames(B) <- if (!is.null(dimnames(data$Bhat))) list(rownames(data$Bhat), rownames(L))
   made <- list(
@@ -88,7 +95,6 @@ take_contrasts <- function(data, ref) {
   B[lost] <- NA_real_
   made["Bhat"] <- list(B)
   made <- structure(made, class = class(data))
-  warn_lost_contrasts(rowSums(seen) - 1 > rowSums(!lost))
   data <- with_contrast_noise(made, lost)
   warn_all_missing(data$Bhat)
   data

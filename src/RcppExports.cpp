@@ -452,6 +452,19 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_posterior_under_weights
+Rcpp::List cpp_posterior_under_weights(const Rcpp::List& data, const Rcpp::List& g, const arma::mat& weights, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_posterior_under_weights(SEXP dataSEXP, SEXP gSEXP, SEXP weightsSEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< const arma::mat& >::type weights(weightsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_posterior_under_weights(data, g, weights, settings));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_loglik_matrix
 Rcpp::NumericMatrix cpp_loglik_matrix(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& settings);
 RcppExport SEXP _covmash_cpp_loglik_matrix(SEXP dataSEXP, SEXP gSEXP, SEXP settingsSEXP) {
@@ -610,6 +623,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_cholesky_rank", (DL_FUNC) &_covmash_cpp_cholesky_rank, 2},
     {"_covmash_cpp_fit", (DL_FUNC) &_covmash_cpp_fit, 3},
     {"_covmash_cpp_posterior", (DL_FUNC) &_covmash_cpp_posterior, 3},
+    {"_covmash_cpp_posterior_under_weights", (DL_FUNC) &_covmash_cpp_posterior_under_weights, 4},
     {"_covmash_cpp_loglik_matrix", (DL_FUNC) &_covmash_cpp_loglik_matrix, 3},
     {"_covmash_cpp_fit_weights", (DL_FUNC) &_covmash_cpp_fit_weights, 4},
     {"_covmash_cpp_noise_groups", (DL_FUNC) &_covmash_cpp_noise_groups, 1},

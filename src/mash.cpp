@@ -127,8 +127,13 @@ Rcpp::List cpp_fit(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List
     bridge::Threads threads(settings);
     const bridge::Problem problem(data, g, threads.executor);
     const auto penalty = Rcpp::as<std::vector<double>>(settings["prior"]);
-    const covmash::FitResult fit = covmash::fit(problem.noise, problem.prior, penalty,
-                                                bridge::options<covmash::FitOptions>(settings), threads.executor);
+    auto options = bridge::options<covmash::FitOptions>(settings);
+    const auto numbers = [&](const char* name) {
+      return Rf_isNull(settings[name]) ? std::vector<double>() : Rcpp::as<std::vector<double>>(settings[name]);
+    };
+    options.weights.start = numbers("start");
+    options.effect_weights = numbers("weights");
+    const covmash::FitResult fit = covmash::fit(problem.noise, problem.prior, penalty, options, threads.executor);
     Rcpp::List out = weights_list(fit.weights);
     out["n_rows"] = static_cast<double>(fit.n_effects);
     out["seconds_likelihood"] = fit.seconds_likelihood;
@@ -180,6 +185,23 @@ Rcpp::List cpp_posterior(const Rcpp::List& data, const Rcpp::List& g, const Rcpp
     list["kept"] = from_one + 1.0;
     list["noise"] = noise_counts(problem.noise);
     return list;
+  });
+}
+
+// weights: J x P posterior weights.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_posterior_under_weights(const Rcpp::List& data, const Rcpp::List& g, const arma::mat& weights,
+                                       const Rcpp::List& settings) {
+  return bridge::guarded([&] {
+    bridge::Threads threads(settings);
+    const bridge::Problem problem(data, g, threads.executor);
+    const Rcpp::List wanted = settings["joint"];
+    const covmash::JointOptions asked = joint_options(wanted, data);
+    const int R = problem.data.n_conditions(), Q = asked.map.is_empty() ? R : static_cast<int>(asked.map.n_rows);
+    Results results(problem.data);
+    const covmash::JointOutput target = joint_output(wanted, problem.data.n_effects(), Q, results);
+    covmash::posterior_under_weights(problem.noise, problem.prior, weights, asked, target, threads.executor);
+    return results.list();
   });
 }
 

@@ -3,10 +3,18 @@
 #
 #   Rscript tests/peers/mashr-tests.R [DIR]
 #
-# Writes DIR/mashr-tests.md (DIR: _build/peers): expectations by file, and what failed. Exit status 1 if fewer pass than
-# `goal`.
+# Writes DIR/mashr-tests.md (DIR: _build/peers): expectations by file, and what failed. Exit status 1 if something failed
+# that is not explained here.
 
-goal <- 120
+explained <- data.frame(
+  file = c("test_ed.R", "test_set_data.R", "test_set_data.R", "test_ash.R"),
+  text = c("extreme_deconvolution", "mash_set_data\\(Bhat, Shat\\).*did not throw|NA - ", "df = 2\\).*did not throw", "m2"),
+  why = c(
+    "extreme_deconvolution() is not wanted", "missing estimates stay NA, and Shat may be known where Bhat is missing",
+    "an infinite standard error means missing",
+    "mash_1by1() reaches the optimum, which ash() stops 1e-6 short of"
+  )
+)
 out <- c(commandArgs(TRUE), "_build/peers")[1]
 dir.create(out, recursive = TRUE, showWarnings = FALSE)
 source_dir <- file.path(out, "mashr")
@@ -23,7 +31,7 @@ invisible(file.copy(list.files(tests, full.names = TRUE), copy, recursive = TRUE
 for (file in list.files(copy, "\\.R$", full.names = TRUE)) {
   text <- readLines(file, warn = FALSE)
   text <- gsub("\\bmashr(:::?)", "covmash\\1", text)
-  text <- gsub("library\\((mashr|ashr)\\)", "library(covmash)", text)
+  text <- gsub("library\\(mashr\\)", "library(covmash)", text)
   writeLines(text, file)
 }
 suppressPackageStartupMessages({
@@ -53,12 +61,17 @@ for (file in unique(each$file)) {
   own <- each[each$file == file, ]
   cat("|", file, "|", sum(own$kind == "passed"), "|", sum(own$kind == "failed"), "|\n")
 }
-cat("\n| file | test | what failed |\n|---|---|---|\n")
+cat("\n| file | test | what failed | why |\n|---|---|---|---|\n")
 failed <- each[each$kind == "failed", ]
+failed$why <- vapply(seq_len(nrow(failed)), function(i) {
+  known <- explained$file == failed$file[i] & vapply(explained$text, grepl, NA, failed$text[i])
+  if (any(known)) explained$why[known][1] else ""
+}, "")
 for (i in seq_len(nrow(failed))) {
-  cat("|", failed$file[i], "|", failed$test[i], "|", gsub("|", "\\|", failed$text[i], fixed = TRUE), "|\n")
+  text <- gsub("|", "\\|", substr(failed$text[i], 1, 120), fixed = TRUE)
+  cat("|", failed$file[i], "|", failed$test[i], "|", text, "|", failed$why[i], "|\n")
 }
 sink()
 cat(readLines(report), sep = "\n")
-cat(passed, "passed,", sum(each$kind == "failed"), "failed\n")
-if (passed < goal) quit(status = 1)
+cat(passed, "passed,", nrow(failed), "failed,", sum(failed$why == ""), "of them without a reason\n")
+if (any(failed$why == "")) quit(status = 1)

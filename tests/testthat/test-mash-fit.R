@@ -50,3 +50,15 @@ test_that("a fit survives being saved", {
   expect_identical(back, fit)
   expect_identical(mash_compute_vloglik(back, sim$data), fit$vloglik)
 })
+
+test_that("fits are equal if what was fitted is", {
+  sim <- small_data(J = 40, R = 3)
+  U <- cov_canonical(sim$data)
+  m <- mash(sim$data, U, verbose = FALSE)
+  again <- mash(sim$data, U, verbose = FALSE)
+  again$timing$total <- 1e3
+  expect_true(all.equal(m, again))
+  again$result$PosteriorMean[1] <- 7
+  expect_match(all.equal(m, again), "PosteriorMean", all = FALSE)
+  expect_true(is.character(all.equal(m, 1)))
+})

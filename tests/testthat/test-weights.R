@@ -258,3 +258,60 @@ test_that("one component needs no solver, whichever was asked for", {
   fit <- mash(data, list(a = diag(2)), grid = 1, usepointmass = FALSE, optmethod = "mixSQP", verbose = FALSE)
   expect_identical(unname(fit$fitted_g$pi), 1)
 })
+
+test_that("start: the same solution from anywhere, and quickly from near it", {
+  sim <- small_data(J = 300, R = 4, shat = "varying")
+  U <- cov_canonical(sim$data)
+  m <- mash(sim$data, U, verbose = FALSE)
+  again <- mash(sim$data, U, verbose = FALSE, start = m)
+  expect_close(again$convergence$objective, m$convergence$objective, 1e-9)
+  expect_lte(again$convergence$iterations, 2)
+  P <- length(m$fitted_g$pi)
+  from <- list(rep(1, P), c(0, 1, rep(0, P - 2)), m$fitted_g)
+  for (start in from) {
+    fit <- mash(sim$data, U, verbose = FALSE, start = start)
+    expect_close(fit$convergence$objective, m$convergence$objective, 1e-8)
+    expect_true(fit$convergence$converged)
+  }
+  # Other matrices: those that both have are taken.
+  fewer <- mash(sim$data, U[1:3], grid = m$fitted_g$grid, verbose = FALSE)
+  expect_close(mash(sim$data, U, grid = m$fitted_g$grid, verbose = FALSE, start = fewer)$convergence$objective, m$convergence$objective, 1e-8)
+  expect_error(mash(sim$data, U, verbose = FALSE, start = 1:3), "non-negative weights", class = "covmash_error_argument")
+  expect_error(mash(sim$data, U, verbose = FALSE, start = list(pi = c(a = 1))), "no weights of the components", class = "covmash_error_argument")
+  expect_error(mash(sim$data, g = m, fixg = TRUE, start = m, verbose = FALSE), "`start` has no use", class = "covmash_error_g")
+})
+
+test_that("weights: whole ones are copies of effects", {
+  for (missing in c(0, 0.15)) {
+    sim <- small_data(J = 200, R = 4, shat = "varying", missing = missing)
+    U <- cov_canonical(sim$data)
+    times <- rep(c(0, 1, 2, 5), 50)
+    copies <- rep(1:200, times)
+    grid <- c(0.5, 1, 2, 4)
+    weighted <- mash(sim$data, U, grid = grid, weights = times, verbose = FALSE)
+    copied <- mash(sim$data[copies, ], U, grid = grid, verbose = FALSE)
+    expect_close(weighted$convergence$objective, copied$convergence$objective, 1e-9)
+    expect_close(weighted$fitted_g$pi, copied$fitted_g$pi, 1e-4)
+    expect_close(get_pm(weighted)[copies, ], get_pm(copied), 1e-4)
+    expect_length(weighted$vloglik, 200)
+    skip_if_not_installed("mixsqp")
+    theirs <- mash(sim$data, U, grid = grid, weights = times, optmethod = "mixSQP", verbose = FALSE)
+    expect_close(theirs$convergence$objective, weighted$convergence$objective, 1e-6)
+  }
+  expect_error(mash(sim$data, U, weights = 1:3, verbose = FALSE), "one non-negative number for each of the 200 effects", class = "covmash_error_argument")
+  expect_error(mash(sim$data, U, weights = -times, verbose = FALSE), class = "covmash_error_argument")
+  expect_error(mash(sim$data, U, weights = 0 * times, verbose = FALSE), class = "covmash_error_argument")
+})
+
+test_that("weights: many effects, for which levels are used, and all but a few of them without any", {
+  sim <- small_data(J = 20000, R = 2)
+  U <- cov_canonical(sim$data)
+  alone <- rep(0, 20000)
+  few <- 100:140
+  alone[few] <- 1
+  weighted <- mash(sim$data, U, grid = c(1, 2), weights = alone, verbose = FALSE, outputlevel = 1)
+  expect_close(weighted$convergence$objective, mash(sim$data[few, ], U, grid = c(1, 2), verbose = FALSE)$convergence$objective, 1e-8)
+  tenth <- mash(sim$data, U, grid = c(1, 2), weights = rep(0.1, 20000), prior = "uniform", verbose = FALSE, outputlevel = 1)
+  whole <- mash(sim$data, U, grid = c(1, 2), prior = "uniform", verbose = FALSE, outputlevel = 1)
+  expect_close(tenth$fitted_g$pi, whole$fitted_g$pi, 1e-5)
+})

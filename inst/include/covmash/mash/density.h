@@ -112,6 +112,8 @@ class BlockDensity : public Density {
       : source_(source), executor_(executor), kernels_(simd::kernels()) {
     for (std::size_t b = 0; b < source.n_blocks(); ++b) n_effects_ += effects_in(b);
     for (std::size_t n = source.n_blocks() / refinement; n >= fewest_blocks; n /= refinement) ++n_levels_;
+    const bool weighted = source.n_blocks() > 0 && source.effect_weights(0);
+    while (weighted && n_levels_ > 1 && enter(n_levels_ - 1) == 0.0) --n_levels_;
   }
 
   std::size_t n_columns() const override { return source_.n_columns(); }
@@ -276,6 +278,8 @@ class BlockDensity : public Density {
       model.gradient.pop_back();
       model.hessian.resize(s, s);
     }
+    // The columns of the model have the roots of the weights.
+    if (n_blocks_ > 0 && source_.effect_weights(0)) model.gradient = gradient();
     return model;
   }
 
@@ -331,8 +335,9 @@ class BlockDensity : public Density {
   std::size_t block_of(std::size_t i) const { return i * stride_; }
 
   double effects_in(std::size_t b) const {
+    const double* weights = source_.effect_weights(b);
     double n = 0.0;
-    for (std::uint64_t lanes = source_.lanes(b); lanes; lanes &= lanes - 1) n += 1.0;
+    for_each_lane(source_.lanes(b), [&](std::size_t lane) { n += weights ? weights[lane] : 1.0; });
     return n;
   }
 
@@ -360,14 +365,16 @@ class BlockDensity : public Density {
       for (std::size_t lane = 0; lane < simd::lanes; ++lane) u[lane] += base;
   }
 
-  // 1 / u, 0 in the padding. Returns what the base adds to the gradient.
-  double ratios(std::size_t i, double* ratio) const {
+  // 1 / u, times the weight of the effect or its root; 0 in the padding. Returns what the base adds to the gradient.
+  double ratios(std::size_t i, double* ratio, bool root = false) const {
     const std::uint64_t real = source_.lanes(block_of(i));
     const double* u = u_.data() + i * simd::lanes;
     for (std::size_t lane = 0; lane < simd::lanes; ++lane) ratio[lane] = 1.0 / std::max(u[lane], smallest_density);
     if (real != full)
       for (std::size_t lane = 0; lane < simd::lanes; ++lane)
         if (!(real >> lane & 1)) ratio[lane] = 0.0;
+    if (const double* weights = source_.effect_weights(block_of(i)))
+      for_each_lane(real, [&](std::size_t lane) { ratio[lane] *= root ? std::sqrt(weights[lane]) : weights[lane]; });
     return source_.base() == 0.0 ? 0.0 : source_.base() * std::accumulate(ratio, ratio + simd::lanes, 0.0);
   }
 
@@ -379,6 +386,8 @@ class BlockDensity : public Density {
       value[lane] = real >> lane & 1 ? std::max(w, smallest_density) : 1.0;
     }
     kernels_.logarithms(simd::lanes, value, logs);
+    if (const double* weights = source_.effect_weights(block_of(i)))
+      for_each_lane(real, [&](std::size_t lane) { logs[lane] *= weights[lane]; });
     for (double x : logs) sum += x;
     return sum;
   }
@@ -466,7 +475,7 @@ class BlockDensity : public Density {
       const std::size_t n = std::min(at_a_time, to - from);
       for (std::size_t i = 0; i < n; ++i) {
         double ratio[simd::lanes];
-        ratios(from + i, ratio);
+        ratios(from + i, ratio, true);
         columns_of(from + i, columns);
         columns.resize(s, ones.data());
         scale(s, columns.data(), ratio, n * simd::lanes, scaled.data() + i * simd::lanes, gradient);

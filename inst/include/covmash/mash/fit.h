@@ -11,8 +11,9 @@
 namespace covmash {
 
 struct FitOptions {
-  WeightsOptions weights;
-  double memory = 1e9;  // bytes for the likelihoods
+  WeightsOptions weights;              // its start: by component, as users count them
+  double memory = 1e9;                 // bytes for the likelihoods
+  std::vector<double> effect_weights;  // how often each effect counts, J; empty: once
 };
 
 struct FitResult {
@@ -39,6 +40,10 @@ inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const s
   result.n_effects = noise.n_observed_effects();
   auto start = std::chrono::steady_clock::now();
   ComputedLikelihoods computed(noise, prior, executor);
+  if (!options.effect_weights.empty()) {
+    require(options.effect_weights.size() == noise.effects().n_effects, "there must be one weight for each effect");
+    computed.weigh(options.effect_weights);
+  }
   const Selection& selection = computed.selection();
   const double bytes = 4.0 * simd::lanes * static_cast<double>(computed.n_blocks() * selection.size());
   std::unique_ptr<StoredLikelihoods> stored;
@@ -58,8 +63,14 @@ inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const s
   std::vector<std::pair<std::size_t, std::size_t>> grids;
   if (selection.point_mass) grids.emplace_back(0, 1);
   for (const auto& c : selection.covariances) grids.emplace_back(c.slot, c.slot + c.scales.size());
+  WeightsOptions weights = options.weights;
+  if (!weights.start.empty()) {
+    require(weights.start.size() == prior.n_components(), "the start must have one weight for each mixture component");
+    for (std::size_t slot = 0; slot < selection.size(); ++slot)
+      weights.start[slot] = options.weights.start[selection.component[slot]];
+  }
   BlockDensity density(source, executor);
-  result.weights = WeightsSolver(density, slot_penalty, std::move(grids), options.weights).solve();
+  result.weights = WeightsSolver(density, slot_penalty, std::move(grids), weights).solve();
   result.weights.objective += computed.sum_of_maxima();
   std::vector<double> pi(prior.n_components(), 0.0);
   for (std::size_t slot = 0; slot < selection.size(); ++slot) pi[selection.component[slot]] = result.weights.pi[slot];

@@ -396,4 +396,24 @@ inline void JointPosterior::draw(std::size_t j, Workspace& ws) const {
   }
 }
 
+// All effects, under posterior weights of their own: J x P, components as users count them.
+inline void posterior_under_weights(const NoiseModel& noise, const MixturePrior& prior, const arma::mat& weights,
+                                    const JointOptions& options, const JointOutput& out, Executor& executor) {
+  const std::size_t J = noise.effects().n_effects, per_task = 64;
+  require(weights.n_rows == J && weights.n_cols == prior.n_components(),
+          "there must be one posterior weight for each effect and component");
+  const Selection selection(prior);
+  const JointPosterior posterior(noise, prior, selection, options, out, executor);
+  std::vector<JointPosterior::Workspace> workspaces(executor.workers());
+  executor.step("Posterior", true);
+  executor.run((J + per_task - 1) / per_task, 1e3 * static_cast<double>(weights.n_elem),
+               [&](std::size_t task, std::size_t worker) {
+                 std::vector<double> own(selection.size());
+                 for (std::size_t j = task * per_task; j < std::min(J, (task + 1) * per_task); ++j) {
+                   for (std::size_t slot = 0; slot < own.size(); ++slot) own[slot] = weights(j, selection.component[slot]);
+                   posterior.effect(j, own.data(), 1, workspaces[worker]);
+                 }
+               });
+}
+
 }  // namespace covmash

@@ -28,6 +28,8 @@ class LikelihoodSource {
   virtual std::size_t n_columns() const = 0;
   // Bit i of a block: lane i has an effect. The other lanes are padding, with any finite numbers.
   virtual std::uint64_t lanes(std::size_t b) const = 0;
+  // How often the effects of a block count, one number a lane; null where each counts once.
+  virtual const double* effect_weights(std::size_t b) const = 0;
   // What has to be added to the numbers that are given: 0, or 1 for a flat likelihood.
   virtual double base() const = 0;
   // Operations a block costs beyond reading it.
@@ -60,6 +62,7 @@ class StoredLikelihoods : public LikelihoodSource {
   std::size_t n_blocks() const override { return lanes_.size(); }
   std::size_t n_columns() const override { return n_columns_; }
   std::uint64_t lanes(std::size_t b) const override { return lanes_[b]; }
+  const double* effect_weights(std::size_t b) const override { return source_ ? source_->effect_weights(b) : nullptr; }
   double base() const override { return base_; }
   double work_per_block() const override { return 0.0; }
   double work_to_gather(std::size_t n) const override { return static_cast<double>(n * simd::lanes); }
@@ -102,10 +105,27 @@ class ComputedLikelihoods : public LikelihoodSource {
     maxima_.require_size(std::max<std::size_t>(n_blocks(), 1) * simd::lanes);
   }
 
+  // Counts effect j weights[j] times, before anything is asked for. One that does not count is padding.
+  void weigh(const std::vector<double>& weights) {
+    lanes_.assign(n_blocks(), 0);
+    weights_.require_size(std::max<std::size_t>(n_blocks(), 1) * simd::lanes);
+    std::size_t rows[block_effects];
+    for (std::size_t b = 0; b < n_blocks(); ++b) {
+      plan_.rows(plan_.blocks()[b], rows);
+      for_each_lane(plan_.blocks()[b].lanes, [&](std::size_t lane) {
+        weights_[b * simd::lanes + lane] = weights[rows[lane]];
+        if (weights[rows[lane]] > 0.0) lanes_[b] |= std::uint64_t(1) << lane;
+      });
+    }
+  }
+
   const Selection& selection() const { return all_.sweep.selection(); }
   std::size_t n_blocks() const override { return plan_.blocks().size(); }
   std::size_t n_columns() const override { return selection().size(); }
-  std::uint64_t lanes(std::size_t b) const override { return plan_.blocks()[b].lanes; }
+  std::uint64_t lanes(std::size_t b) const override { return lanes_.empty() ? plan_.blocks()[b].lanes : lanes_[b]; }
+  const double* effect_weights(std::size_t b) const override {
+    return lanes_.empty() ? nullptr : weights_.data() + b * simd::lanes;
+  }
   double work_per_block() const override { return all_.sweep.work_per_block(); }
   double base() const override { return base_; }
   double work_to_gather(std::size_t n) const override {
@@ -194,8 +214,12 @@ class ComputedLikelihoods : public LikelihoodSource {
   // Sum of the logarithms that were divided out; every block must have been asked for.
   double sum_of_maxima() const {
     double sum = 0.0;
-    for (std::size_t b = 0; b < n_blocks(); ++b)
-      for_each_lane(lanes(b), [&](std::size_t lane) { sum += maxima_[b * simd::lanes + lane]; });
+    for (std::size_t b = 0; b < n_blocks(); ++b) {
+      const double* weights = effect_weights(b);
+      for_each_lane(lanes(b), [&](std::size_t lane) {
+        sum += weights ? weights[lane] * maxima_[b * simd::lanes + lane] : maxima_[b * simd::lanes + lane];
+      });
+    }
     return sum;
   }
 
@@ -273,6 +297,8 @@ class ComputedLikelihoods : public LikelihoodSource {
   bool alone_ = false;
   double base_ = 0.0;
   Buffer<double> maxima_;
+  std::vector<std::uint64_t> lanes_;  // of effects that count; empty where all do, once
+  Buffer<double> weights_;
   std::vector<Buffer<float>> buffers_, some_buffers_;
 };
 
