@@ -200,6 +200,9 @@ check_fit <- function(m, name = "m") {
   if (!is.list(m)) {
     damaged_fit(name, "it is not a list but {describe(unclass(m))}")
   }
+  if (anyNA(names(m)) || anyNA(names(m$result)) || anyNA(names(m$fitted_g))) {
+    damaged_fit(name, "some of its elements have NA for a name")
+  }
   validate_g(m$fitted_g, name)
   invisible(m)
 }

@@ -77,15 +77,16 @@ predict.mash_fit <- function(object, newdata, ...) {
 #' @rdname mash_fit-methods
 #' @export
 all.equal.mash_fit <- function(target, current, ...) {
-  what_counts <- function(fit) {
+  what_counts <- function(fit, name) {
     if (!inherits(fit, "mash_fit")) {
       return(fit)
     }
+    check_fit(fit, name)
     fit[c("timing", "noise")] <- NULL
     fit$convergence <- fit$convergence["objective"]
     unclass(fit)
   }
-  all.equal(what_counts(target), what_counts(current), ...)
+  all.equal(what_counts(target, "target"), what_counts(current, "current"), ...)
 }
 
 #' @rdname mash_fit-methods

@@ -69,7 +69,10 @@ start_from_fit <- function(start, components) {
     start <- start$fitted_g
   }
   pi <- start[["pi"]]
-  if (!is.numeric(pi) || is.null(names(pi)) || !any(names(pi) %in% components)) {
+  if (is.numeric(pi) && is.null(names(pi))) {
+    return(pi)
+  }
+  if (!is.numeric(pi) || !any(names(pi) %in% components)) {
     abort_input(
       "`start` has no weights of the components of this fit, such as '{components[length(components)]}'; give a fit ",
       "with the same names of matrices, or a vector of weights.",

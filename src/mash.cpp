@@ -129,7 +129,8 @@ Rcpp::List cpp_fit(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List
     const auto penalty = Rcpp::as<std::vector<double>>(settings["prior"]);
     auto options = bridge::options<covmash::FitOptions>(settings);
     const auto numbers = [&](const char* name) {
-      return Rf_isNull(settings[name]) ? std::vector<double>() : Rcpp::as<std::vector<double>>(settings[name]);
+      const bool given = settings.containsElementNamed(name) && !Rf_isNull(settings[name]);
+      return given ? Rcpp::as<std::vector<double>>(settings[name]) : std::vector<double>();
     };
     options.weights.start = numbers("start");
     options.effect_weights = numbers("weights");

@@ -118,10 +118,10 @@ same_bits <- function(value, again, what) {
 target("mash", weight = 14, function() {
   p <- new_problem(plain = chance(0.6))
   data <- data_of(p)
-  kind <- pick(c("fit", "fit", "grid", "fixed", "fixed", "auto", "mixSQP", "properties"))
+  kind <- pick(c("fit", "fit", "grid", "fixed", "fixed", "auto", "mixSQP", "properties", "start", "weights"))
   if (kind == "mixSQP" && !requireNamespace("mixsqp", quietly = TRUE)) kind <- "fit"
   args <- list(data = data, Ulist = p$g$Ulist, verbose = FALSE)
-  if (kind %in% c("fit", "grid", "mixSQP", "properties")) args$grid <- p$g$grid
+  if (kind %in% c("fit", "grid", "mixSQP", "properties", "start", "weights")) args$grid <- p$g$grid
   if (kind == "fixed") {
     args <- list(data = data, g = p$g, fixg = TRUE, verbose = FALSE)
   } else {
@@ -130,6 +130,10 @@ target("mash", weight = 14, function() {
     if (chance(0.3)) args$prior <- "uniform"
     if (chance(0.3)) args$nullweight <- pick(c(1, 2, 50))
     if (kind == "mixSQP") args$optmethod <- "mixSQP"
+    if (kind == "start") {
+      args$start <- if (chance(0.3)) p$g else stats::rexp(length(p$g$grid) * length(p$g$Ulist) + p$g$usepointmass)
+    }
+    if (kind == "weights") args$weights <- c(1, sample(0:3, p$J, TRUE))[seq_len(p$J)]
   }
   if (chance(0.2)) args$outputlevel <- 1
   if (chance(0.2)) args$output_lfdr <- TRUE
@@ -147,9 +151,16 @@ target("mash", weight = 14, function() {
         truth <- truth_of(p)
         out <- c(out, check_posterior(fit$result, truth, p), check_loglik(fit$vloglik, truth, p))
       }
+    } else if (kind == "weights") {
+      copies <- args
+      copies$weights <- NULL
+      copies$data <- data[rep(seq_len(p$J), args$weights), ]
+      other <- quietly(do.call(covmash::mash, copies))$convergence$objective
+      out <- c(out, near(fit$convergence$objective, other, 1e-7, max(1, abs(other)), "objective of copies"))
     } else if (plain && kind != "mixSQP" && P * p$J < 400) {
       prior <- rep(1, P)
-      if (null && !identical(args$prior, "uniform")) prior[1] <- if (is.null(args$nullweight)) 10 else args$nullweight
+      at <- if (null) 1 else which(outer(vapply(fit$fitted_g$Ulist, function(U) all(diag(as.matrix(U)) == 0), NA), fit$fitted_g$grid == 0, `|`))[1]
+      if (!is.na(at) && !identical(args$prior, "uniform")) prior[at] <- if (is.null(args$nullweight)) 10 else args$nullweight
       out <- c(out, check_weights(fit, p, prior, data))
     }
     if (kind == "properties") {
@@ -261,6 +272,15 @@ target("get_posterior_weights", weight = 1, function() {
       yes(all(w >= 0 & w <= 1 + 1e-12), "weights outside of [0, 1]")
     )
   })
+})
+
+target("all.equal.mash_fit", weight = 0.3, function() {
+  one <- fit_pool()$fit
+  other <- one
+  other$timing$total <- 1e9
+  different <- chance(0.5)
+  if (different) other$loglik <- other$loglik + 1
+  valid("all.equal", list(one, other), check = function(v) yes(isTRUE(v) != different, "all.equal() is wrong"))
 })
 
 target("predict.mash_fit", weight = 3, function() {
