@@ -3,6 +3,7 @@
 // the penalised likelihood. The likelihoods (4 J P bytes) are kept where they fit into `memory`, unless they are many
 // and cheap; else every pass over them computes them again. Both give the same bits.
 
+#include <armadillo>
 #include <chrono>
 
 #include "relative_likelihood.h"

@@ -10,6 +10,7 @@
 // formed.
 
 #include <algorithm>
+#include <armadillo>
 #include <cmath>
 #include <limits>
 #include <utility>

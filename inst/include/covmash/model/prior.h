@@ -11,6 +11,7 @@
 // the standard deviations.
 
 #include <algorithm>
+#include <armadillo>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

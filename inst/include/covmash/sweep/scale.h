@@ -9,6 +9,7 @@
 // log-likelihood, O(R q) for the moments.
 
 #include <algorithm>
+#include <armadillo>
 #include <vector>
 
 #include "../base/buffer.h"

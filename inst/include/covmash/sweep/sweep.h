@@ -11,6 +11,7 @@
 // their own log-likelihoods, before known(). O(R q) an effect and covariance and O(q) a scale, beside the forms (plan.h).
 // A row's result depends on that row alone, and on the form its group has.
 
+#include <armadillo>
 #include <string>
 #include <utility>
 #include <vector>
