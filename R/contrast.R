@@ -47,7 +47,7 @@ contrast_matrix <- function(R, ref, name = 1:R) {
 }
 
 reference_position <- function(ref, R, name) {
-  at <- if (checkmate::test_count(ref, positive = TRUE) && ref <= R) {
+  at <- if (is.numeric(ref) && checkmate::test_count(ref, positive = TRUE) && ref <= R) {
     ref
   } else if (length(ref) == 1L && is.atomic(ref)) {
     which(name == as.character(ref))

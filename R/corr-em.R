@@ -35,7 +35,8 @@
 #'   Then the weights are fitted again. So the objective never falls. Nothing of size R x R x J is
 #'   kept. Missing estimates are left out exactly.
 #' @section Errors: Those of [mash()] and [mash_set_data()]; `covmash_error_contrast` for contrasts. A
-#'   warning of class `covmash_warning_convergence` says that `max_iter` was reached.
+#'   warning of class `covmash_warning_convergence` says that `max_iter` was reached, or that `V`
+#'   went towards a singular matrix.
 #' @section Differences from mashr: It is an EM: mashr replaces the step by one that can lower the
 #'   likelihood, and stops then. The default stopping rule is relative. `stopped` says why it stopped.
 #' @references Dempster AP, Laird NM, Rubin DB (1977). Maximum likelihood from incomplete data via the EM
@@ -131,8 +132,8 @@ corr_em <- function(problem, V, max_iter, tol, rel_tol, est_cor) {
   stopped <- "max_iter"
   while (length(trace) <= max_iter) {
     found <- corr_em_step(problem, state, est_cor)
-    if (is.null(found)) {
-      stopped <- "no step raises the objective"
+    if (is.character(found)) {
+      stopped <- found
       break
     }
     gain <- found$objective - state$objective
@@ -142,6 +143,13 @@ corr_em <- function(problem, V, max_iter, tol, rel_tol, est_cor) {
       stopped <- "the objective has converged"
       break
     }
+  }
+  if (stopped != "max_iter" && !stopped %in% c("no step raises the objective", "the objective has converged")) {
+    warn_covmash(
+      "The steps of the correlation of the errors ended because {stopped}: the data say too little about it, and the last ",
+      "one is returned. More effects, or estimate_null_correlation_simple(), may help.",
+      class = "covmash_warning_convergence"
+    )
   }
   if (stopped == "max_iter" && max_iter > 0L) {
     warn_covmash(
@@ -179,20 +187,30 @@ log_jacobian <- function(data) {
   if (data$alpha == 0) 0 else sum(log(data$Shat_alpha)[!is.na(data$Bhat)])
 }
 
-# NULL if no part of the way raises the objective.
+# The next state, or why there is none.
 corr_em_step <- function(problem, state, est_cor) {
+  variances <- diag(state$next_V)
+  if (!all(is.finite(state$next_V)) || min(variances) < 1e-12) {
+    return("a variance of the errors goes to 0")
+  }
   target <- if (est_cor) stats::cov2cor(state$next_V) else state$next_V
+  why <- "no step raises the objective"
   for (part in 2^-(0:6)) {
     V <- symmetrise((1 - part) * state$V + part * target)
     if (est_cor) diag(V) <- 1
+    # Where the likelihood grows towards a singular V the steps end before it.
+    if (min(eigen(stats::cov2cor(V), symmetric = TRUE, only.values = TRUE)$values) < 1e-10) {
+      why <- "the correlation of the errors becomes singular"
+      next
+    }
     found <- corr_em_state(problem, V, state$pi)
     if (found$objective >= state$objective) {
       return(found)
     }
     # The EM itself cannot lower it, but by rounding.
     if (!est_cor) {
-      return(NULL)
+      break
     }
   }
-  NULL
+  why
 }

@@ -146,6 +146,10 @@ factor_entries <- function(x, i, j) {
 entries_at <- function(x, at) {
   N <- length(x$D)
   if (is.matrix(at) && ncol(at) == 2L && !is.logical(at)) {
+    # A place with a 0 in it is none, as for a plain matrix.
+    if (is.numeric(at)) {
+      at <- at[!(at[, 1] %in% 0 | at[, 2] %in% 0), , drop = FALSE]
+    }
     i <- gene_positions(x, at[, 1], "i")
     j <- gene_positions(x, at[, 2], "j")
   } else {

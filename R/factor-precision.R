@@ -29,7 +29,8 @@
 #'   border); there are at most about K of them. So entries and products are good to
 #'   about 1e-16 times the condition of \eqn{\Sigma} scaled to unit variances.
 #' @section Errors: `covmash_error_singular` if \eqn{\Sigma} is singular, naming
-#'   the genes that the others determine.
+#'   the genes that the others determine; `covmash_error_magnitude` if the result is beyond the
+#'   largest number.
 #' @references Woodbury MA (1950). *Inverting Modified Matrices*. Statistical
 #'   Research Group Memorandum Report 42, Princeton. Henderson HV, Searle SR
 #'   (1981). On deriving the inverse of a sum of matrices. *SIAM Review* 23,
@@ -76,9 +77,17 @@ plain_precision <- function(Sigma) {
   Sigma <- covariance_input(Sigma, "`Sigma`", "positive", invalid = "covmash_error_singular")
   scale <- unit_scale(Sigma)
   P <- chol2inv(chol(unit_variances(unname(Sigma)))) / scale / rep(scale, each = nrow(Sigma))
-  P <- symmetrise(P)
+  P <- check_overflow(symmetrise(P), "The inverse of `Sigma`")
   dimnames(P) <- dimnames(Sigma)
   P
+}
+
+# Of finite arguments.
+check_overflow <- function(x, what) {
+  if (!is.finite(sum(x)) && any(!is.finite(x))) {
+    abort_input("{what} is beyond the largest number; change the units.", class = "covmash_error_magnitude")
+  }
+  x
 }
 
 # Calls the core with the parts of Sigma; a singular one is an error that names the
@@ -118,7 +127,7 @@ solve.factor_cov <- function(a, b, ...) {
   }
   vector <- is.null(dim(b))
   b <- right_hand_side(b, length(a$D), a)
-  x <- factor_core(a, cpp_factor_solve, b, factor_threads(a), name = "a")$x
+  x <- check_overflow(factor_core(a, cpp_factor_solve, b, factor_threads(a), name = "a")$x, "The solution")
   dimnames(x) <- product_names(gene_names(a), colnames(b))
   if (vector) drop_column(x) else x
 }

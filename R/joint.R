@@ -29,6 +29,13 @@ check_combinations <- function(A, data) {
     A, "`A`", "a numeric matrix with combinations in rows and conditions in columns", n_columns = R,
     size = paste("have one column for each of the", plural(R, "condition")), least = c(1L, 1L), vector = "row"
   )
+  size <- abs(A[A != 0])
+  if (length(size) > 0L && (max(size) > 1e100 || min(size) < 1e-100)) {
+    abort_input(
+      "`A` has the entry {format(size[size > 1e100 | size < 1e-100][1])}; what is not 0 must be from 1e-100 to 1e100 in size.",
+      class = "covmash_error_magnitude"
+    )
+  }
   conditions <- colnames(data$Bhat)
   if (!is.null(colnames(A)) && !is.null(conditions) && !identical(colnames(A), conditions)) {
     if (setequal(colnames(A), conditions) && !anyDuplicated(conditions)) {

@@ -131,9 +131,9 @@ in_pieces <- function(n, f) {
 # Observed effects from true ones, with names.
 add_errors <- function(B, err_sd, what = "effect") {
   fits <- length(err_sd) > 0L && length(B) %% length(err_sd) == 0
-  if (!is.numeric(err_sd) || !fits || anyNA(err_sd) || any(err_sd < 0)) {
+  if (!is.numeric(err_sd) || !fits || !all(is.finite(err_sd)) || any(err_sd < 0)) {
     abort_input(
-      "`err_sd` must be one positive number, or as many as go into the {length(B)} effects a whole number of times, not ",
+      "`err_sd` must be one positive finite number, or as many as go into the {length(B)} effects a whole number of times, not ",
       "{describe(err_sd)}.",
       class = "covmash_error_argument"
     )

@@ -22,3 +22,7 @@ test_that("references that are none are errors", {
   expect_error(contrast_matrix(3, 1, "a"), "name", class = "covmash_error_contrast")
   expect_error(contrast_matrix(1, 1), "R", class = "covmash_error_argument")
 })
+
+test_that("a complex number is no reference", {
+  expect_error(contrast_matrix(3, 1i), class = "covmash_error_contrast")
+})

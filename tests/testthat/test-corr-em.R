@@ -104,3 +104,20 @@ test_that("its arguments are those of mash(), and what it cannot do says so", {
   expect_error(mash_estimate_corr_em(case$data, U, init = diag(2)), "V", class = "covmash_error_V")
   expect_error(mash_estimate_corr_em(case$data, U, tol = -1), "tol", class = "covmash_error_argument")
 })
+
+test_that("where the data say nothing about V the steps end with a warning, not with a singular matrix", {
+  zero <- mash_set_data(matrix(0, 30, 2), 1)
+  for (est_cor in c(TRUE, FALSE)) {
+    expect_warning(
+      em <- mash_estimate_corr_em(zero, list(id = diag(2)), init = 0.2 + 0.8 * diag(2), max_iter = 50, est_cor = est_cor),
+      class = "covmash_warning_convergence"
+    )
+    expect_true(all(is.finite(em$V)))
+    expect_gt(min(eigen(em$V)$values), 0)
+    expect_true(all(diff(em$objective) >= 0))
+  }
+  same <- small_data(J = 40, R = 2)
+  same$Bhat[, 2] <- same$Bhat[, 1]
+  em <- suppressWarnings(mash_estimate_corr_em(mash_set_data(same$Bhat, 1), list(id = diag(2)), max_iter = 100, rel_tol = 0))
+  expect_gt(min(eigen(em$V)$values), 0)
+})

@@ -81,3 +81,10 @@ test_that("drop is TRUE or FALSE", {
     expect_input_error(precision(S)[1, 2, drop = drop], "drop")
   }
 })
+
+test_that("places with a 0 are none, as in a plain matrix", {
+  S <- factor_covariance(cbind(1:3), D = 1:3)
+  at <- cbind(c(0, 2, 2, 3), c(3, 0, 1, 3))
+  expect_equal(S[at], as.matrix(S)[at])
+  expect_length(S[at[1:2, ]], 0)
+})

@@ -181,3 +181,8 @@ test_that("many factors, tiny loadings and units do not matter", {
   expect_equal(as.matrix(weak), diag(c(1, 0.5)), tolerance = 1e-14)
   expect_equal(weak %*% c(1, 2), matrix(1, 2), tolerance = 1e-14)
 })
+
+test_that("an inverse or a solution beyond the largest number is an error, not Inf", {
+  expect_error(precision(matrix(1e-310)), "largest number", class = "covmash_error_magnitude")
+  expect_error(solve(factor_covariance(cbind(1e-5), D = 1e-12), matrix(1e300)), class = "covmash_error_magnitude")
+})

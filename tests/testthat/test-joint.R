@@ -189,3 +189,10 @@ test_that("likelihoods of all components are returned at level 4", {
   scaled <- log(exp(fit$lm$loglik_matrix) %*% fit$fitted_g$pi) + fit$lm$lfactors - rowSums(log(data$Shat_alpha))
   expect_equal(scaled, fit$vloglik, tolerance = 1e-9, ignore_attr = TRUE)
 })
+
+test_that("combinations whose squares are no numbers are refused", {
+  sim <- small_data(J = 5, R = 2)
+  m <- mash(sim$data, cov_canonical(sim$data), verbose = FALSE)
+  expect_error(mash_compute_posterior_matrices(m, sim$data, A = cbind(1e155, 0)), "1e\\+155", class = "covmash_error_magnitude")
+  expect_error(mash_compute_posterior_matrices(m, sim$data, A = cbind(1, 1e-200)), class = "covmash_error_magnitude")
+})

@@ -78,3 +78,8 @@ test_that("sizes beyond an integer and standard deviations that do not fit are e
   expect_identical(dim(sim_contrast2(nsamp = 40, ncond = 3)$Chat), c(40L, 3L))
   expect_identical(withr::with_seed(1, sim_contrast1(3))$Chat, withr::with_seed(1, sim_contrast1(3))$Chat)
 })
+
+test_that("infinite errors are refused", {
+  expect_error(simple_sims2(3, Inf), "finite", class = "covmash_error_argument")
+  expect_error(sim_contrast1(3, 3, Inf), "finite", class = "covmash_error_argument")
+})
