@@ -21,15 +21,20 @@
 #'   `covmash_warning_factors`, if no factor is found.
 #' @details With \eqn{\hat B} the chosen rows of `Bhat` and \eqn{L F'} the fit, they are
 #'   \eqn{F L'L F' / n} and \eqn{f_k f_k'} (Wang and Stephens 2021). A factor has one condition alone
-#'   if no other entry of it is above \eqn{1/\sqrt R}. Missing estimates are left out.
-#' @section Errors: `covmash_error_package` if flashier is not installed.
+#'   if no other entry of it is above \eqn{1/\sqrt R}. Missing estimates are left out; where flashier
+#'   has no fit then (an effect none of whose observed conditions has a part in a factor), they are
+#'   taken as 0, with a warning of class `covmash_warning_missing`. flashier begins its factors at
+#'   random: `set.seed()` makes the result reproducible. What it warns of comes as one warning of
+#'   class `covmash_warning_factors`.
+#' @section Errors: `covmash_error_package` if flashier is not installed; `covmash_error_factors` if it
+#'   finds no fit.
 #' @section Differences from mashr: Missing estimates are allowed; all of `greedy_args` is honoured
 #'   (mashr overwrites `Kmax` and `ebnm_fn`); singletons are told from factors of unit length.
 #' @references Wang W, Stephens M (2021). Empirical Bayes matrix factorization. *Journal of Machine
 #'   Learning Research* 22(120), 1-40.
 #' @seealso [cov_pca()], [cov_ed()]
 #' @export
-#' @examplesIf nzchar(system.file(package = "flashier"))
+#' @examplesIf requireNamespace("flashier", quietly = TRUE)
 #' set.seed(1)
 #' sim <- simple_sims(nsamp = 50, ncond = 4, err_sd = 0.5)
 #' data <- mash_set_data(sim$Bhat, sim$Shat)
@@ -69,27 +74,50 @@ need_flashier <- function() {
   }
 }
 
-# flashier stands on so much that it is nobody's dependency: it is looked for when it is asked for.
-flashier <- function(name) getExportedValue("flashier", name)
-ebnm <- function(name) getExportedValue("ebnm", name)
-
 flash_fit <- function(x, factors, greedy_args, backfit_args) {
+  warned <- character()
+  note <- function(cnd) {
+    warned <<- c(warned, conditionMessage(cnd))
+    invokeRestart("muffleWarning")
+  }
+  fit <- tryCatch(withCallingHandlers(flash_steps(x, factors, greedy_args, backfit_args), warning = note), error = function(cnd) {
+    if (!anyNA(x)) {
+      abort_input("flashier found no fit: {conditionMessage(cnd)}", class = "covmash_error_factors")
+    }
+    # It has no answer for an effect whose observed conditions have no part in a factor.
+    warn_covmash(
+      "flashier found no fit with missing estimates ({conditionMessage(cnd)}); they are taken as 0.",
+      class = "covmash_warning_missing"
+    )
+    x[is.na(x)] <- 0
+    flash_fit(x, factors, greedy_args, backfit_args)
+  })
+  if (length(warned) > 0L) {
+    warn_covmash(
+      "flashier warned of '{warned[1]}'{if (length(warned) > 1L) paste0(' and ', length(warned) - 1L, ' times more')}.",
+      class = "covmash_warning_factors"
+    )
+  }
+  fit
+}
+
+flash_steps <- function(x, factors, greedy_args, backfit_args) {
   ours <- list(Kmax = 100L, verbose = 0L)
   if (factors == "default") {
-    ours$ebnm_fn <- ebnm("ebnm_point_normal")
+    ours$ebnm_fn <- ebnm::ebnm_point_normal
   } else {
-    ours$ebnm_fn <- list(ebnm("ebnm_point_normal"), ebnm("ebnm_point_exponential"))
-    ours$init_fn <- function(f) flashier("flash_greedy_init_default")(f, sign_constraints = c(0, 1))
+    ours$ebnm_fn <- list(ebnm::ebnm_point_normal, ebnm::ebnm_point_exponential)
+    ours$init_fn <- function(f) flashier::flash_greedy_init_default(f, sign_constraints = c(0, 1))
   }
   ours[names(greedy_args)] <- greedy_args
-  fit <- flashier("flash_init")(x, var_type = 2)
-  fit <- do.call(flashier("flash_greedy"), c(list(fit), ours))
+  fit <- flashier::flash_init(x, var_type = 2)
+  fit <- do.call(flashier::flash_greedy, c(list(fit), ours))
   if (fit$n_factors == 0) {
     return(fit)
   }
   ours <- list(verbose = 0L)
   ours[names(backfit_args)] <- backfit_args
-  do.call(flashier("flash_backfit"), c(list(fit), ours))
+  do.call(flashier::flash_backfit, c(list(fit), ours))
 }
 
 flash_covariances <- function(fit, n, data, tag, remove_singleton) {
@@ -100,7 +128,7 @@ flash_covariances <- function(fit, n, data, tag, remove_singleton) {
     )
     return(NULL)
   }
-  parts <- flashier("ldf")(fit, type = "f")
+  parts <- flashier::ldf(fit, type = "f")
   F <- parts$F
   whole <- F %*% (parts$D * crossprod(parts$L) * rep(parts$D, each = length(parts$D))) %*% t(F) / n
   if (remove_singleton) {

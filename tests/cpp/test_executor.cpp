@@ -129,7 +129,7 @@ TEST(Executor, WhatTheProgressThrowsGoesFirst) {
   struct Refusing : Progress {
     void check(double) override { throw std::string("refused"); }
   } progress;
-  for (double work : {1e7, plenty}) {  // the calling thread works, or waits
+  for (double work : {5e7, plenty}) {  // the calling thread works, or waits
     ThreadExecutor executor(2, &progress);
     EXPECT_THROW(executor.run(1000, work,
                               [&](std::size_t, std::size_t) {

@@ -165,7 +165,8 @@ target("mash_estimate_corr_em", weight = 1, function() {
   })
 })
 
-target("cov_flash", weight = 0.3, function() {
+# flashier draws where its factors begin.
+target("cov_flash", draws = TRUE, weight = 0.3, function() {
   args <- list(covmash::mash_set_data(outer(stats::rnorm(30), c(1, 1, 0)) + stats::rnorm(90) / 4))
   if (!requireNamespace("flashier", quietly = TRUE)) {
     return(list(fun = "cov_flash", args = args, refused = TRUE, na = NULL, check = function(value) "no error"))

@@ -1,5 +1,5 @@
 test_that("without flashier it says what to install", {
-  skip_if(nzchar(system.file(package = "flashier")), "flashier is installed")
+  skip_if(requireNamespace("flashier", quietly = TRUE), "flashier is installed")
   expect_error(cov_flash(small_data()$data), "flashier", class = "covmash_error_package")
 })
 
@@ -40,7 +40,12 @@ test_that("non-negative factors, missing estimates, and a file of the fit", {
   skip_on_cran()
   skip_if_not_installed("flashier")
   file <- withr::local_tempfile(fileext = ".rds")
-  made <- cov_flash(flash_data(missing = TRUE), "nonneg", subset = 1:150, output_model = file)
+  expect_warning(
+    made <- cov_flash(flash_data(missing = TRUE), "nonneg", subset = 1:150, output_model = file),
+    class = "covmash_warning_missing"
+  )
+  expect_warning(left_out <- cov_flash(flash_data(missing = TRUE)), NA)
+  expect_equal(left_out$FLASH_default_1, cov_flash(flash_data())$FLASH_default_1, tolerance = 0.1)
   for (U in made[-1]) expect_gte(min(U), -1e-10)
   expect_true(file.exists(file))
   expect_true(is.finite(mash(flash_data(TRUE), made, verbose = FALSE)$loglik))

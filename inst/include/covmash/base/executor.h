@@ -207,7 +207,7 @@ class ThreadExecutor : public Executor {
   void iteration(std::size_t n) override { serial_.iteration(n); }
 
  private:
-  static constexpr double serial_below = 5e6;  // waking threads and waiting for them costs about 50 microseconds
+  static constexpr double serial_below = 4e7;  // some 5 ms: on virtual processors waking threads can cost a good part of one
   static constexpr double listens_from = 1e8;  // some 20 ms
 
   // At least n threads, if they can be had; returns how many there are.

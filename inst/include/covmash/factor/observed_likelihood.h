@@ -259,7 +259,7 @@ class ObservedLikelihood {
       fit.loadings = B * arma::fliplr(V);
     }
     for (std::size_t j = 0; j < p_; ++j) {
-      fit.loadings.row(j) *= std::sqrt(fit.psi[j]) * scale_[j];
+      for (std::size_t k = 0; k < K_; ++k) fit.loadings(j, k) *= std::sqrt(fit.psi[j]) * scale_[j];
       fit.psi[j] *= scale_[j] * scale_[j];
     }
     fit.loglik = -0.5 * (static_cast<double>(n_) * at.f + n_values_ * 2.0 * log_sqrt_2pi) - log_scale_;
