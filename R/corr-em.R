@@ -87,7 +87,9 @@ mash_estimate_corr_em <- function(data, Ulist, init, max_iter = 30, tol = NULL, 
   dots <- utils::modifyList(list(verbose = FALSE, outputlevel = if (covariances <= max_kept_weights) 3 else 2), dots)
   dots$start <- run$state$pi
   out <- list(
-    V = V, mash.model = do.call(mash, c(list(mash_update_data(data, V = V), Ulist = Ulist, prior = prior), dots)),
+    V = V, mash.model = do.call(
+      mash, c(list(mash_update_data(data, V = V), Ulist = Ulist, prior = prior), dots), quote = TRUE
+    ),
     loglik = vapply(run$trace, `[[`, 0, "loglik"), niter = length(run$trace) - 1L,
     objective = vapply(run$trace, `[[`, 0, "objective"), stopped = run$stopped
   )
