@@ -70,13 +70,12 @@ mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
   data <- with_common_V(rescale_by_alpha(onebyone_data(data), alpha))
   settings <- onebyone_settings(list(...), prior)
   n_threads <- resolve_threads(n_threads)
-  bare <- without_effect_names(data)
   fits <- lapply(seq_len(ncol(data$Bhat)), function(r) {
     if (identical(settings$prior, "flat")) {
-      list(result = flat_posterior(bare[, r]), loglik = NA_real_)
+      list(result = flat_posterior(one_condition(data, r)), loglik = NA_real_)
     } else {
       ash_one_condition(
-        bare[, r], settings, n_threads, condition_labels(data$Bhat)[r],
+        one_condition(data, r), settings, n_threads, condition_labels(data$Bhat)[r],
         rownames(data$Bhat)
       )
     }
@@ -128,12 +127,26 @@ with_common_V <- function(data) {
   data
 }
 
-# Each condition would get its own copy of them.
-without_effect_names <- function(data) {
-  for (part in c("Bhat", "Shat", if (data$alpha != 0) "Shat_alpha")) {
-    rownames(data[[part]]) <- NULL
+# The data of a condition, without the names of the effects.
+one_condition <- function(data, r) {
+  labels <- if (!is.null(colnames(data$Bhat))) list(NULL, colnames(data$Bhat)[r])
+  n <- nrow(data$Bhat)
+  # By position, so that no names come along.
+  at <- seq.int((r - 1) * n + 1, r * n)
+  column <- function(x) {
+    x <- x[at]
+    dim(x) <- c(n, 1L)
+    dimnames(x) <- labels
+    x
   }
-  data
+  structure(
+    list(
+      Bhat = column(data$Bhat), Shat = column(data$Shat),
+      Shat_alpha = if (data$alpha == 0) array(1, c(n, 1L), labels) else column(data$Shat_alpha),
+      V = data$V[r, r, drop = FALSE], commonV = TRUE, alpha = data$alpha
+    ),
+    class = class(data)
+  )
 }
 
 onebyone_settings <- function(dots, prior) {
