@@ -229,7 +229,7 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
   before <- elapsed()
   posterior <- posterior_of(
     data, model, fitted$pi, pi_thresh, outputlevel, n_threads,
-    lfdr = output_lfdr, joint = joint
+    lfdr = output_lfdr, joint = joint, alternatives = TRUE
   )
   posterior_seconds <- elapsed() - before
   step_message(verbose, "Posterior: {seconds(posterior_seconds)}.")

@@ -2,10 +2,11 @@
 # original Bhat.
 
 # Everything cpp_posterior() computes, with names and on the original scale.
-# `level` as outputlevel; responsibilities only if there are not too many.
+# `level` as outputlevel; responsibilities only if there are not too many. alternatives: also the log-likelihoods under the
+# null and under the other components.
 posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
                          keep_weights = NULL, lfdr = TRUE,
-                         effects = rownames(data$Bhat), joint = NULL) {
+                         effects = rownames(data$Bhat), joint = NULL, alternatives = FALSE) {
   if (is.null(keep_weights)) {
     size <- as.numeric(nrow(data$Bhat)) * sum(pi > pi_thresh)
     keep_weights <- size <= max_kept_weights
@@ -19,7 +20,7 @@ posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
   model$pi <- pi
   settings <- list(
     pi_thresh = pi_thresh, summaries = level >= 2 && is.null(joint$A), lfdr = lfdr,
-    posterior_weights = keep_weights, n_threads = n_threads,
+    alternatives = alternatives, posterior_weights = keep_weights, n_threads = n_threads,
     block_rows = resolve_block_rows(), joint = joint
   )
   raw <- run_core(

@@ -157,7 +157,7 @@ Rcpp::List cpp_posterior(const Rcpp::List& data, const Rcpp::List& g, const Rcpp
     Results results(problem.data);
     covmash::PosteriorOutput out;
     out.loglik = results.add("vloglik", 1);
-    if (problem.prior.point_mass) {
+    if (problem.prior.point_mass && options.alternatives) {
       out.null_loglik = results.add_vector("null_loglik");
       out.alternative_loglik = results.add("alt_loglik", 1);
     }

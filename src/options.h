@@ -30,6 +30,7 @@ template <typename Visitor>
 void fields(covmash::PosteriorOptions& o, Visitor&& field) {
   field("pi_thresh", o.pi_threshold);
   field("summaries", o.summaries);
+  field("alternatives", o.alternatives);
   field("block_rows", o.block_rows);
 }
 

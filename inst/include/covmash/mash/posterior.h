@@ -24,6 +24,7 @@ namespace covmash {
 struct PosteriorOptions {
   double pi_threshold = 1e-10;  // components above it enter the posterior; all of them enter the log-likelihood
   bool summaries = true;
+  bool alternatives = true;       // log-likelihoods under the null and under the other components
   std::size_t block_rows = 1024;  // effects a task; results do not depend on it
 };
 
@@ -138,7 +139,7 @@ class PosteriorPass {
       kernels_.block_exponentials(n, loglik, offset.data(), maximum, weight, sum, from, to);
       for (std::size_t lane = from; lane < to; ++lane) out[lane] = maximum[lane] + std::log(sum[lane]);
     };
-    if (sweep_.prior().point_mass) {
+    if (sweep_.prior().point_mass && options_.alternatives) {
       log_mixture(alternative_log_pi_, s.out_alternative.data());
       std::copy(loglik + from, loglik + to, s.out_null.data() + from);
     }
@@ -247,7 +248,7 @@ class PosteriorPass {
         throw numeric_error("the log-likelihood of effect " + std::to_string(rows[i] + 1) +
                             " is not finite under any mixture component");
     scatter(out.loglik, s.out_loglik.data());
-    if (sweep_.prior().point_mass) {
+    if (sweep_.prior().point_mass && options_.alternatives) {
       scatter(out.null_loglik, s.out_null.data());
       scatter(out.alternative_loglik, s.out_alternative.data());
     }
