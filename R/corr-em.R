@@ -71,7 +71,7 @@ mash_estimate_corr_em <- function(data, Ulist, init, max_iter = 30, tol = NULL, 
   check_number(rel_tol, "rel_tol", 0, what = "a number of at least 0")
   for (name in c("est_cor", "track_fit", "details")) check_flag(get(name), name)
   dots <- list(...)
-  if (!is.null(dots$weights)) {
+  if (!is.null(dots[["weights"]])) {
     abort_unsupported("mash_estimate_corr_em() with `weights` of the effects")
   }
   problem <- corr_em_problem(data, Ulist, prior, dots)
@@ -85,7 +85,7 @@ mash_estimate_corr_em <- function(data, Ulist, init, max_iter = 30, tol = NULL, 
   }
   covariances <- as.numeric(nrow(data$Bhat)) * ncol(data$Bhat)^2
   dots <- utils::modifyList(list(verbose = FALSE, outputlevel = if (covariances <= max_kept_weights) 3 else 2), dots)
-  dots$start <- run$state$pi
+  dots[["start"]] <- run$state$pi
   out <- list(
     V = V, mash.model = do.call(
       mash, c(list(mash_update_data(data, V = V), Ulist = Ulist, prior = prior), dots), quote = TRUE
@@ -112,19 +112,17 @@ first_correlation <- function(data, est_cor) {
   )
 }
 
-# What stays the same while V changes: data, prior, penalty.
+# What stays the same while V changes: data, prior, penalty. Names in full: dots$grid would be gridmult too.
 corr_em_problem <- function(data, Ulist, prior, dots) {
   of_dots <- function(name, default) if (is.null(dots[[name]])) default else dots[[name]]
   model <- new_model(
-    data, Ulist, dots$grid, of_dots("gridmult", sqrt(2)), of_dots("normalizeU", TRUE), of_dots("usepointmass", TRUE)
+    data, Ulist, dots[["grid"]], of_dots("gridmult", sqrt(2)), of_dots("normalizeU", TRUE), of_dots("usepointmass", TRUE)
   )
   list(
-    data = data, model = model, components = unname(lapply(
-      expand_cov(lapply(model$Ulist, as.matrix), model$grid, model$usepointmass), unname
-    )),
+    data = data, model = model, components = dense_components(model),
     penalty = set_prior(n_components(model), prior, of_dots("nullweight", 10), null_component(model)),
     optmethod = choose_optmethod(of_dots("optmethod", optmethods)), control = of_dots("control", list()),
-    n_threads = resolve_threads(dots$n_threads), start = dots$start
+    n_threads = resolve_threads(dots[["n_threads"]]), start = dots[["start"]]
   )
 }
 
@@ -171,17 +169,27 @@ corr_em_state <- function(problem, V, start = NULL) {
     data, problem$model, problem$penalty, problem$optmethod, problem$control, problem$n_threads,
     start = starting_weights(start, problem$model, problem$penalty)
   )$pi
-  used <- pi > 0
-  step <- run_core(
-    cpp_error_correlation_step(data, list(Ulist = problem$components[used], pi = pi[used]), problem$n_threads),
-    rownames(data$Bhat), component_names(problem$model)[used]
-  )
+  step <- error_correlation_step(data, problem$components, pi, component_names(problem$model), problem$n_threads)
   penalised <- problem$penalty > 1
   loglik <- step$loglik - log_jacobian(data)
   list(
     V = V, pi = pi, next_V = step$V, loglik = loglik,
     objective = loglik + sum((problem$penalty[penalised] - 1) * log(pi[penalised]))
   )
+}
+
+# Components that have no weight are left out.
+error_correlation_step <- function(data, components, pi, labels, n_threads) {
+  used <- pi > 0
+  run_core(
+    cpp_error_correlation_step(data, list(Ulist = components[used], pi = pi[used]), n_threads), rownames(data$Bhat),
+    labels[used]
+  )
+}
+
+# All components as plain matrices.
+dense_components <- function(model) {
+  unname(lapply(expand_cov(lapply(model$Ulist, as.matrix), model$grid, model$usepointmass), unname))
 }
 
 # From the scale of data$Bhat to that of the estimates.

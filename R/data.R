@@ -161,8 +161,7 @@ shat_from_pval <- function(Bhat, pval) {
       class = "covmash_error_pval"
     )
   }
-  z <- -stats::qnorm(log(pval) - log(2), log.p = TRUE)
-  array(abs(Bhat) / z, dim(Bhat), dimnames(Bhat))
+  array(Bhat / p2z(pval, Bhat), dim(Bhat), dimnames(Bhat))
 }
 
 # Standard errors with which normal z-scores have the p-values of the t-statistics. Where the estimate is 0 the one given

@@ -126,14 +126,8 @@ optimize_pi <- function(matrix_lik, pi_init = NULL, prior = NULL, optmethod = "n
 # The error correlation that a fit expects, before it is scaled to one.
 E_V <- function(data, m.model) {
   problem <- problem_of(m.model, data)
-  used <- problem$model$pi > 0
-  components <- expand_cov(lapply(problem$model$Ulist, as.matrix), problem$model$grid, problem$model$usepointmass)
-  run_core(
-    cpp_error_correlation_step(
-      problem$data, list(Ulist = lapply(components[used], unname), pi = problem$model$pi[used]), resolve_threads()
-    ),
-    rownames(problem$data$Bhat), names(components)[used]
-  )$V
+  model <- problem$model
+  error_correlation_step(problem$data, dense_components(model), model$pi, component_names(model), resolve_threads())$V
 }
 
 fit_mash_V <- function(data, Ulist, V, prior = c("nullbiased", "uniform"), ...) {

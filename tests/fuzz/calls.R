@@ -221,6 +221,10 @@ judge <- function(drawn, ran) {
     # D of 0 has no inverse, and another form is used.
     if (inherits(value, "factor_precision")) paths <- paths[!grepl("D_inverse", paths)]
     if (!is.null(drawn$na)) paths <- paths[!grepl(drawn$na, paths)]
+    # A combination of conditions of which one has no scale is unknown as a whole.
+    if (isTRUE(grepl("PosteriorMean", drawn$na)) && "A" %in% names(drawn$args)) {
+      paths <- paths[!grepl("NegativeProb|lfsr", paths)]
+    }
     if (length(paths) > 0) {
       kind <- if (damaged) "damaged_not_finite" else if (extreme(drawn$touched)) "not_finite_extreme" else "not_finite"
       fault(kind, paste("not finite:", paste(utils::head(paths, 4), collapse = " ")))

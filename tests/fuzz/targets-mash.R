@@ -22,8 +22,7 @@ refused <- function(fun, args) {
 }
 
 # Under alpha, an effect whose standard error is not known has no scale to be given on.
-# Combinations of conditions are unknown as a whole.
-unknown_scale <- function(p) if (p$alpha != 0 && anyNA(p$Shat)) "PosteriorMean|PosteriorSD|PosteriorCov|NegativeProb|lfsr"
+unknown_scale <- function(p) if (p$alpha != 0 && anyNA(p$Shat)) "PosteriorMean|PosteriorSD|PosteriorCov"
 
 # ---- data ------------------------------------------------------------------------
 

@@ -9,19 +9,16 @@
 #
 # Writes DIR/clients.md (DIR: _build/peers). Exit status 1 if something fails that should not, or could not be run.
 
-out <- normalizePath(c(commandArgs(TRUE), "_build/peers")[1], mustWork = FALSE)
-dir.create(out, recursive = TRUE, showWarnings = FALSE)
+source(file.path("tests", "peers", "source.R"))
+out <- output_directory()
 lines <- c("# Packages built on mashr, with covmash", "")
 say <- function(...) lines <<- c(lines, paste0(...))
 bad <- FALSE
 
+# Fresh, for names are replaced in it.
 fetch <- function(package) {
-  copy <- file.path(out, "clients", package)
-  unlink(copy, recursive = TRUE)
-  dir.create(dirname(copy), recursive = TRUE, showWarnings = FALSE)
-  tarball <- utils::download.packages(package, dirname(copy), type = "source", quiet = TRUE)[1, 2]
-  utils::untar(tarball, exdir = dirname(copy))
-  copy
+  unlink(file.path(out, "clients", package), recursive = TRUE)
+  source_of(package, file.path(out, "clients"))
 }
 
 replace_name <- function(files) {

@@ -15,13 +15,9 @@ explained <- data.frame(
     "mash_1by1() reaches the optimum, which ash() stops 1e-6 short of"
   )
 )
-out <- c(commandArgs(TRUE), "_build/peers")[1]
-dir.create(out, recursive = TRUE, showWarnings = FALSE)
-source_dir <- file.path(out, "mashr")
-if (!dir.exists(source_dir)) {
-  tarball <- utils::download.packages("mashr", out, type = "source", quiet = TRUE)[1, 2]
-  utils::untar(tarball, exdir = out)
-}
+source(file.path("tests", "peers", "source.R"))
+out <- output_directory()
+source_dir <- source_of("mashr", out)
 tests <- file.path(source_dir, "tests", "testthat")
 if (!dir.exists(tests)) stop("mashr's source has no tests here: ", tests, call. = FALSE)
 copy <- file.path(out, "mashr-as-covmash")

@@ -7,8 +7,8 @@
 # Writes DIR/random.md (DIR: _build/peers). Exit status 1 if anything differs by more than 1e-8.
 
 suppressPackageStartupMessages(library(covmash))
-out <- c(commandArgs(TRUE), "_build/peers")[1]
-dir.create(out, recursive = TRUE, showWarnings = FALSE)
+source(file.path("tests", "peers", "source.R"))
+out <- output_directory()
 quiet <- function(x) {
   utils::capture.output(value <- suppressMessages(suppressWarnings(x)))
   value

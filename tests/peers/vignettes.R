@@ -7,13 +7,9 @@
 # same data and matrices less that of mashr, and the largest difference of the posteriors under mashr's own prior. What
 # could not be run is listed. Exit status 1 if an objective is lower or a posterior differs by more than 1e-8.
 
-out <- c(commandArgs(TRUE), "_build/peers")[1]
-dir.create(out, recursive = TRUE, showWarnings = FALSE)
-source_dir <- file.path(out, "mashr")
-if (!dir.exists(source_dir)) {
-  tarball <- utils::download.packages("mashr", out, type = "source", quiet = TRUE)[1, 2]
-  utils::untar(tarball, exdir = out)
-}
+source(file.path("tests", "peers", "source.R"))
+out <- output_directory()
+source_dir <- source_of("mashr", out)
 files <- list.files(file.path(source_dir, "vignettes"), "\\.Rmd$", full.names = TRUE)
 if (length(files) == 0L) stop("mashr's source has no vignettes here: ", source_dir, call. = FALSE)
 exports <- function(package) as.list(getNamespace(package), all.names = FALSE)[getNamespaceExports(package)]

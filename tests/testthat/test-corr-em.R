@@ -121,3 +121,11 @@ test_that("where the data say nothing about V the steps end with a warning, not 
   em <- suppressWarnings(mash_estimate_corr_em(mash_set_data(same$Bhat, 1), list(id = diag(2)), max_iter = 100, rel_tol = 0))
   expect_gt(min(eigen(em$V)$values), 0)
 })
+
+test_that("gridmult is no grid, and the grid is that of mash()", {
+  sim <- small_data(J = 60, R = 2)
+  U <- cov_canonical(sim$data)
+  em <- suppressWarnings(mash_estimate_corr_em(sim$data, U, gridmult = 2, max_iter = 1, track_fit = TRUE))
+  expect_equal(em$mash.model$fitted_g$grid, mash(sim$data, U, gridmult = 2, verbose = FALSE)$fitted_g$grid)
+  expect_length(em$trace[[1]]$pi, length(em$mash.model$fitted_g$pi))
+})
