@@ -70,17 +70,24 @@ mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
   data <- with_common_V(rescale_by_alpha(onebyone_data(data), alpha))
   settings <- onebyone_settings(list(...), prior)
   n_threads <- resolve_threads(n_threads)
-  fits <- lapply(seq_len(ncol(data$Bhat)), function(r) {
-    if (identical(settings$prior, "flat")) {
-      list(result = flat_posterior(one_condition(data, r)), loglik = NA_real_)
+  labels <- condition_labels(data$Bhat)
+  ones <- if (data$alpha == 0) array(1, c(nrow(data$Bhat), 1L))
+  # Filled condition by condition: all conditions in a list and then bound would be there twice.
+  result <- sapply(onebyone_parts, function(part) {
+    array(NA_real_, dim(data$Bhat), dimnames(data$Bhat))
+  }, simplify = FALSE)
+  fits <- vector("list", ncol(data$Bhat))
+  for (r in seq_along(fits)) {
+    condition <- one_condition(data, r, ones)
+    fit <- if (identical(settings$prior, "flat")) {
+      list(result = flat_posterior(condition), loglik = NA_real_)
     } else {
-      ash_one_condition(
-        one_condition(data, r), settings, n_threads, condition_labels(data$Bhat)[r],
-        rownames(data$Bhat)
-      )
+      ash_one_condition(condition, settings, n_threads, labels[r], rownames(data$Bhat))
     }
-  })
-  new_mash_1by1(fits, data, settings$prior)
+    for (part in onebyone_parts) result[[part]][, r] <- fit$result[[part]]
+    fits[[r]] <- fit[c("loglik", "convergence")]
+  }
+  new_mash_1by1(result, fits, data, settings$prior)
 }
 
 # Data objects carry checked matrices; other lists are checked as mash_set_data()
@@ -127,8 +134,8 @@ with_common_V <- function(data) {
   data
 }
 
-# The data of a condition, without the names of the effects.
-one_condition <- function(data, r) {
+# The data of a condition, without the names of the effects. ones: Shat_alpha where alpha is 0, the same in all.
+one_condition <- function(data, r, ones) {
   labels <- if (!is.null(colnames(data$Bhat))) list(NULL, colnames(data$Bhat)[r])
   n <- nrow(data$Bhat)
   # By position, so that no names come along.
@@ -142,7 +149,7 @@ one_condition <- function(data, r) {
   structure(
     list(
       Bhat = column(data$Bhat), Shat = column(data$Shat),
-      Shat_alpha = if (data$alpha == 0) array(1, c(n, 1L), labels) else column(data$Shat_alpha),
+      Shat_alpha = if (data$alpha == 0) ones else column(data$Shat_alpha),
       V = data$V[r, r, drop = FALSE], commonV = TRUE, alpha = data$alpha
     ),
     class = class(data)
@@ -255,18 +262,12 @@ ash_without_data <- function(n, label) {
   )
 }
 
-# Bind the conditions.
-new_mash_1by1 <- function(fits, data, prior) {
-  bind <- function(part) {
-    values <- unlist(lapply(fits, function(fit) fit$result[[part]]), use.names = FALSE)
-    dim(values) <- dim(data$Bhat)
-    dimnames(values) <- dimnames(data$Bhat)
-    values
-  }
+# fits: log-likelihood and convergence of each condition.
+new_mash_1by1 <- function(result, fits, data, prior) {
   missing <- if (anyNA(data$Bhat)) which(is.na(data$Bhat)) else integer()
   structure(
     list(
-      result = sapply(onebyone_parts, bind, simplify = FALSE),
+      result = result,
       # NA under the flat prior, which is improper.
       loglik = sum(vapply(fits, `[[`, numeric(1), "loglik")),
       prior = prior,
