@@ -13,6 +13,10 @@ cpp_error_correlation_step <- function(data, g, n_threads) {
     .Call(`_covmash_cpp_error_correlation_step`, data, g, n_threads)
 }
 
+cpp_deconvolve <- function(data, starts, weights, settings) {
+    .Call(`_covmash_cpp_deconvolve`, data, starts, weights, settings)
+}
+
 cpp_factor_root <- function(F) {
     .Call(`_covmash_cpp_factor_root`, F)
 }

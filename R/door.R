@@ -207,6 +207,19 @@ check_fit <- function(m, name = "m") {
   invisible(m)
 }
 
+# A fit that is to tell about itself: its log-likelihood and what it knows of the noise.
+check_telling_fit <- function(m, name) {
+  check_fit(m, name)
+  counts <- c("n_effects", "n_conditions", "n_all_missing")
+  if (!is_plain(m$loglik) || !checkmate::test_number(m$loglik)) {
+    damaged_fit(name, "its `loglik` must be a number, not {describe(m$loglik)}")
+  }
+  if (!is.list(m$noise) || !all(vapply(counts, function(part) checkmate::test_count(m$noise[[part]]), NA))) {
+    damaged_fit(name, "its `noise` must be the list that mash() makes")
+  }
+  invisible(m)
+}
+
 # A fit saved by mashr, or a list made by hand with its class.
 is_mashr_fit <- function(m) inherits(m, "mash") && is.list(m) && !is.null(m[["fitted_g"]])
 

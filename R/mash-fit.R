@@ -92,6 +92,7 @@ all.equal.mash_fit <- function(target, current, ...) {
 #' @rdname mash_fit-methods
 #' @export
 logLik.mash_fit <- function(object, ...) {
+  check_telling_fit(object, "object")
   structure(
     object$loglik,
     df = sum(object$fitted_g$pi > 0) - 1L, nobs = nobs(object), class = "logLik"
@@ -101,12 +102,14 @@ logLik.mash_fit <- function(object, ...) {
 #' @rdname mash_fit-methods
 #' @export
 nobs.mash_fit <- function(object, ...) {
+  check_telling_fit(object, "object")
   as.integer(nrow(object$vloglik) - object$noise$n_all_missing)
 }
 
 #' @rdname mash_fit-methods
 #' @export
 format.mash_fit <- function(x, ...) {
+  check_telling_fit(x, "x")
   paste0(
     "<mash_fit> ", plural(x$noise$n_effects, "effect"), " x ",
     plural(x$noise$n_conditions, "condition"), ", log-likelihood ",
@@ -117,6 +120,7 @@ format.mash_fit <- function(x, ...) {
 #' @rdname mash_fit-methods
 #' @export
 print.mash_fit <- function(x, ...) {
+  check_telling_fit(x, "x")
   cat(
     "<mash_fit> ", plural(x$noise$n_effects, "effect"), " x ",
     plural(x$noise$n_conditions, "condition"), "\n",

@@ -47,6 +47,19 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_deconvolve
+Rcpp::List cpp_deconvolve(const Rcpp::List& data, const Rcpp::List& starts, const Rcpp::Nullable<Rcpp::NumericVector>& weights, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_deconvolve(SEXP dataSEXP, SEXP startsSEXP, SEXP weightsSEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type starts(startsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Nullable<Rcpp::NumericVector>& >::type weights(weightsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_deconvolve(data, starts, weights, settings));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_factor_root
 arma::mat cpp_factor_root(const arma::mat& F);
 RcppExport SEXP _covmash_cpp_factor_root(SEXP FSEXP) {
@@ -590,6 +603,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 3},
     {"_covmash_cpp_teem", (DL_FUNC) &_covmash_cpp_teem, 3},
     {"_covmash_cpp_error_correlation_step", (DL_FUNC) &_covmash_cpp_error_correlation_step, 3},
+    {"_covmash_cpp_deconvolve", (DL_FUNC) &_covmash_cpp_deconvolve, 4},
     {"_covmash_cpp_factor_root", (DL_FUNC) &_covmash_cpp_factor_root, 1},
     {"_covmash_cpp_whole_loadings", (DL_FUNC) &_covmash_cpp_whole_loadings, 2},
     {"_covmash_cpp_systematic_variances", (DL_FUNC) &_covmash_cpp_systematic_variances, 2},

@@ -23,6 +23,7 @@ Rcpp::List cpp_defaults(const std::string& topic) {
   if (topic == "fit") return bridge::defaults<covmash::FitOptions>();
   if (topic == "posterior") return bridge::defaults<covmash::PosteriorOptions>();
   if (topic == "deconvolution") return bridge::defaults<covmash::DeconvolutionOptions>();
+  if (topic == "deconvolve") return bridge::defaults<covmash::DeconvolveOptions>();
   if (topic == "truncated") return bridge::defaults<covmash::TruncatedOptions>();
   if (topic == "factor_fit") return bridge::defaults<covmash::FactorFitOptions>();
   if (topic == "missing_factor") return bridge::defaults<covmash::MissingFactorOptions>();

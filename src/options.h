@@ -6,6 +6,7 @@
 #include <limits>
 #include <type_traits>
 
+#include <covmash/deconvolution/deconvolve.h>
 #include <covmash/deconvolution/fit.h>
 #include <covmash/factor/fit.h>
 #include <covmash/factor/missing.h>
@@ -47,6 +48,21 @@ void fields(covmash::TruncatedOptions& o, Visitor&& field) {
   field("maxiter", o.max_iterations);
   field("converge_tol", o.tolerance);
   field("eigen_tol", o.eigenvalue_floor);
+}
+
+template <typename Visitor>
+void fields(covmash::DeconvolveOptions& o, Visitor&& field) {
+  field("lambda", o.lambda);
+  field("first_scale", o.first_scale);
+  field("extreme", o.extreme);
+  field("loadings", o.loadings);
+  field("accelerate", o.accelerate);
+  field("fix_weights", o.fix_weights);
+  field("tol", o.tolerance);
+  field("max_evaluations", o.max_evaluations);
+  field("trial_steps", o.trial_steps);
+  field("null", o.null);
+  field("nullweight", o.null_weight);
 }
 
 template <typename Visitor>

@@ -192,3 +192,39 @@ TEST(Expectation, ErrorsNameComponentAndEffect) {
     }
   }
 }
+
+TEST(Expectation, TellsTheMomentsOfLoadings) {
+  for (auto noise : {reference::Noise::common, reference::Noise::proportional, reference::Noise::by_effect})
+    for (bool missing : {false, true})
+      for (arma::uword rank : {1, 2}) {
+        const auto p = reference::problem(77, 90, 4, noise, missing);
+        std::mt19937 g(78);
+        const arma::mat F = reference::draw(g, 4, rank);
+        const std::vector<arma::mat> U = {F * F.t(), p.covariances[4]}, factors = {F, arma::mat(4, 0)};
+        const std::vector<double> weights = {0.3, 0.7};
+        SerialExecutor executor;
+        const NoiseModel model(effects(p), p.C);
+        ExpectationStep step(model, 2, executor, MomentsOf::loadings);
+        std::vector<ComponentMoments> actual(2);
+        step(U, weights, [&](std::size_t k, const ComponentMoments& m) { actual[k] = m; }, &factors);
+        arma::mat G(4, 4, arma::fill::zeros);
+        for (arma::uword j = 0; j < p.bhat.n_rows; ++j) {
+          const arma::uvec O = reference::observed(p, j);
+          if (O.is_empty()) continue;
+          double q[2], top = 0.0;
+          for (int k = 0; k < 2; ++k) top += q[k] = weights[k] * std::exp(reference::loglik(p, j, U[k]));
+          arma::vec y(O.n_elem), s(O.n_elem);
+          for (arma::uword i = 0; i < O.n_elem; ++i) {
+            y[i] = p.bhat(j, O[i]);
+            s[i] = p.shat(j, O[i]);
+          }
+          const arma::mat V = p.C.submat(O, O) % (s * s.t()), part = F.rows(O);
+          const arma::mat gain = part.t() * arma::inv_sympd(V + part * part.t());
+          const arma::vec mean = gain * y;
+          const double spread = rank == 1 ? 1.0 - arma::as_scalar(gain * part) : 1.0;
+          G.submat(O, O) += q[0] / top * (arma::dot(mean, mean) + spread) * arma::inv_sympd(V);
+        }
+        EXPECT_LT(arma::abs(actual[0].G - G).max(), 1e-10 * arma::abs(G).max());
+        EXPECT_EQ(arma::abs(actual[1].G).max(), 0.0);
+      }
+}

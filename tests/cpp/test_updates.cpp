@@ -103,3 +103,82 @@ TEST(Updates, ErrorsNameTheComponent) {
     EXPECT_NE(std::string(e.what()).find("component 3 "), std::string::npos);
   }
 }
+
+TEST(Updates, TheMinorisedStepIsItsFormulaAndNeverLowersTheObjective) {
+  std::mt19937 g(73);
+  const arma::mat Y = 2.0 * reference::draw(g, 4, 50), A = reference::draw(g, 4, 4), V = A * A.t() + arma::eye(4, 4);
+  for (auto kind : {PenaltyKind::none, PenaltyKind::inverse_wishart, PenaltyKind::nuclear_norm}) {
+    const Penalty penalty{kind, kind == PenaltyKind::none ? 0.0 : 5.0};
+    arma::mat U = arma::eye(4, 4) + arma::ones(4, 4);
+    const auto objective = [&] {
+      const arma::vec e = arma::eig_sym(U);
+      return loglik(Y, V + U) + (penalty.active() ? penalty.value(e, penalty.scale(e)) : 0.0);
+    };
+    double before = objective();
+    for (int i = 0; i < 100; ++i) {
+      const ComponentMoments m = moments(Y, V, U);
+      const double s = penalty.active() ? penalty.scale(arma::eig_sym(U)) : 1.0;
+      arma::mat H = m.H, P = U * m.X * U;
+      if (kind == PenaltyKind::inverse_wishart) H += 5.0 * arma::inv_sympd(U), P += 5.0 * s * arma::eye(4, 4);
+      if (kind == PenaltyKind::nuclear_norm) H += 2.5 / s * arma::eye(4, 4), P += 2.5 * s * arma::eye(4, 4);
+      const arma::mat L = arma::chol(arma::symmatu(H), "lower"), inverse = arma::inv(L);
+      arma::mat root;
+      if (!arma::sqrtmat_sympd(root, arma::symmatu(L.t() * P * L))) root.zeros(4, 4);
+      const arma::mat expected = inverse.t() * root * inverse;
+      ASSERT_TRUE(minorised_step(m, penalty, s, U));
+      // Later on U without a penalty is nearly singular, and the plain formula has no digit left.
+      if (i < 10 || penalty.active()) {
+        EXPECT_LT(arma::abs(U - expected).max(), 1e-9 * arma::abs(expected).max());
+      }
+      EXPECT_GE(objective(), before - 1e-9);
+      before = objective();
+    }
+  }
+}
+
+TEST(Updates, TheBestScaleIsBetterThanAllOthers) {
+  std::mt19937 g(74);
+  for (int again = 0; again < 50; ++again) {
+    const arma::vec values = arma::exp(2.0 * reference::draw(g, 4, 1)), variances = arma::exp(2.0 * reference::draw(g, 4, 1));
+    const auto worth = [&](double c) { return arma::accu(arma::log(1.0 + c * values) + variances / (1.0 + c * values)); };
+    const double c = best_scale(values, variances);
+    EXPECT_LE(worth(c), worth(0.0) + 1e-12);
+    for (int i = -800; i <= 800; ++i) EXPECT_LE(worth(c), worth(std::pow(10.0, i / 100.0)) + 1e-10);
+  }
+}
+
+TEST(Updates, FactorStepsComeNearTheTarget) {
+  std::mt19937 g(75);
+  const arma::mat loadings = reference::draw(g, 6, 2), target = loadings * loadings.t() + arma::diagmat(arma::linspace(0.5, 1.5, 6));
+  arma::mat Q = reference::draw(g, 6, 2);
+  arma::vec D(6, arma::fill::ones);
+  const auto worth = [&] {
+    const arma::mat U = Q * Q.t() + arma::diagmat(D);
+    return arma::log_det_sympd(U) + arma::trace(arma::solve(U, target));
+  };
+  double before = worth();
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_TRUE(factor_step(target, 5, 1e-6, Q, D));
+    EXPECT_LE(worth(), before + 1e-11);
+    before = worth();
+  }
+  EXPECT_LT(arma::abs(Q * Q.t() + arma::diagmat(D) - target).max(), 1e-3);
+}
+
+TEST(Updates, LoadingsStepsNeverLowerTheLikelihood) {
+  std::mt19937 g(76);
+  const arma::mat Y = 2.0 * reference::draw(g, 4, 60), A = reference::draw(g, 4, 4), V = A * A.t() + arma::eye(4, 4);
+  arma::mat F = reference::draw(g, 4, 1), W = reference::draw(g, 4, 2);
+  double before = loglik(Y, V + F * F.t()), white = loglik(Y, arma::eye(4, 4) + W * W.t());
+  for (int i = 0; i < 50; ++i) {
+    ComponentMoments m = moments(Y, V, F * F.t());
+    const arma::mat gain = F.t() * arma::inv_sympd(V + F * F.t());
+    m.G = (arma::accu(arma::square(gain * Y)) + 60.0 * (1.0 - arma::as_scalar(gain * F))) * arma::inv_sympd(V);
+    ASSERT_TRUE(loadings_step(m, F));
+    EXPECT_GE(loglik(Y, V + F * F.t()), before - 1e-10);
+    before = loglik(Y, V + F * F.t());
+    ASSERT_TRUE(loadings_step(Y * Y.t() / 60.0, W));
+    EXPECT_GE(loglik(Y, arma::eye(4, 4) + W * W.t()), white - 1e-10);
+    white = loglik(Y, arma::eye(4, 4) + W * W.t());
+  }
+}

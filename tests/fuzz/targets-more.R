@@ -173,3 +173,97 @@ target("cov_flash", draws = TRUE, weight = 0.3, function() {
   }
   valid("cov_flash", args, function(x) unlist(lapply(x, check_psd, what = "a matrix")))
 })
+
+# ---- deconvolution by components ------------------------------------------------------
+
+deconvolution_args <- function(p) {
+  R <- p$R
+  args <- list(data = data_of(p), max_evaluations = pick(c(0, 1, 5, 30)), trial_steps = pick(c(0, 1, 3)), n_starts = between(1, 3))
+  if (chance(0.3)) args$subset <- which(rowSums(!is.na(p$Bhat)) > 0)
+  args$penalty <- pick(c("iw", "iw", "nuclear", "none"))
+  if (chance(0.3)) args$lambda <- pick(c(0, 1e-3, 1, 1e3))
+  if (args$penalty != "nuclear" && chance(0.2)) args$update <- "ed"
+  if (chance(0.3)) args$accelerate <- FALSE
+  if (chance(0.2)) args$weights <- stats::runif(p$J, 0.1, 3)
+  if (chance(0.2)) args$refine <- "mash"
+  args
+}
+
+# What is left of a noise that is far below the effects has no digit.
+deconvolution_may_fail <- function(p) {
+  smallest <- min(p$Shat[is.finite(p$Shat)], 1)^2 * min(eigen(p$V, symmetric = TRUE)$values)
+  !(max(p$Bhat^2, na.rm = TRUE) < 1e10 * smallest)
+}
+
+check_deconvolution <- function(fit, args) {
+  tol <- max(1e-7, 1e5 * eps * condition_of(args$data$V))
+  own <- fit$loglik + fit$penalty
+  c(
+    yes(min(diff(fit$objective), 0) >= -1e-9 * max(1, abs(fit$objective)), "the objective falls"),
+    near(fit$objective[length(fit$objective)], own, 1e-9, max(1, abs(own)), "objective"),
+    near(sum(fit$pi), 1, 1e-9, what = "weights"),
+    same(names(fit$Ulist), fit$components$name, "names"),
+    unlist(lapply(names(fit$Ulist), function(name) check_psd(as.matrix(fit$Ulist[[name]]), name))),
+    if (length(fit$left_out) == 0) {
+      value <- quietly(covmash::mash_compute_loglik(fit, args$data))
+      if (is.null(args$weights)) near(fit$loglik, value, tol, max(1, abs(value)), "log-likelihood")
+    }
+  )
+}
+
+target("deconvolve", weight = 4, draws = TRUE, function() {
+  p <- new_problem(plain = chance(0.7))
+  args <- deconvolution_args(p)
+  args$n_full <- between(0, 3)
+  args$n_rank1 <- between(0, 2)
+  if (args$penalty != "nuclear") args$n_factor <- between(0, 1)
+  if (chance(0.3)) args$q <- between(1, p$R)
+  if (chance(0.2)) args$scaled <- list(a = diag(p$R))
+  if (args$n_full + args$n_rank1 == 0 || chance(0.2)) args$fixed <- list(b = 1e-3 + diag(p$R))
+  valid("deconvolve", args, na = "components|starts|best_start", may_fail = deconvolution_may_fail(p), check = function(fit) {
+    check_deconvolution(fit, args)
+  })
+})
+
+for (name in c("cov_ted", "cov_fa")) local({
+  name <- name
+  target(name, weight = 1.5, draws = TRUE, function() {
+    p <- new_problem(plain = chance(0.7))
+    args <- deconvolution_args(p)
+    if (name == "cov_fa" && args$penalty == "nuclear") args$penalty <- "iw"
+    args$K <- between(1, 4)
+    valid(name, args, may_fail = deconvolution_may_fail(p), check = function(U) {
+      c(
+        yes(all(grepl(if (name == "cov_ted") "^TED_" else "^FA_", names(U))), "names"),
+        unlist(lapply(names(U), function(k) {
+          c(check_psd(as.matrix(U[[k]]), k), names_are(as.matrix(U[[k]]), colnames(p$Bhat), colnames(p$Bhat), k))
+        }))
+      )
+    })
+  })
+})
+
+deconvolution_pool <- function() {
+  p <- new_problem(plain = TRUE, J = between(5, 20), scaled = FALSE)
+  data <- data_of(p)
+  fit <- quietly(covmash::deconvolve(data, n_full = 2, n_starts = 1, max_evaluations = 3))
+  list(problem = p, data = data, fit = fit)
+}
+
+for (name in c("print", "format", "nobs", "tidy", "glance")) local({
+  name <- name
+  target(paste0(name, ".deconvolution"), weight = 0.2, prints = name == "print", function() valid(name, list(deconvolution_pool()$fit), na = "."))
+})
+target("logLik.deconvolution", weight = 0.3, function() {
+  one <- deconvolution_pool()
+  args <- list(one$fit)
+  if (chance(0.5)) args$newdata <- one$data
+  valid("logLik", args, check = function(x) {
+    if (length(one$fit$left_out) == 0) near(as.numeric(x), one$fit$loglik, 1e-7, max(1, abs(one$fit$loglik)), "logLik")
+  })
+})
+target("predict.deconvolution", weight = 0.3, function() {
+  one <- deconvolution_pool()
+  # Missing estimates on data with alpha have no scale.
+  valid("predict", list(one$fit, one$data), na = "PosteriorMean|PosteriorSD", check = function(x) same(dim(x$PosteriorMean), dim(one$data$Bhat), "shape"))
+})

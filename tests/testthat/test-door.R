@@ -135,3 +135,13 @@ test_that("data objects of mashr keep their 0 and 1e6, with one message", {
   theirs$V <- array(diag(2), c(2, 2, 3))
   expect_equal(suppressMessages(mash(theirs, U, grid = 1, verbose = FALSE))$vloglik, fit$vloglik, tolerance = 1e-11)
 })
+
+test_that("a fit that is not whole does not print, and says why", {
+  empty <- structure(list(), class = c("mash_fit", "mash"))
+  broken <- mash(small_data()$data, cov_canonical(small_data()$data), verbose = FALSE)
+  broken$noise$n_effects <- NULL
+  for (f in list(print, format, logLik, nobs)) {
+    expect_error(f(empty), class = "covmash_error_fit")
+    expect_error(f(broken), "`noise`", class = "covmash_error_fit")
+  }
+})

@@ -7,7 +7,10 @@
 //
 // and the log-likelihood: the gradient of the log-likelihood in U_k is (X - H) / 2, and every step in updates.h follows
 // from these. A step that wants the effects themselves, sum gamma y y' in place of X, can have that; and so can one about
-// the errors, S_j x for x and S_j A^-1 S_j for A^-1, S_j the standard errors of the effect.
+// the errors, S_j x for x and S_j A^-1 S_j for A^-1, S_j the standard errors of the effect. For the loadings of a component
+// U = F F' of few columns, y = F f + e, there is also
+//
+//     G = sum_j gamma_jk c_j V_j^-1,     c_j >= the largest eigenvalue of E(f f' | y_j), and equal for one column.
 //
 // Effects with the same noise (the same conditions observed, the same Shat) are a run, and have one Cholesky factor for
 // each component. R conditions, flops for each component:
@@ -39,10 +42,11 @@ namespace covmash {
 // The moments of one component; H is empty where X is of the effects.
 struct ComponentMoments {
   double mass = 0.0;
-  arma::mat X, H;
+  arma::mat X, H, G;  // G: empty where not asked for
 };
 
-enum class MomentsOf { scores, effects, errors };  // X = sum gamma x x', x = A^-1 y; sum gamma y y'; of S x
+// X = sum gamma x x', x = A^-1 y; sum gamma y y'; of S x; as the first, and G
+enum class MomentsOf { scores, effects, errors, loadings };
 
 class ExpectationStep {
  public:
@@ -50,14 +54,16 @@ class ExpectationStep {
   // that it may change that of its own component.
   using Visitor = std::function<void(std::size_t component, const ComponentMoments& moments)>;
 
-  // noise: must outlive this object.
+  // noise, effect_weights: must outlive this object. effect_weights: how often an effect counts, J numbers; once if null.
   ExpectationStep(const NoiseModel& noise, std::size_t n_components, Executor& executor,
-                  MomentsOf kind = MomentsOf::scores)
+                  MomentsOf kind = MomentsOf::scores, const double* effect_weights = nullptr)
       : kernels_(simd::kernels()),
         executor_(executor),
         noise_(noise),
+        effect_weights_(effect_weights),
         scores_(kind != MomentsOf::effects),
         errors_(kind == MomentsOf::errors),
+        loadings_(kind == MomentsOf::loadings),
         K_(n_components),
         R_(noise.effects().n_conditions),
         W_(kernels_.width),
@@ -69,8 +75,10 @@ class ExpectationStep {
     plan_tasks();
   }
 
-  // Returns the log-likelihood.
-  double operator()(const std::vector<arma::mat>& U, const std::vector<double>& weights, const Visitor& visit) {
+  // Returns the log-likelihood. factors: F of the components whose G is wanted, else empty; or null.
+  double operator()(const std::vector<arma::mat>& U, const std::vector<double>& weights, const Visitor& visit,
+                    const std::vector<arma::mat>* factors = nullptr) {
+    factors_ = loadings_ ? factors : nullptr;
     log_weights_.resize(K_);
     for (std::size_t k = 0; k < K_; ++k) log_weights_[k] = std::log(weights[k]);
     factorise_split_runs(U);
@@ -146,7 +154,7 @@ class ExpectationStep {
   struct Workspace {
     Buffer<double> factor, inverse, square, left, product;
     Buffer<double> shat, y, forward, x, scaled, weight, rows, loglik, gamma;
-    Buffer<double> x_sums, h_sums, run_moments, rows_of_pack;
+    Buffer<double> x_sums, h_sums, g_sums, run_moments, rows_of_pack, loadings, precision;
     std::vector<double> run_mass;
     std::vector<Factor> factors;
     std::vector<std::size_t> active;
@@ -256,10 +264,15 @@ class ExpectationStep {
   }
 
   std::size_t sums_of_component(const Task& task) const {
-    if (task.kind != Task::piece) return scores_ ? 2 * triangle_ : triangle_;
+    if (task.kind != Task::piece) return n_moments() * triangle_;
     const std::size_t m = block_runs_[task.run].observed->size();
     return m * (m + 1) / 2;
   }
+
+  // X; X and H; or X, H and G.
+  std::size_t n_moments() const { return scores_ ? loadings_ ? 3 : 2 : 1; }
+
+  bool wants_loadings(std::size_t k) const { return factors_ && !(*factors_)[k].is_empty(); }
 
   // ---- factors of long runs
 
@@ -324,6 +337,8 @@ class ExpectationStep {
 
   // ---- responsibilities
 
+  double weight_of(std::size_t effect) const { return effect_weights_ ? effect_weights_[effect] : 1.0; }
+
   // In: loglik [component * 64 + lane], offset by component, weight by lane (0 for none). Out: gamma times weight.
   // Returns the log-likelihood of the lanes [0, used), used a multiple of the width.
   double responsibilities(const double* loglik, const double* offset, const double* weight, std::size_t used,
@@ -367,7 +382,7 @@ class ExpectationStep {
         for (std::size_t lane = 0; lane < lanes; ++lane) square[lane] *= -0.5;
       }
       const std::size_t count = std::min(lanes, run.count - b * lanes);
-      for (std::size_t lane = 0; lane < lanes; ++lane) weight[lane] = lane < count ? 1.0 : 0.0;
+      for (std::size_t lane = 0; lane < lanes; ++lane) weight[lane] = lane < count ? weight_of(run.effects[b * lanes + lane]) : 0.0;
       total += responsibilities(loglik, offset.data(), weight, lanes, gamma);
       for (std::size_t k = 0; k < K_; ++k) {
         const double* g = gamma + k * lanes;
@@ -379,9 +394,10 @@ class ExpectationStep {
     for (std::size_t k = 0; k < K_; ++k) kernels_.add_lanes(triangle, sums + k * triangle * W_, S + k * triangle);
   }
 
-  // Adds the packed lower triangles of A^-1 S A^-1 to X and of mass A^-1 to H; or S to X.
-  void finish_run(const BlockRun& run, const Factor& f, double mass, const double* S, Workspace& ws, double* X,
-                  double* H) const {
+  // Adds the packed lower triangles of A^-1 S A^-1 to X and of mass A^-1 to H, which follows it, and G; or S to X.
+  void finish_run(const BlockRun& run, std::size_t k, const Factor& f, double mass, const double* S, Workspace& ws,
+                  double* X) const {
+    double* H = X + triangle_;
     const std::vector<std::size_t>& O = *run.observed;
     const std::size_t m = O.size(), width = Panel::padded(m);
     double *square = ws.square.require_size(m * width), *left = ws.left.require_size(m * width),
@@ -404,6 +420,31 @@ class ExpectationStep {
       if (scores_)
         for (std::size_t c = 0; c <= r; ++c) H[row + O[c]] += unit(r) * unit(c) * mass * f.inverse[r * width + c];
     }
+    if (wants_loadings(k)) add_precision(run, (*factors_)[k], f, mass, product, width, H + triangle_);
+  }
+
+  // G += sum gamma c V^-1 of a run; scores: sum gamma x x'.
+  void add_precision(const BlockRun& run, const arma::mat& F, const Factor& f, double mass, const double* scores,
+                     std::size_t width, double* G) const {
+    const std::vector<std::size_t>& O = *run.observed;
+    const std::size_t m = O.size(), q = F.n_cols;
+    double c = 0.0, fit = 0.0;
+    for (std::size_t i = 0; i < q; ++i)
+      for (std::size_t r = 0; r < m; ++r)
+        for (std::size_t s = 0; s < m; ++s) {
+          const double product = F.at(O[r], i) * F.at(O[s], i);
+          c += product * scores[r * width + s];
+          if (q == 1) fit += product * f.inverse[r * width + s];
+        }
+    c += mass * std::max(1.0 - fit, 0.0);
+    const std::size_t j = run.effects[0];
+    const arma::mat C = noise_.correlation_of(j);
+    arma::mat V(m, m);
+    for (std::size_t s = 0; s < m; ++s)
+      for (std::size_t r = 0; r < m; ++r) V.at(r, s) = noise_.effects().s(j, O[r]) * C.at(O[r], O[s]) * noise_.effects().s(j, O[s]);
+    if (!arma::inv_sympd(V, V)) throw numeric_error("the noise of effect " + std::to_string(j + 1) + " is not positive definite");
+    for (std::size_t r = 0; r < m; ++r)
+      for (std::size_t s = 0; s <= r; ++s) G[O[r] * (O[r] + 1) / 2 + O[s]] += c * V.at(r, s);
   }
 
   // A run that is in one task.
@@ -416,9 +457,9 @@ class ExpectationStep {
     std::fill_n(S, K_ * triangle, 0.0);
     sweep_blocks(run, ws.factors.data(), 0, run.n_blocks(), ws, sum.loglik, ws.run_mass.data(), S);
     for (std::size_t k = 0; k < K_; ++k) {
-      double* X = sum.moments.data() + k * (scores_ ? 2 : 1) * triangle_;
       sum.mass[k] += ws.run_mass[k];
-      finish_run(run, ws.factors[k], ws.run_mass[k], S + k * triangle, ws, X, X + triangle_);
+      finish_run(run, k, ws.factors[k], ws.run_mass[k], S + k * triangle, ws,
+                 sum.moments.data() + k * n_moments() * triangle_);
     }
   }
 
@@ -428,14 +469,16 @@ class ExpectationStep {
     const std::size_t size = K_ * triangle_ * W_;
     std::fill_n(ws.x_sums.require_size(size), size, 0.0);
     if (scores_) std::fill_n(ws.h_sums.require_size(size), size, 0.0);
+    if (loadings_) std::fill_n(ws.g_sums.require_size(size), size, 0.0);
     for (std::size_t pack = begin; pack < end; ++pack) {
       executor_.checkpoint();
       sweep_pack(pack, U, ws, sum);
     }
     for (std::size_t k = 0; k < K_; ++k) {
-      double* X = sum.moments.data() + k * (scores_ ? 2 : 1) * triangle_;
+      double* X = sum.moments.data() + k * n_moments() * triangle_;
       kernels_.add_lanes(triangle_, ws.x_sums.data() + k * triangle_ * W_, X);
       if (scores_) kernels_.add_lanes(triangle_, ws.h_sums.data() + k * triangle_ * W_, X + triangle_);
+      if (loadings_) kernels_.add_lanes(triangle_, ws.g_sums.data() + k * triangle_ * W_, X + 2 * triangle_);
     }
   }
 
@@ -470,7 +513,7 @@ class ExpectationStep {
     for (std::size_t i = 0; i < n; ++i)
       for (std::size_t lane = 0; lane < W_; ++lane) {
         const bool real = lane < n_runs && i < runs[lane].count;
-        if (real) weight[i * W_ + lane] = 1.0;
+        if (real) weight[i * W_ + lane] = weight_of(runs[lane].effects[i]);
         for (std::size_t a = 0; a < m; ++a)
           y[(i * m + a) * W_ + lane] =
               real && shat[a * W_ + lane] > 0.0 ? e.b(runs[lane].effects[i], ws.active[a]) : 0.0;
@@ -529,7 +572,45 @@ class ExpectationStep {
         add_scaled_inverse(m, shat, N, mass, ws, H);
       else
         kernels_.pack_add_inverse(m, ws.active.data(), N, mass, H, pulse_of(executor_));
+      if (wants_loadings(k))
+        add_precision(m, n, (*factors_)[k], shat, correlations, L + k * packed, x, g, mass, ws,
+                      ws.g_sums.data() + k * triangle_ * W_, runs[0].effects[0], k);
     }
+  }
+
+  // G += sum gamma c V^-1 of a pack; L of A, and x = A^-1 y.
+  void add_precision(std::size_t m, std::size_t n, const arma::mat& F, const double* shat,
+                     const std::vector<arma::mat>& correlations, const double* L, const double* x, const double* gamma,
+                     const double* mass, Workspace& ws, double* G, std::size_t effect, std::size_t component) const {
+    const std::size_t q = F.n_cols, packed = m * (m + 1) / 2 * W_;
+    double *rows = ws.loadings.require_size(q * (m + 1) * W_), *squares = rows + q * m * W_;
+    for (std::size_t i = 0; i < q; ++i)
+      for (std::size_t a = 0; a < m; ++a)
+        for (std::size_t lane = 0; lane < W_; ++lane)
+          rows[(i * m + a) * W_ + lane] = shat[a * W_ + lane] > 0.0 ? F.at(ws.active[a], i) : 0.0;
+    double c[simd::lanes];
+    std::fill(c, c + W_, 0.0);
+    for (std::size_t k = 0; k < n; ++k)
+      for (std::size_t i = 0; i < q; ++i)
+        for (std::size_t lane = 0; lane < W_; ++lane) {
+          double f = 0.0;
+          for (std::size_t a = 0; a < m; ++a) f += rows[(i * m + a) * W_ + lane] * x[(k * m + a) * W_ + lane];
+          c[lane] += gamma[k * W_ + lane] * f * f;
+        }
+    if (q == 1) kernels_.pack_forward(m, q, L, rows, squares);
+    for (std::size_t lane = 0; lane < W_; ++lane)
+      c[lane] += mass[lane] * (q == 1 ? std::max(1.0 - squares[lane], 0.0) : 1.0);
+    double *V = ws.precision.require_size(packed + m * (m + 5) / 2 * W_), *N = V + packed, log_det[simd::lanes];
+    const arma::mat none(R_, R_, arma::fill::zeros);
+    if (noise_.common_correlation())
+      kernels_.pack_noisy_covariance(m, ws.active.data(), R_, noise_.correlation().memptr(), none.memptr(), shat, V);
+    else
+      add_noise(m, correlations, none, shat, ws.active, V);
+    kernels_.pack_cholesky(m, V, log_det, pulse_of(executor_));
+    for (std::size_t lane = 0; lane < W_; ++lane)
+      if (!std::isfinite(log_det[lane])) not_positive_definite(component, effect);
+    kernels_.pack_inverse(m, shat, V, N, pulse_of(executor_));
+    kernels_.pack_add_inverse(m, ws.active.data(), N, c, G, pulse_of(executor_));
   }
 
   // S C S + U for a C of each lane's own, where not observed the identity.
@@ -560,7 +641,7 @@ class ExpectationStep {
   // ---- all tasks together
 
   const ComponentMoments& moments(std::size_t k, Workspace& ws) {
-    const std::size_t size = (scores_ ? 2 : 1) * triangle_;
+    const std::size_t size = n_moments() * triangle_;
     double* X = ws.x_sums.require_size(size);
     std::fill_n(X, size, 0.0);
     ComponentMoments& out = ws.moments;
@@ -581,10 +662,11 @@ class ExpectationStep {
         const double* from = partials_[i].moments.data() + k * triangle;
         for (std::size_t a = 0; a < triangle; ++a) S[a] += from[a];
       }
-      finish_run(run, split_factors_[s * K_ + k], mass, S, ws, X, X + triangle_);
+      finish_run(run, k, split_factors_[s * K_ + k], mass, S, ws, X);
     }
     unpack(X, out.X);
     if (scores_) unpack(X + triangle_, out.H);
+    if (loadings_) unpack(X + 2 * triangle_, out.G);
     return out;
   }
 
@@ -597,7 +679,8 @@ class ExpectationStep {
   const simd::KernelTable& kernels_;
   Executor& executor_;
   const NoiseModel& noise_;
-  const bool scores_, errors_;
+  const double* effect_weights_;
+  const bool scores_, errors_, loadings_;
   const std::size_t K_, R_, W_, triangle_;
   std::vector<std::size_t> every_;  // 0, ..., R - 1
   std::vector<BlockRun> block_runs_;
@@ -608,6 +691,7 @@ class ExpectationStep {
   std::vector<Partial> partials_;
   std::vector<Factor> split_factors_;
   std::vector<double> log_weights_;
+  const std::vector<arma::mat>* factors_ = nullptr;
   std::vector<Workspace> workspaces_;
   double flops_ = 0.0;  // for each component
 };

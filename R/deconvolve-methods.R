@@ -1,0 +1,142 @@
+# Looking at a deconvolution, and predicting from it.
+
+#' Look at a deconvolution, and predict from it
+#'
+#' @param x,object A fit of [deconvolve()].
+#' @param data,newdata A data object made by [mash_set_data()], with the conditions of the
+#'   data that were learned from.
+#' @param ... For `predict()`, arguments of [mash_compute_posterior_matrices()]. Else not
+#'   used.
+#' @return `print()`: `x`, invisibly. `format()`: one line of text. `logLik()`: the
+#'   log-likelihood of the data that were learned from, or of `newdata`, an object of class
+#'   `"logLik"`. `nobs()`: the number of effects learned from. `predict()`: posterior
+#'   matrices of the effects in `newdata` as of [mash_compute_posterior_matrices()], which
+#'   takes the fit itself too. `tidy()`: the components, a data frame. `glance()`: a data
+#'   frame of one row.
+#' @name deconvolution-methods
+#' @aliases print.deconvolution
+#' @seealso [deconvolve()]
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 60, ncond = 3, err_sd = 0.5)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- deconvolve(data, 1:120, n_full = 3, n_threads = 1)
+#' fit
+#' tidy(fit)
+#' logLik(fit)
+#' # how well it describes effects that it has not seen
+#' logLik(fit, data[121:240, ])
+#' str(predict(fit, data[121:240, ]))
+NULL
+
+check_deconvolution <- function(x, name = "object") {
+  if (!inherits(x, "deconvolution") || !is.list(x)) {
+    abort_input(
+      "`{name}` must be a fit of deconvolve(), not {describe(x)}.", class = "covmash_error_argument"
+    )
+  }
+  numbers <- c("loglik", "penalty", "lambda", "evaluations", "n_effects", "n_conditions", "best_start")
+  fine <- vapply(x[numbers], function(part) is_plain(part) && checkmate::test_number(part), NA)
+  if (length(fine) < length(numbers) || !all(fine)) {
+    damaged_deconvolution(name, "its `{numbers[which(!fine)[1]]}` must be a number")
+  }
+  if (!checkmate::test_flag(x$converged)) {
+    damaged_deconvolution(name, "its `converged` must be TRUE or FALSE")
+  }
+  if (!is.data.frame(x$components) || !all(c("name", "kind", "weight", "effects", "rank") %in% names(x$components))) {
+    damaged_deconvolution(name, "its `components` must be the data frame that deconvolve() makes")
+  }
+  if (!all(x$components$kind %in% c("full", "rank1", "factor", "scaled", "fixed"))) {
+    damaged_deconvolution(name, "its `components` have a kind that is not known")
+  }
+  if (!is.list(x$fitted_g) || !is.numeric(x$fitted_g$pi) || !checkmate::test_choice(x$penalty_kind, c("iw", "nuclear", "none"))) {
+    damaged_deconvolution(name, "its `fitted_g` or `penalty_kind` is gone")
+  }
+  x
+}
+
+damaged_deconvolution <- function(name, ..., env = parent.frame()) {
+  what <- interpolate(..., env = env)
+  abort_input("`{name}` is damaged: {what}; make it again with deconvolve().", class = "covmash_error_argument")
+}
+
+#' @rdname deconvolution-methods
+#' @export
+format.deconvolution <- function(x, ...) {
+  check_deconvolution(x, "x")
+  paste0(
+    "<deconvolution> ", plural(length(x$Ulist), "covariance"), " of ", plural(x$n_conditions, "condition"), " from ",
+    plural(x$n_effects, "effect")
+  )
+}
+
+#' @rdname deconvolution-methods
+#' @export
+print.deconvolution <- function(x, ...) {
+  cat(format(x), "\n", sep = "")
+  status_line(
+    "penalty:",
+    if (x$lambda > 0) {
+      paste0(c(iw = "inverse Wishart", nuclear = "nuclear norm")[[x$penalty_kind]], ", lambda = ", format(x$lambda))
+    } else {
+      "none"
+    }
+  )
+  status_line("log-lik.:", format_loglik(x$loglik))
+  status_line(
+    "fit:", if (isTRUE(x$converged)) "converged" else "NOT converged", " after ", plural(x$evaluations, "pass", "passes"),
+    " over the data",
+    if (length(x$starts) > 1L) paste0(", start ", x$best_start, " of ", length(x$starts))
+  )
+  if (length(x$left_out) > 0L) {
+    status_line("left out:", paste(x$left_out, collapse = ", "), " (no effect)")
+  }
+  shown <- x$components[!vapply(x$components, function(column) all(is.na(column)), logical(1))]
+  print(shown, row.names = FALSE, digits = 3)
+  invisible(x)
+}
+
+#' @rdname deconvolution-methods
+#' @export
+logLik.deconvolution <- function(object, newdata = NULL, ...) {
+  check_deconvolution(object)
+  value <- if (is.null(newdata)) object$loglik else mash_compute_loglik(object, newdata)
+  n <- if (is.null(newdata)) object$n_effects else n_effects(newdata)
+  structure(value, df = free_parameters(object), nobs = n, class = "logLik")
+}
+
+# Free numbers in the weights and covariances.
+free_parameters <- function(fit) {
+  R <- fit$n_conditions
+  own <- c(full = R * (R + 1) / 2, rank1 = R, factor = NA, scaled = 1, fixed = 0)[fit$components$kind]
+  q <- fit$components$rank
+  factor <- fit$components$kind == "factor"
+  own[factor] <- R * (q[factor] + 1) - q[factor] * (q[factor] - 1) / 2
+  sum(own) + sum(fit$fitted_g$pi > 0) - 1
+}
+
+#' @rdname deconvolution-methods
+#' @export
+nobs.deconvolution <- function(object, ...) check_deconvolution(object)$n_effects
+
+#' @rdname deconvolution-methods
+#' @export
+predict.deconvolution <- function(object, newdata, ...) {
+  check_deconvolution(object)
+  refuse_missing(missing(newdata), "newdata", "a data object made by mash_set_data()", "covmash_error_data")
+  mash_compute_posterior_matrices(object, newdata, ...)
+}
+
+#' @rdname deconvolution-methods
+#' @export
+tidy.deconvolution <- function(x, ...) check_deconvolution(x, "x")$components
+
+#' @rdname deconvolution-methods
+#' @export
+glance.deconvolution <- function(x, ...) {
+  check_deconvolution(x, "x")
+  data.frame(
+    components = length(x$Ulist), logLik = x$loglik, penalty = x$penalty, lambda = x$lambda,
+    evaluations = x$evaluations, converged = x$converged, df = free_parameters(x), nobs = x$n_effects
+  )
+}

@@ -1,0 +1,440 @@
+# Deconvolution by components of several kinds, penalised so that their covariances calibrate.
+
+#' Learn covariance matrices that calibrate
+#'
+#' Fits a mixture of zero-mean normals to the true effects seen through their noise, with
+#' covariances of several kinds, a penalty that keeps them away from singular, and several
+#' starts. `cov_ted()` and `cov_fa()` are the short ways to matrices for [mash()];
+#' `deconvolve()` returns the fit itself, with which one can predict.
+#'
+#' @param data A data object made by [mash_set_data()]; missing estimates, a `V` and
+#'   standard errors of each effect's own are taken as they are.
+#' @param subset Rows to learn from, usually the strong ones: numbers, names or
+#'   `TRUE`/`FALSE`; all rows if `NULL`.
+#' @param K Number of matrices.
+#' @param n_full,n_rank1,n_factor Numbers of components: of full rank, of rank one, and
+#'   factor models \eqn{QQ' + D}.
+#' @param q Number of factors of a factor model.
+#' @param scaled,fixed Lists of R x R covariance matrices: components \eqn{c U} whose
+#'   size alone is learned, and components that stay as they are.
+#' @param start Matrices to start from, one for each full, rank-one and factor component,
+#'   in this order, in place of `n_starts` starts. A named list keeps its names.
+#' @param n_starts Number of starts: the first from the principal components of the
+#'   data, the others random. Each runs for `trial_steps` steps; the best goes on to
+#'   convergence.
+#' @param penalty `"iw"` (default): inverse Wishart; `"nuclear"`: nuclear norm (full
+#'   components only); `"none"`.
+#' @param lambda Strength of the penalty, in effects: 2R if `NULL`.
+#' @param update How full components are renewed: `"ted"` (default), the exact maximiser
+#'   where all effects have the same noise and a monotone step elsewhere, or `"ed"`, the
+#'   step of extreme deconvolution.
+#' @param refine `"none"` (default), or `"mash"`: after that a fit of the same components,
+#'   times a grid of scales, and of a null component to *all* rows of `data`. For weak
+#'   signals; slower.
+#' @param weights How often each row of `data` counts, once if `NULL`.
+#' @param accelerate Whether steps are extrapolated (SQUAREM). The objective never falls
+#'   either way.
+#' @param tol The fit has converged when the objective grows by no more than `tol` an
+#'   effect in two steps, and in a plain step by no more than `tol / 10`.
+#' @param max_evaluations Largest number of passes over the data after the trials; more
+#'   end with a warning.
+#' @param trial_steps Steps of each start.
+#' @param n_threads Number of threads, see [covmash_threads].
+#' @param ... Arguments of `deconvolve()`.
+#'
+#' @return `cov_ted()`: a named list of R x R matrices `TED_1`, `TED_2`, ... on the scale
+#'   of `data$Bhat`, for [mash()], with the names of the conditions. `cov_fa()`: the same
+#'   of `factor_cov` objects `FA_1`, ..., which [mash()] keeps factored. Components to
+#'   which less than half an effect belongs are left out.
+#'
+#'   `deconvolve()`: a list of class `"deconvolution"` with
+#'   * `Ulist`, `pi`: the covariances (factor models as `factor_cov`) and their weights;
+#'   * `components`: a data frame, one row for each: name, kind, weight, effects that
+#'     belong to it, rank, and for scaled ones the factor learned;
+#'   * `loglik`, `penalty`, `objective` (the trace of their sum, by step), `evaluations`,
+#'     `converged`, `starts` (the objective of each after its trial), `best_start`;
+#'   * `lambda`, `update`, `refine`, `n_effects`, `timing` (seconds);
+#'   * `fitted_g`: the same mixture as a prior of [mash()], and `alpha` of the data.
+#'
+#' @details The objective is
+#'   \deqn{\sum_j a_j \log \sum_k w_k N(\hat b_j; 0, V_j + U_k) - \frac\lambda2 \sum_k \left(
+#'     \log|U_k| - R \log s_k + s_k\, \mathrm{tr}\, U_k^{-1} \right), \quad
+#'     s_k = R / \mathrm{tr}\, U_k^{-1},}{sum_j a_j log sum_k w_k N(bhat_j; 0, V_j + U_k)
+#'     - lambda/2 sum_k (log|U_k| - R log s_k + s_k tr U_k^-1), s_k = R / tr U_k^-1,}
+#'   \eqn{U_k} of the penalty in the basis where a typical noise is the identity
+#'   (the common noise, or that of the root mean square standard errors): an
+#'   inverse-Wishart prior whose scale is free, so that it does not see the size of
+#'   \eqn{U_k} but how unequal its eigenvalues are. Rank-one, scaled and fixed components
+#'   carry none.
+#'
+#'   With the noise of all effects the same, whitened, and \eqn{N_k} effects of variance
+#'   \eqn{d} along an eigenvector of their second moments, the new eigenvalue \eqn{e}
+#'   minimises \eqn{N_k \log(1 + e) + N_k d / (1 + e) + \lambda (\log e + s_k / e)}: the
+#'   best positive root of a cubic. Without a penalty it is \eqn{(d - 1)_+} (Yang et al.
+#'   2024). With noise that differs between effects the step maximises a bound that
+#'   touches the objective, \eqn{U^+ = L^{-T} (L' P L)^{1/2} L^{-1}} with
+#'   \eqn{LL' = H + \lambda U^{-1}}, \eqn{P = UXU + \lambda s I}, \eqn{X} and \eqn{H} the
+#'   sums of \eqn{\gamma A^{-1} \hat b \hat b' A^{-1}} and \eqn{\gamma A^{-1}},
+#'   \eqn{A = V_j + U}.
+#'
+#'   `set.seed()` governs the random starts: \eqn{m} times a Wishart matrix with
+#'   \eqn{R + 2} degrees of freedom over these, \eqn{m} the mean excess variance.
+#'
+#' @section Why a penalty: Maximum likelihood makes covariances that are nearly singular:
+#'   directions in which no effect is believed possible. The posterior is then sure of
+#'   signs that it cannot know. See the vignettes.
+#' @section Errors: A bad `start`, `scaled` or `fixed`: `covmash_error_ulist`; a bad
+#'   `subset`: `covmash_error_index`; others `covmash_error_argument`. A fit that stops
+#'   at `max_evaluations` warns with class `covmash_warning_convergence`.
+#' @references
+#' Yang Y, Carbonetto P, Gerard D, Stephens M (2024). Improved methods for
+#' empirical Bayes multivariate multiple testing and effect size estimation.
+#' arXiv:2406.08784.
+#'
+#' Bovy J, Hogg DW, Roweis ST (2011). Extreme deconvolution. *Annals of Applied
+#' Statistics* 5(2B), 1657-1677. \doi{10.1214/10-AOAS439}
+#'
+#' Varadhan R, Roland C (2008). Simple and globally convergent methods for accelerating
+#' the convergence of any EM algorithm. *Scandinavian Journal of Statistics* 35, 335-353.
+#' \doi{10.1111/j.1467-9469.2007.00585.x}
+#' @seealso [cov_ed()] for mashr's deconvolution, [mash()],
+#'   [deconvolution-methods][print.deconvolution]
+#' @export
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 60, ncond = 3, err_sd = 0.5)
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' strong <- get_significant_results(mash_1by1(data, n_threads = 1))
+#' U <- cov_ted(data, strong, K = 3, n_threads = 1)
+#' m <- mash(data, c(cov_canonical(data), U), verbose = FALSE, n_threads = 1)
+#' m
+#' fit <- deconvolve(data, strong, n_full = 2, n_rank1 = 1, n_threads = 1)
+#' fit
+deconvolve <- function(data, subset = NULL, n_full = 8, n_rank1 = 0, n_factor = 0, q = 3,
+                       scaled = list(), fixed = list(), start = NULL, n_starts = 7,
+                       penalty = c("iw", "nuclear", "none"), lambda = NULL,
+                       update = c("ted", "ed"), refine = c("none", "mash"), weights = NULL,
+                       accelerate = TRUE, tol = 1e-6, max_evaluations = 2000,
+                       trial_steps = 15, n_threads = NULL) {
+  started <- elapsed()
+  data <- take_data(data)
+  R <- n_conditions(data)
+  settings <- deconvolve_settings(
+    R, penalty, lambda, update, accelerate, tol, max_evaluations, trial_steps, resolve_threads(n_threads)
+  )
+  refine <- check_choice(refine, c("none", "mash"), "refine")
+  n_starts <- few(n_starts, "n_starts", 1)
+  counts <- c(
+    full = few(n_full, "n_full"), rank1 = few(n_rank1, "n_rank1"), factor = few(n_factor, "n_factor")
+  )
+  q <- min(whole_number(q, "q", 1), R)
+  plan <- component_plan(counts, q, given_matrices(scaled, "scaled", data), given_matrices(fixed, "fixed", data))
+  check_plan(plan, settings)
+
+  rows <- resolve_subset(subset, data)
+  weights <- effect_weights(weights, data)
+  used <- rows_with(
+    data[rows, ], rowSums(!is.na(data$Bhat[rows, , drop = FALSE])) > 0, "an observed estimate", "no observed estimate"
+  )
+  chosen <- observed_rows(data, rows)
+  if (!is.null(weights) && sum(weights[chosen]) == 0) {
+    abort_input("`weights` of the chosen rows of `data` are all 0.", class = "covmash_error_argument")
+  }
+  starts <- if (is.null(start)) {
+    made <- deconvolution_starts(used, plan, n_starts)
+    lapply(made, start_of_plan, plan = plan)
+  } else {
+    given <- given_start(start, plan, data)
+    plan$names[plan$learned] <- names(given)
+    list(start_of_plan(given, plan))
+  }
+  fit <- run_deconvolution(used, starts, plan, weights[chosen], settings)
+  if (refine == "mash") {
+    fit <- refine_on_all(data, fit, plan, weights, settings)
+    used <- data[observed_rows(data, seq_len(n_effects(data))), ]
+  }
+  if (!isTRUE(fit$converged)) {
+    warn_deconvolution(fit$evaluations, "max_evaluations")
+  }
+  new_deconvolution(fit, plan, data, settings, refine, n_effects(used), elapsed() - started)
+}
+
+#' @rdname deconvolve
+#' @export
+cov_ted <- function(data, subset = NULL, K = 8, ..., n_threads = NULL) {
+  fit <- deconvolve(data, subset, n_full = K, ..., n_threads = n_threads)
+  renamed(fit$Ulist, "full", "TED")
+}
+
+#' @rdname deconvolve
+#' @export
+cov_fa <- function(data, subset = NULL, K = 8, q = 3, ..., n_threads = NULL) {
+  fit <- deconvolve(data, subset, n_full = 0, n_factor = K, q = q, ..., n_threads = n_threads)
+  renamed(fit$Ulist, "factor", "FA")
+}
+
+renamed <- function(Ulist, kind, prefix) {
+  names(Ulist) <- sub(paste0("^", kind, "_"), paste0(prefix, "_"), names(Ulist))
+  Ulist
+}
+
+# ---- arguments ---------------------------------------------------------------
+
+# A number of components or starts.
+few <- function(x, name, lower = 0) {
+  x <- whole_number(x, name, lower)
+  if (x > 1000L) {
+    abort_input("`{name}` must be at most 1000, not {x}.", class = "covmash_error_argument")
+  }
+  x
+}
+
+deconvolve_settings <- function(R, penalty, lambda, update, accelerate, tol, max_evaluations, trial_steps, n_threads) {
+  settings <- cpp_defaults("deconvolve")
+  settings$penalty <- check_choice(penalty, c("iw", "nuclear", "none"), "penalty")
+  if (is.null(lambda)) {
+    lambda <- 2 * R
+  }
+  check_number(lambda, "lambda", 0, what = "a number of at least 0")
+  settings$lambda <- if (settings$penalty == "none") 0 else lambda
+  settings$extreme <- check_choice(update, c("ted", "ed"), "update") == "ed"
+  check_flag(accelerate, "accelerate")
+  settings$accelerate <- accelerate
+  check_number(tol, "tol", 0, what = "a number of at least 0")
+  settings$tol <- tol
+  settings$max_evaluations <- whole_number(max_evaluations, "max_evaluations", 0)
+  settings$trial_steps <- whole_number(trial_steps, "trial_steps", 0)
+  settings$n_threads <- n_threads
+  settings$scales <- 1
+  settings
+}
+
+# Which components there are: kind, name and rank of each; `learned`: whether it has a start of its own.
+component_plan <- function(counts, q, scaled, fixed) {
+  kind <- c(rep(c("full", "low_rank", "factor"), counts), rep(c("scaled", "fixed"), c(length(scaled), length(fixed))))
+  numbered <- unlist(lapply(names(counts), function(kind) paste0(rep(kind, counts[[kind]]), "_", seq_len(counts[[kind]]))[seq_len(counts[[kind]])]))
+  plan <- list(
+    kind = kind, names = make.unique(c(numbered, names(scaled), names(fixed))),
+    rank = ifelse(kind == "factor", q, 1), given = c(scaled, fixed)
+  )
+  plan$learned <- kind %in% c("full", "low_rank", "factor")
+  plan
+}
+
+check_plan <- function(plan, settings) {
+  if (length(plan$kind) == 0L) {
+    abort_input(
+      "There is no component to fit; give `n_full`, `n_rank1`, `n_factor`, `scaled` or `fixed`.",
+      class = "covmash_error_argument"
+    )
+  }
+  if (settings$penalty != "nuclear" || settings$lambda == 0) {
+    return(invisible(NULL))
+  }
+  if (any(plan$kind == "factor") || (settings$extreme && any(plan$kind == "full"))) {
+    abort_input(
+      "`penalty = \"nuclear\"` is for full components with `update = \"ted\"`; use \"iw\" or \"none\".",
+      class = "covmash_error_argument"
+    )
+  }
+}
+
+given_matrices <- function(Ulist, name, data) {
+  if (is.list(Ulist) && !is.data.frame(Ulist) && length(Ulist) == 0L) {
+    return(list())
+  }
+  lapply(check_ulist(Ulist, n_conditions(data), colnames(data$Bhat), name), as.matrix)
+}
+
+given_start <- function(start, plan, data) {
+  if (inherits(start, "deconvolution")) {
+    start <- start$Ulist[start$components$kind %in% c("full", "low_rank", "factor")]
+  }
+  Ulist <- check_ulist(start, n_conditions(data), colnames(data$Bhat), "start")
+  if (length(Ulist) != sum(plan$learned)) {
+    abort_input(
+      "`start` must hold one matrix for each of the {plural(sum(plan$learned), 'component')} to be learned, not ",
+      "{length(Ulist)}.",
+      class = "covmash_error_ulist"
+    )
+  }
+  if (is.null(names(start))) {
+    names(Ulist) <- plan$names[plan$learned]
+  }
+  lapply(Ulist, as.matrix)
+}
+
+# Of `rows`, those with an observed estimate.
+observed_rows <- function(data, rows) {
+  if (!anyNA(data$Bhat)) rows else rows[rowSums(!is.na(data$Bhat[rows, , drop = FALSE])) > 0]
+}
+
+# ---- starts ------------------------------------------------------------------
+
+# Matrices to start from, of as many starts as wanted, for the components to be learned. In the whitened basis, m being the
+# mean second moment and m+ that beyond the noise:
+#   first    the leading principal components, d v v' + m / 10 I; the second moments; their diagonal; then random ones
+#   others   m+ Wishart(R + 2) / (R + 2)
+# Rank-one components start from a random direction in all of them.
+deconvolution_starts <- function(data, plan, n_starts) {
+  R <- n_conditions(data)
+  scale <- typical_error(data)
+  C <- typical_correlation(data)
+  L <- tryCatch(t(chol(C)), error = function(cnd) damaged_data("data", "its `V` is not positive definite"))
+  moments <- second_moments(data$Bhat, scale, L)
+  excess <- mean(pmax(diag(moments) - 1, 0.1))
+  back <- function(U) {
+    U <- L %*% U %*% t(L)
+    symmetrise(U * tcrossprod(scale))
+  }
+  kind <- plan$kind[plan$learned]
+  random <- function(kind) {
+    if (kind == "low_rank") {
+      return(excess * tcrossprod(stats::rnorm(R)))
+    }
+    excess * stats::rWishart(1L, R + 2, diag(R))[, , 1] / (R + 2)
+  }
+  first <- principal_starts(moments, sum(kind != "low_rank"))
+  lapply(seq_len(n_starts), function(s) {
+    Ulist <- lapply(kind, random)
+    at <- which(kind != "low_rank")[seq_along(first)]
+    if (s == 1L) {
+      Ulist[at] <- first
+    }
+    lapply(Ulist, back)
+  })
+}
+
+principal_starts <- function(moments, K) {
+  R <- ncol(moments)
+  whole <- list(moments, diag(diag(moments), R))
+  if (K <= 2L) {
+    return(whole[seq_len(K)])
+  }
+  spectrum <- eigen(moments, symmetric = TRUE)
+  ridge <- 0.1 * mean(diag(moments)) * diag(R)
+  axes <- lapply(seq_len(min(K - 2L, R)), function(k) {
+    spectrum$values[k] * tcrossprod(spectrum$vectors[, k]) + ridge
+  })
+  c(axes, whole)
+}
+
+# Root mean square of the standard errors observed in each condition.
+typical_error <- function(data) {
+  s <- sqrt(colMeans(unname(data$Shat)^2, na.rm = TRUE))
+  ifelse(is.finite(s) & s > 0, s, 1)
+}
+
+typical_correlation <- function(data) {
+  if (is.matrix(data$V)) unname(data$V) else diag(n_conditions(data))
+}
+
+# Second moments of the whitened effects; of pairs of conditions where estimates are missing.
+second_moments <- function(Bhat, scale, L) {
+  R <- ncol(Bhat)
+  z <- unname(Bhat) / rep(scale, each = nrow(Bhat))
+  axes <- cpp_pca(z, NULL, min(dim(z)), 1L)
+  moments <- axes$vectors %*% (axes$variances * t(axes$vectors))
+  half <- forwardsolve(L, moments)
+  symmetrise(forwardsolve(L, t(half)))
+}
+
+# The list that the core wants: learned matrices, then the given ones.
+start_of_plan <- function(learned, plan, pi = NULL) {
+  K <- length(plan$kind)
+  Ulist <- c(learned, plan$given)
+  list(
+    components = lapply(seq_len(K), function(k) {
+      list(kind = plan$kind[k], U = unname(as.matrix(Ulist[[k]])), rank = plan$rank[k])
+    }),
+    pi = if (is.null(pi)) rep(1 / K, K) else pi
+  )
+}
+
+# ---- the fit -----------------------------------------------------------------
+
+run_deconvolution <- function(data, starts, plan, weights, settings) {
+  fit <- run_core(cpp_deconvolve(data, starts, weights, settings), rownames(data$Bhat), plan$names, plan$names)
+  # Of the estimates, not of what alpha made of them.
+  if (data$alpha != 0) {
+    own <- rowSums(log(unname(data$Shat_alpha)) * !is.na(data$Bhat), na.rm = TRUE)
+    jacobian <- sum(if (is.null(weights)) own else weights * own)
+    for (part in c("loglik", "objective", "starts")) fit[[part]] <- fit[[part]] - jacobian
+  }
+  fit
+}
+
+# The scales of the second stage, and what null effects count for beside the data, as in mash().
+refinement_scales <- 4^(-2:2)
+
+refine_on_all <- function(data, fit, plan, weights, settings) {
+  all <- observed_rows(data, seq_len(n_effects(data)))
+  L <- length(refinement_scales)
+  null <- max(0.05, 1 - sum(fit$mass) / length(all))
+  settings$scales <- refinement_scales
+  settings$null <- TRUE
+  start <- start_of_plan(
+    lapply(fit$components, `[[`, "U"), list(kind = plan$kind, rank = plan$rank, given = NULL),
+    c((1 - null) * rep(pmax(fit$pi, 1e-3) / sum(pmax(fit$pi, 1e-3)) / L, each = L), null)
+  )
+  refined <- run_deconvolution(data[all, ], list(start), plan, weights[all], settings)
+  refined$starts <- fit$starts
+  refined$best_start <- fit$best_start
+  refined$evaluations <- refined$evaluations + fit$evaluations
+  refined$scales <- refinement_scales
+  # The size learned before is in the matrix that this stage started from.
+  for (k in which(plan$kind == "scaled")) {
+    refined$components[[k]]$scale <- refined$components[[k]]$scale * fit$components[[k]]$scale
+  }
+  refined
+}
+
+new_deconvolution <- function(fit, plan, data, settings, refine, n_used, seconds) {
+  K <- length(plan$kind)
+  L <- max(1L, length(fit$scales))
+  null <- length(fit$pi) > K * L
+  by_scale <- matrix(fit$pi[seq_len(K * L)], L, K)
+  mass <- colSums(matrix(fit$mass[seq_len(K * L)], L, K))
+  kept <- which(mass >= 0.5 | plan$kind == "fixed")
+  if (length(kept) == 0L) {
+    kept <- which.max(mass)
+  }
+  labels <- colnames(data$Bhat)
+  Ulist <- lapply(kept, function(k) covariance_of_component(fit$components[[k]], labels))
+  names(Ulist) <- plan$names[kept]
+  by_scale <- by_scale[, kept, drop = FALSE]
+  pi <- c(if (null) fit$pi[K * L + 1], as.vector(t(by_scale)))
+  pi <- pi / sum(pi)
+  grid <- if (null) sqrt(fit$scales) else 1
+  structure(
+    list(
+      Ulist = Ulist,
+      pi = stats::setNames(colSums(by_scale) / sum(by_scale), names(Ulist)),
+      components = data.frame(
+        name = plan$names[kept], kind = sub("low_rank", "rank1", plan$kind[kept]), weight = colSums(by_scale) / sum(by_scale),
+        effects = mass[kept],
+        rank = ifelse(plan$kind[kept] %in% c("low_rank", "factor"), plan$rank[kept], NA),
+        scale = ifelse(plan$kind[kept] == "scaled", vapply(fit$components[kept], `[[`, 1, "scale"), NA)
+      ),
+      left_out = plan$names[-kept],
+      loglik = fit$loglik, penalty = fit$penalty, objective = fit$objective, evaluations = fit$evaluations,
+      converged = fit$converged, starts = fit$starts, best_start = fit$best_start,
+      penalty_kind = settings$penalty, lambda = settings$lambda, update = if (settings$extreme) "ed" else "ted",
+      refine = refine, n_effects = n_used, n_conditions = n_conditions(data),
+      fitted_g = list(pi = pi, Ulist = Ulist, grid = grid, usepointmass = null),
+      alpha = data$alpha, timing = list(total = seconds)
+    ),
+    class = "deconvolution"
+  )
+}
+
+covariance_of_component <- function(component, labels) {
+  if (!is.null(component$B)) {
+    B <- component$B
+    dimnames(B) <- list(labels, paste0("factor_", seq_len(ncol(B))))
+    return(factor_covariance(B, D = component$D))
+  }
+  U <- symmetrise(component$U)
+  dimnames(U) <- if (!is.null(labels)) list(labels, labels)
+  U
+}
