@@ -18,7 +18,7 @@
 #' @section The usual steps:
 #' 1. [mash_set_data()]: put estimates and standard errors together.
 #' 2. [mash_1by1()], [get_significant_results()]: find strong rows.
-#' 3. [cov_canonical()], [cov_pca()], [cov_ed()]: covariance matrices.
+#' 3. [cov_canonical()], [cov_pca()], [cov_ed()], [cov_ted()]: covariance matrices.
 #' 4. [mash()]: fit the weights, compute the posterior.
 #' 5. [get_pm()], [get_psd()], [get_lfsr()], [get_pairwise_sharing()], `plot()`,
 #'    `as.data.frame()`: look at the results.
