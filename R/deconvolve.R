@@ -12,6 +12,9 @@
 #' @param subset Rows to learn from, usually the strong ones: numbers, names or
 #'   `TRUE`/`FALSE`; all rows if `NULL`.
 #' @param K Number of matrices.
+#' @param sparse How many restrictions of each matrix are added at most: the same matrix on
+#'   the conditions of largest variance, exactly 0 on the others, cut where the variance
+#'   (in units of the noise) falls most, by a factor of 1.5 at least.
 #' @param n_full,n_rank1,n_factor Numbers of components: of full rank, of rank one, and
 #'   factor models \eqn{QQ' + D}.
 #' @param q Number of factors of a factor model.
@@ -43,7 +46,8 @@
 #' @param ... Arguments of `deconvolve()`.
 #'
 #' @return `cov_ted()`: a named list of R x R matrices `TED_1`, `TED_2`, ... on the scale
-#'   of `data$Bhat`, for [mash()], with the names of the conditions. `cov_fa()`: the same
+#'   of `data$Bhat`, for [mash()], with the names of the conditions, and their restrictions
+#'   `TED_1_top4`, ... (to four conditions). `cov_fa()`: the same
 #'   of `factor_cov` objects `FA_1`, ..., which [mash()] keeps factored. Components to
 #'   which less than half an effect belongs are left out.
 #'
@@ -82,7 +86,11 @@
 #'
 #' @section Why a penalty: Maximum likelihood makes covariances that are nearly singular:
 #'   directions in which no effect is believed possible. The posterior is then sure of
-#'   signs that it cannot know. See the vignettes.
+#'   signs that it cannot know.
+#'
+#'   A penalty cannot know that an effect is exactly zero in some conditions: it makes the
+#'   variance there small, not 0. The restrictions of `sparse` let [mash()] choose between
+#'   the two; with few rows to learn from they are what keeps wrong signs rare.
 #' @section Errors: A bad `start`, `scaled` or `fixed`: `covmash_error_ulist`; a bad
 #'   `subset`: `covmash_error_index`; others `covmash_error_argument`. A fit that stops
 #'   at `max_evaluations` warns with class `covmash_warning_convergence`.
@@ -161,9 +169,14 @@ deconvolve <- function(data, subset = NULL, n_full = 8, n_rank1 = 0, n_factor = 
 
 #' @rdname deconvolve
 #' @export
-cov_ted <- function(data, subset = NULL, K = 8, ..., n_threads = NULL) {
+cov_ted <- function(data, subset = NULL, K = 8, sparse = 3, ..., n_threads = NULL) {
+  sparse <- whole_number(sparse, "sparse")
   fit <- deconvolve(data, subset, n_full = K, ..., n_threads = n_threads)
-  renamed(fit$Ulist, "full", "TED")
+  Ulist <- renamed(fit$Ulist, "full", "TED")
+  learned <- which(fit$components$kind == "full")
+  c(Ulist, unlist(lapply(names(Ulist)[learned], function(name) {
+    restrictions(Ulist[[name]], name, sparse, typical_error(data))
+  }), recursive = FALSE))
 }
 
 #' @rdname deconvolve
@@ -171,6 +184,21 @@ cov_ted <- function(data, subset = NULL, K = 8, ..., n_threads = NULL) {
 cov_fa <- function(data, subset = NULL, K = 8, q = 3, ..., n_threads = NULL) {
   fit <- deconvolve(data, subset, n_full = 0, n_factor = K, q = q, ..., n_threads = n_threads)
   renamed(fit$Ulist, "factor", "FA")
+}
+
+# A covariance of the conditions of largest variance only, in units of the noise; 0 in the others. Cut where the variance
+# falls most, by half as much again at least.
+restrictions <- function(U, name, n, scale) {
+  variance <- diag(U) / scale^2
+  order <- order(-variance)
+  fall <- variance[order][-length(order)] / pmax(variance[order][-1], .Machine$double.xmin)
+  sizes <- utils::head(order(-fall), min(n, sum(fall > 1.5)))
+  out <- lapply(sizes, function(size) {
+    U[-order[seq_len(size)], ] <- 0
+    U[, -order[seq_len(size)]] <- 0
+    U
+  })
+  stats::setNames(out, if (length(sizes) > 0L) paste0(name, "_top", sizes))
 }
 
 renamed <- function(Ulist, kind, prefix) {

@@ -232,6 +232,7 @@ for (name in c("cov_ted", "cov_fa")) local({
     args <- deconvolution_args(p)
     if (name == "cov_fa" && args$penalty == "nuclear") args$penalty <- "iw"
     args$K <- between(1, 4)
+    if (name == "cov_ted" && chance(0.4)) args$sparse <- between(0, 4)
     valid(name, args, may_fail = deconvolution_may_fail(p), check = function(U) {
       c(
         yes(all(grepl(if (name == "cov_ted") "^TED_" else "^FA_", names(U))), "names"),

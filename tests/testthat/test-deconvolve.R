@@ -176,13 +176,30 @@ test_that("starts follow set.seed(), and the seed is left alone where none is dr
 
 test_that("cov_ted() and cov_fa() make lists for mash()", {
   data <- mixture_data(150)
-  U <- withr::with_seed(1, cov_ted(data, K = 3))
+  U <- withr::with_seed(1, cov_ted(data, K = 3, sparse = 0))
   expect_true(all(grepl("^TED_[1-3]$", names(U))))
   expect_true(is.finite(mash(data, U, verbose = FALSE)$loglik))
   factors <- withr::with_seed(1, cov_fa(data, K = 2, q = 1))
   expect_true(all(grepl("^FA_[1-2]$", names(factors))))
   expect_true(inherits(factors[[1]], "factor_cov"))
   expect_true(is.finite(mash(data, factors, verbose = FALSE)$loglik))
+})
+
+test_that("restrictions are zero where the variance is small beside the noise", {
+  U <- matrix(c(4, 2, 0.1, 0, 2, 3, 0, 0, 0.1, 0, 0.2, 0, 0, 0, 0, 0.15), 4, dimnames = list(letters[1:4], letters[1:4]))
+  made <- restrictions(U, "TED_1", 3, rep(1, 4))
+  expect_named(made, "TED_1_top2")
+  expect_identical(made[[1]], U * tcrossprod(c(1, 1, 0, 0)))
+  # In other units of the third condition it is the noisiest.
+  expect_named(restrictions(U, "TED_1", 1, c(1, 1, 0.1, 1)), "TED_1_top3")
+  expect_length(restrictions(diag(3), "TED_1", 3, rep(1, 3)), 0)
+  expect_length(restrictions(matrix(2), "TED_1", 3, 1), 0)
+  data <- mixture_data(150, R = 5)
+  set.seed(1)
+  all <- cov_ted(data, K = 3)
+  set.seed(1)
+  expect_identical(all[grepl("^TED_[1-3]$", names(all))], cov_ted(data, K = 3, sparse = 0))
+  expect_true(is.finite(mash(data, all, verbose = FALSE)$loglik))
 })
 
 test_that("names of a start are kept, and a fit can be the start of the next", {
