@@ -49,7 +49,8 @@ check_deconvolution <- function(x, name = "object") {
   if (!all(x$components$kind %in% c("full", "rank1", "factor", "scaled", "fixed"))) {
     damaged_deconvolution(name, "its `components` have a kind that is not known")
   }
-  if (!is.list(x$fitted_g) || !is.numeric(x$fitted_g$pi) || !checkmate::test_choice(x$penalty_kind, c("iw", "nuclear", "none"))) {
+  penalised <- checkmate::test_choice(x$penalty_kind, c("iw", "nuclear", "none"))
+  if (!is.list(x$fitted_g) || !is.numeric(x$fitted_g$pi) || !penalised) {
     damaged_deconvolution(name, "its `fitted_g` or `penalty_kind` is gone")
   }
   x
@@ -84,8 +85,8 @@ print.deconvolution <- function(x, ...) {
   )
   status_line("log-lik.:", format_loglik(x$loglik))
   status_line(
-    "fit:", if (isTRUE(x$converged)) "converged" else "NOT converged", " after ", plural(x$evaluations, "pass", "passes"),
-    " over the data",
+    "fit:", if (isTRUE(x$converged)) "converged" else "NOT converged", " after ",
+    plural(x$evaluations, "pass", "passes"), " over the data",
     if (length(x$starts) > 1L) paste0(", start ", x$best_start, " of ", length(x$starts))
   )
   if (length(x$left_out) > 0L) {
@@ -105,14 +106,16 @@ logLik.deconvolution <- function(object, newdata = NULL, ...) {
   structure(value, df = free_parameters(object), nobs = n, class = "logLik")
 }
 
-# Free numbers in the weights and covariances.
 free_parameters <- function(fit) {
-  R <- fit$n_conditions
-  own <- c(full = R * (R + 1) / 2, rank1 = R, factor = NA, scaled = 1, fixed = 0)[fit$components$kind]
-  q <- fit$components$rank
-  factor <- fit$components$kind == "factor"
-  own[factor] <- R * (q[factor] + 1) - q[factor] * (q[factor] - 1) / 2
-  sum(own) + sum(fit$fitted_g$pi > 0) - 1
+  parameters_of(fit$components$kind, fit$components$rank, fit$n_conditions, sum(fit$fitted_g$pi > 0))
+}
+
+# Free numbers in covariances of these kinds and in so many weights.
+parameters_of <- function(kind, rank, R, n_weights) {
+  own <- unname(c(full = R * (R + 1) / 2, rank1 = R, low_rank = R, factor = NA, scaled = 1, fixed = 0)[kind])
+  factor <- kind == "factor"
+  own[factor] <- R * (rank[factor] + 1) - rank[factor] * (rank[factor] - 1) / 2
+  sum(own) + n_weights - 1
 }
 
 #' @rdname deconvolution-methods

@@ -124,7 +124,17 @@ deconvolve <- function(data, subset = NULL, n_full = 8, n_rank1 = 0, n_factor = 
                        update = c("ted", "ed"), refine = c("none", "mash"), weights = NULL,
                        accelerate = TRUE, tol = 1e-6, max_evaluations = 2000,
                        trial_steps = 15, n_threads = NULL) {
-  started <- elapsed()
+  fit_prepared(prepare_deconvolution(
+    data, subset, n_full, n_rank1, n_factor, q, scaled, fixed, start, n_starts, penalty, lambda, update, refine,
+    weights, accelerate, tol, max_evaluations, trial_steps, n_threads
+  ))
+}
+
+# What is checked and drawn before a fit, which draws nothing itself.
+prepare_deconvolution <- function(data, subset = NULL, n_full = 8, n_rank1 = 0, n_factor = 0, q = 3, scaled = list(),
+                                  fixed = list(), start = NULL, n_starts = 7, penalty = "iw", lambda = NULL,
+                                  update = "ted", refine = "none", weights = NULL, accelerate = TRUE, tol = 1e-6,
+                                  max_evaluations = 2000, trial_steps = 15, n_threads = NULL) {
   data <- take_data(data)
   R <- n_conditions(data)
   settings <- deconvolve_settings(
@@ -149,22 +159,30 @@ deconvolve <- function(data, subset = NULL, n_full = 8, n_rank1 = 0, n_factor = 
     abort_input("`weights` of the chosen rows of `data` are all 0.", class = "covmash_error_argument")
   }
   starts <- if (is.null(start)) {
-    made <- deconvolution_starts(used, plan, n_starts)
-    lapply(made, start_of_plan, plan = plan)
+    lapply(deconvolution_starts(used, plan, n_starts), start_of_plan, plan = plan)
   } else {
     given <- given_start(start, plan, data)
     plan$names[plan$learned] <- names(given)
     list(start_of_plan(given, plan))
   }
-  fit <- run_deconvolution(used, starts, plan, weights[chosen], settings)
-  if (refine == "mash") {
-    fit <- refine_on_all(data, fit, plan, weights, settings)
-    used <- data[observed_rows(data, seq_len(n_effects(data))), ]
+  list(
+    data = data, used = used, chosen = chosen, starts = starts, plan = plan, weights = weights, settings = settings,
+    refine = refine
+  )
+}
+
+fit_prepared <- function(p) {
+  started <- elapsed()
+  used <- p$used
+  fit <- run_deconvolution(used, p$starts, p$plan, p$weights[p$chosen], p$settings)
+  if (p$refine == "mash") {
+    fit <- refine_on_all(p$data, fit, p$plan, p$weights, p$settings)
+    used <- p$data[observed_rows(p$data, seq_len(n_effects(p$data))), ]
   }
   if (!isTRUE(fit$converged)) {
     warn_deconvolution(fit$evaluations, "max_evaluations")
   }
-  new_deconvolution(fit, plan, data, settings, refine, n_effects(used), elapsed() - started)
+  new_deconvolution(fit, p$plan, p$data, p$settings, p$refine, n_effects(used), elapsed() - started)
 }
 
 #' @rdname deconvolve
@@ -186,8 +204,8 @@ cov_fa <- function(data, subset = NULL, K = 8, q = 3, ..., n_threads = NULL) {
   renamed(fit$Ulist, "factor", "FA")
 }
 
-# A covariance of the conditions of largest variance only, in units of the noise; 0 in the others. Cut where the variance
-# falls most, by half as much again at least.
+# A covariance of the conditions of largest variance only, in units of the noise; 0 in the others. Cut where the
+# variance falls most, by half as much again at least.
 restrictions <- function(U, name, n, scale) {
   variance <- diag(U) / scale^2
   order <- order(-variance)
@@ -240,7 +258,7 @@ deconvolve_settings <- function(R, penalty, lambda, update, accelerate, tol, max
 # Which components there are: kind, name and rank of each; `learned`: whether it has a start of its own.
 component_plan <- function(counts, q, scaled, fixed) {
   kind <- c(rep(c("full", "low_rank", "factor"), counts), rep(c("scaled", "fixed"), c(length(scaled), length(fixed))))
-  numbered <- unlist(lapply(names(counts), function(kind) paste0(rep(kind, counts[[kind]]), "_", seq_len(counts[[kind]]))[seq_len(counts[[kind]])]))
+  numbered <- unlist(lapply(names(counts), function(kind) sprintf("%s_%d", kind, seq_len(counts[[kind]]))))
   plan <- list(
     kind = kind, names = make.unique(c(numbered, names(scaled), names(fixed))),
     rank = ifelse(kind == "factor", q, 1), given = c(scaled, fixed)
@@ -299,8 +317,8 @@ observed_rows <- function(data, rows) {
 
 # ---- starts ------------------------------------------------------------------
 
-# Matrices to start from, of as many starts as wanted, for the components to be learned. In the whitened basis, m being the
-# mean second moment and m+ that beyond the noise:
+# Matrices to start from, of as many starts as wanted, for the components to be learned. In the whitened basis, m being
+# the mean second moment and m+ that beyond the noise:
 #   first    the leading principal components, d v v' + m / 10 I; the second moments; their diagonal; then random ones
 #   others   m+ Wishart(R + 2) / (R + 2)
 # Rank-one components start from a random direction in all of them.
@@ -439,8 +457,8 @@ new_deconvolution <- function(fit, plan, data, settings, refine, n_used, seconds
       Ulist = Ulist,
       pi = stats::setNames(colSums(by_scale) / sum(by_scale), names(Ulist)),
       components = data.frame(
-        name = plan$names[kept], kind = sub("low_rank", "rank1", plan$kind[kept]), weight = colSums(by_scale) / sum(by_scale),
-        effects = mass[kept],
+        name = plan$names[kept], kind = sub("low_rank", "rank1", plan$kind[kept]),
+        weight = colSums(by_scale) / sum(by_scale), effects = mass[kept],
         rank = ifelse(plan$kind[kept] %in% c("low_rank", "factor"), plan$rank[kept], NA),
         scale = ifelse(plan$kind[kept] == "scaled", vapply(fit$components[kept], `[[`, 1, "scale"), NA)
       ),

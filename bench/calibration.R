@@ -34,11 +34,16 @@ script <- normalizePath(gsub("~+~", " ", script, fixed = TRUE))
 top <- dirname(dirname(script))
 
 read_arguments <- function(args) {
-  opts <- list(scenarios = ".", repeats = "50", minutes = "60", part = "1/1", out = file.path(top, "bench", "results"), table = FALSE)
+  opts <- list(
+    scenarios = ".", repeats = "50", minutes = "60", part = "1/1", out = file.path(top, "bench", "results"), table = FALSE
+  )
   for (arg in args) {
     name <- sub("^--([^=]*).*", "\\1", arg)
     if (!startsWith(arg, "--") || !name %in% names(opts)) {
-      stop("There is no option '", arg, "'; calibration.R takes --", paste(names(opts), collapse = ", --"), ".", call. = FALSE)
+      stop(
+        "There is no option '", arg, "'; calibration.R takes --", paste(names(opts), collapse = ", --"), ".",
+        call. = FALSE
+      )
     }
     opts[[name]] <- if (grepl("=", arg, fixed = TRUE)) sub("^[^=]*=", "", arg) else TRUE
   }
@@ -55,8 +60,8 @@ truths <- c("full", "mixed", "near1", "rank1", "equal", "sparse", "ordered")
 scenarios <- function() {
   equal <- expand.grid(truth = truths, noise = "equal", R = c(5, 20, 44), strong = c(10, 100), stringsAsFactors = FALSE)
   other <- expand.grid(
-    truth = c("full", "mixed", "rank1"), noise = c("varying", "correlated", "missing"), R = c(5, 20), strong = c(10, 100),
-    stringsAsFactors = FALSE
+    truth = c("full", "mixed", "rank1"), noise = c("varying", "correlated", "missing"), R = c(5, 20),
+    strong = c(10, 100), stringsAsFactors = FALSE
   )
   out <- rbind(equal, other)
   out$name <- paste(out$truth, out$noise, paste0("R", out$R), paste0(out$strong, "R"), sep = "-")
@@ -72,7 +77,7 @@ truth_matrices <- function(truth, R) {
   half <- seq_len(R %/% 2)
   on <- function(which) as.numeric(seq_len(R) %in% which)
   distance <- abs(outer(seq_len(R), seq_len(R), `-`))
-  rank_one <- list(tcrossprod(rep(1, R)), tcrossprod(stats::rnorm(R)), tcrossprod(on(third)), tcrossprod(on(sample(R, 1))))
+  rank_one <- lapply(list(rep(1, R), stats::rnorm(R), on(third), on(sample(R, 1))), tcrossprod)
   block <- 0.8 * tcrossprod(on(half))
   diag(block)[half] <- 1
   parts <- switch(truth,
@@ -143,7 +148,8 @@ udr_matrices <- function(data, strong, seed) {
   complete <- !anyNA(data$Bhat) && all(data$Shat == data$Shat[1])
   fit <- suppressWarnings(covmash::deconvolve(
     data, strong, n_full = 8, start = start, scaled = list(indep = diag(R), equal = matrix(1, R, R) + 1e-4 * diag(R)),
-    penalty = "none", update = if (complete) "ted" else "ed", accelerate = FALSE, max_evaluations = 20, tol = 0, n_threads = 1
+    penalty = "none", update = if (complete) "ted" else "ed", accelerate = FALSE, max_evaluations = 20, tol = 0,
+    n_threads = 1
   ))
   fit$Ulist
 }
@@ -245,7 +251,8 @@ study <- function(opts) {
     for (i in seq_len(nrow(chosen))) {
       s <- chosen[i, ]
       turn <- turn + 1
-      if (paste(s$name, seed) %in% done || turn %% opts$part[2] != opts$part[1] %% opts$part[2] || (s$R == 44 && seed > 20)) {
+      own <- turn %% opts$part[2] == opts$part[1] %% opts$part[2]
+      if (!own || paste(s$name, seed) %in% done || (s$R == 44 && seed > 20)) {
         next
       }
       if (proc.time()[[3]] - started > 60 * opts$minutes) {
@@ -256,7 +263,8 @@ study <- function(opts) {
         numbers <- vapply(lines, is.double, TRUE)
         lines[numbers] <- lapply(lines[numbers], signif, 10)
         utils::write.table(
-          lines, file, sep = ",", row.names = FALSE, append = file.exists(file), col.names = !file.exists(file), quote = FALSE
+          lines, file, sep = ",", row.names = FALSE, append = file.exists(file), col.names = !file.exists(file),
+          quote = FALSE
         )
       }
     }
@@ -290,12 +298,13 @@ summarise <- function(lines) {
     se <- function(x) stats::sd(x) / sqrt(sum(!is.na(x)))
     data.frame(
       scenario = s$scenario, method = s$method, repeats = nrow(part), strong = round(mean(part$strong)),
-      heldout = mean(lost), heldout_se = se(lost), ours_minus = mean(against, na.rm = TRUE), ours_minus_se = se(against),
+      heldout = mean(lost), heldout_se = se(lost), ours_minus = mean(against, na.rm = TRUE),
+      ours_minus_se = se(against),
       wrong_rate = false[1], wrong_rate_se = false[2], ratio = ratio[1], ratio_se = ratio[2], power = power[1],
       power_se = power[2], seconds = stats::median(part$seconds)
     )
   }
-  parts <- split(lines, paste(match(lines$scenario, scenarios()$name), match(lines$method, c("oracle", names(methods)))))
+  parts <- split(lines, paste(lines$scenario, lines$method))
   out <- do.call(rbind, lapply(parts, one))
   out[order(match(out$scenario, scenarios()$name), match(out$method, c("oracle", names(methods)))), ]
 }
@@ -332,17 +341,22 @@ write_tables <- function(opts) {
     `held out` = sprintf("%.0f (%.0f)", heldout, heldout_se),
     `ours minus it` = ifelse(method == "ted", "", sprintf("%.0f (%.0f)", ours_minus, ours_minus_se)),
     `wrong, %` = sprintf("%.2f (%.2f)", 100 * wrong_rate, 100 * wrong_rate_se),
-    `realised / promised` = sprintf("%.2f (%.2f)", ratio, ratio_se), `power at 5 %` = sprintf("%.3f (%.3f)", power, power_se),
-    seconds = sprintf("%.2f", seconds), check.names = FALSE
+    `realised / promised` = sprintf("%.2f (%.2f)", ratio, ratio_se),
+    `power at 5 %` = sprintf("%.3f (%.3f)", power, power_se), seconds = sprintf("%.2f", seconds), check.names = FALSE
   ))
   short <- bars(table)
-  none <- function(frame) if (nrow(frame) == 0) "None." else markdown(data.frame(lapply(frame, function(x) if (is.numeric(x)) signif(x, 3) else x)))
+  none <- function(frame) {
+    rounded <- lapply(frame, function(x) if (is.numeric(x)) signif(x, 3) else x)
+    if (nrow(frame) == 0) "None." else markdown(data.frame(rounded))
+  }
   writeLines(c(
     "# Which covariances calibrate", "",
     "Made by `bench/calibration.R --table`, which says what scenarios and methods are; standard errors in brackets. All",
-    "methods but the oracle have the canonical matrices too. Held out: log-likelihood of fresh rows minus the oracle's.", "",
+    "methods but the oracle have the canonical matrices too. Held out: log-likelihood of fresh rows minus the oracle's.",
+    "",
     "## Where our default (ted) falls short", "",
-    "Realised / promised wrong signs less two standard errors above 1.5 (2.5 with 10 R strong rows):", "", none(short$ratio), "",
+    "Realised / promised wrong signs less two standard errors above 1.5 (2.5 with 10 R strong rows):", "",
+    none(short$ratio), "",
     "More than 5 % wrong signs:", "", none(short$wrong), "",
     "Held-out log-likelihood more than three standard errors below a peer's:", "", none(short$heldout), "",
     "## All scenarios", "", markdown(shown)

@@ -33,7 +33,8 @@ Rcpp::List cpp_teem(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::Lis
     bridge::Threads threads(settings);
     const auto fit = covmash::truncated_deconvolution(
         bridge::Data(data).transposed(), Rcpp::as<arma::mat>(data["V"]), Rcpp::as<arma::vec>(settings["scale"]),
-        bridge::matrices(g["Ulist"]), bridge::weights(g), bridge::options<covmash::TruncatedOptions>(settings), threads.executor);
+        bridge::matrices(g["Ulist"]), bridge::weights(g), bridge::options<covmash::TruncatedOptions>(settings),
+        threads.executor);
     return Rcpp::List::create(_["w"] = fit.weights, _["Ulist"] = bridge::list_of(fit.covariances),
                               _["objective"] = fit.loglik, _["maxd"] = fit.change,
                               _["iterations"] = static_cast<double>(fit.loglik.size()), _["converged"] = fit.converged);
@@ -102,7 +103,8 @@ Rcpp::List cpp_deconvolve(const Rcpp::List& data, const Rcpp::List& starts,
       unpacked.back().weights = bridge::weights(start);
     }
     covmash::require(!unpacked.empty(), "there must be a start");
-    const std::vector<double> counts = weights.isNull() ? std::vector<double>() : Rcpp::as<std::vector<double>>(weights);
+    const std::vector<double> counts =
+        weights.isNull() ? std::vector<double>() : Rcpp::as<std::vector<double>>(weights);
     const bridge::Data own(data);
     const covmash::NoiseModel noise(own.effects(), own.correlation(threads.executor), &threads.executor);
     std::vector<covmash::ComponentKind> kinds;
@@ -114,8 +116,8 @@ Rcpp::List cpp_deconvolve(const Rcpp::List& data, const Rcpp::List& starts,
     for (std::size_t k = 0; k < fit.components.size(); ++k) components[k] = list_of(fit.components[k]);
     return Rcpp::List::create(_["components"] = components, _["pi"] = fit.weights, _["mass"] = fit.mass,
                               _["loglik"] = fit.loglik, _["penalty"] = fit.penalty, _["objective"] = fit.objective,
-                              _["evaluations_at"] = fit.evaluations_at,
-                              _["starts"] = fit.starts, _["best_start"] = static_cast<double>(fit.best_start) + 1.0,
+                              _["evaluations_at"] = fit.evaluations_at, _["starts"] = fit.starts,
+                              _["best_start"] = static_cast<double>(fit.best_start) + 1.0,
                               _["evaluations"] = fit.evaluations, _["converged"] = fit.converged);
   });
 }

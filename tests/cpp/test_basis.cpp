@@ -35,7 +35,9 @@ TEST(WhitenedBasis, MakesTheTypicalNoiseTheIdentity) {
     EXPECT_NEAR(arma::accu(basis.whitened_moment(A) % basis.whitened(U)) / arma::accu(A % U), 1.0, 1e-12);
     const arma::mat F = p.covariances[1].cols(0, 1);
     EXPECT_LT(arma::abs(basis.of_data_factor(basis.whitened(F * F.t())) -
-                        basis.of_data_factor(arma::eye(4, 4)) * basis.whitened(F * F.t())).max(), 1e-12);
+                        basis.of_data_factor(arma::eye(4, 4)) * basis.whitened(F * F.t()))
+                  .max(),
+              1e-12);
   }
 }
 

@@ -68,7 +68,8 @@ TEST(ComponentState, EveryStepRaisesTheObjective) {
         for (int step = 0; step < 30; ++step) {
           state.renew(one.moments());
           const double after = one.objective(state);
-          EXPECT_GE(after, before - 1e-10) << static_cast<int>(kind) << extreme << static_cast<int>(penalty) << " " << step;
+          EXPECT_GE(after, before - 1e-10)
+              << static_cast<int>(kind) << extreme << static_cast<int>(penalty) << " " << step;
           before = after;
         }
       }
@@ -100,7 +101,8 @@ TEST(ComponentState, LowRankIsTheBestOfItsRank) {
     arma::vec values;
     arma::mat vectors;
     arma::eig_sym(values, vectors, state.covariance());
-    const arma::mat F = vectors.tail_cols(2) * arma::diagmat(arma::sqrt(values.tail(2))) + 0.05 * reference::draw(g, 4, 2);
+    const arma::mat F =
+        vectors.tail_cols(2) * arma::diagmat(arma::sqrt(values.tail(2))) + 0.05 * reference::draw(g, 4, 2);
     ComponentState other(component(ComponentKind::low_rank, F * F.t(), 2), 0, one.setting);
     EXPECT_LE(one.objective(other), best + 1e-10);
   }

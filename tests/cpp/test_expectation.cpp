@@ -206,7 +206,8 @@ TEST(Expectation, TellsTheMomentsOfLoadings) {
         const NoiseModel model(effects(p), p.C);
         ExpectationStep step(model, 2, executor, MomentsOf::loadings);
         std::vector<ComponentMoments> actual(2);
-        step(U, weights, [&](std::size_t k, const ComponentMoments& m) { actual[k] = m; }, &factors);
+        step(
+            U, weights, [&](std::size_t k, const ComponentMoments& m) { actual[k] = m; }, &factors);
         arma::mat G(4, 4, arma::fill::zeros);
         for (arma::uword j = 0; j < p.bhat.n_rows; ++j) {
           const arma::uvec O = reference::observed(p, j);

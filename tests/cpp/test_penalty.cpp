@@ -30,7 +30,8 @@ TEST(Penalty, TheEigenvalueIsTheBestOfAll) {
         EXPECT_LE(own, other + 1e-10 * std::fabs(other)) << N << " " << d << " " << s << " " << p.lambda;
       }
       const double h = 1e-5;  // a minimum: the slope is 0
-      EXPECT_LT(std::fabs(worth(p, N, d, s, e * (1.0 + h)) - worth(p, N, d, s, e * (1.0 - h))), 1e-7 * (1.0 + std::fabs(own)));
+      EXPECT_LT(std::fabs(worth(p, N, d, s, e * (1.0 + h)) - worth(p, N, d, s, e * (1.0 - h))),
+                1e-7 * (1.0 + std::fabs(own)));
     }
 }
 

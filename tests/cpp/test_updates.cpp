@@ -139,8 +139,11 @@ TEST(Updates, TheMinorisedStepIsItsFormulaAndNeverLowersTheObjective) {
 TEST(Updates, TheBestScaleIsBetterThanAllOthers) {
   std::mt19937 g(74);
   for (int again = 0; again < 50; ++again) {
-    const arma::vec values = arma::exp(2.0 * reference::draw(g, 4, 1)), variances = arma::exp(2.0 * reference::draw(g, 4, 1));
-    const auto worth = [&](double c) { return arma::accu(arma::log(1.0 + c * values) + variances / (1.0 + c * values)); };
+    const arma::vec values = arma::exp(2.0 * reference::draw(g, 4, 1)),
+                    variances = arma::exp(2.0 * reference::draw(g, 4, 1));
+    const auto worth = [&](double c) {
+      return arma::accu(arma::log(1.0 + c * values) + variances / (1.0 + c * values));
+    };
     const double c = best_scale(values, variances);
     EXPECT_LE(worth(c), worth(0.0) + 1e-12);
     for (int i = -800; i <= 800; ++i) EXPECT_LE(worth(c), worth(std::pow(10.0, i / 100.0)) + 1e-10);
@@ -149,7 +152,8 @@ TEST(Updates, TheBestScaleIsBetterThanAllOthers) {
 
 TEST(Updates, FactorStepsComeNearTheTarget) {
   std::mt19937 g(75);
-  const arma::mat loadings = reference::draw(g, 6, 2), target = loadings * loadings.t() + arma::diagmat(arma::linspace(0.5, 1.5, 6));
+  const arma::mat loadings = reference::draw(g, 6, 2),
+                  target = loadings * loadings.t() + arma::diagmat(arma::linspace(0.5, 1.5, 6));
   arma::mat Q = reference::draw(g, 6, 2);
   arma::vec D(6, arma::fill::ones);
   const auto worth = [&] {

@@ -268,3 +268,29 @@ target("predict.deconvolution", weight = 0.3, function() {
   # Missing estimates on data with alpha have no scale.
   valid("predict", list(one$fit, one$data), na = "PosteriorMean|PosteriorSD", check = function(x) same(dim(x$PosteriorMean), dim(one$data$Bhat), "shape"))
 })
+
+target("cv_deconvolve", weight = 1, draws = TRUE, function() {
+  p <- new_problem(plain = TRUE, J = between(8, 20), scaled = FALSE)
+  args <- list(data = data_of(p), K = pick(list(1, 1:2)), n_folds = between(2, 3), n_starts = 1, max_evaluations = 3)
+  if (sum(rowSums(!is.na(p$Bhat)) > 0) < 6) args$data <- covmash::mash_set_data(matrix(stats::rnorm(30), 10))
+  if (chance(0.3)) args$lambda <- c(1, 4)
+  valid("cv_deconvolve", args, na = "components|starts|best_start", may_fail = deconvolution_may_fail(p), check = function(cv) {
+    c(yes(cv$chosen %in% cv$table$candidate, "chosen"), near(min(cv$table$behind), 0, 1e-12, what = "behind"))
+  })
+})
+cv_pool <- function() {
+  quietly(covmash::cv_deconvolve(covmash::mash_set_data(matrix(stats::rnorm(40), 10)), K = 1, n_folds = 2, n_starts = 1, max_evaluations = 2))
+}
+for (name in c("print", "format")) local({
+  name <- name
+  target(paste0(name, ".deconvolution_cv"), weight = 0.1, prints = name == "print", function() valid(name, list(cv_pool()), na = "."))
+})
+deconvolution_pictures <- function() {
+  args <- list(deconvolution_pool()$fit)
+  if (chance(0.7)) args$type <- pick(c("matrices", "eigenvalues", "vectors", "trace"))
+  args
+}
+plots("autoplot.deconvolution", "autoplot", deconvolution_pictures, 0.2)
+plots("plot.deconvolution", "plot", deconvolution_pictures, 0.2)
+plots("autoplot.deconvolution_cv", "autoplot", function() list(cv_pool()), 0.1)
+plots("plot.deconvolution_cv", "plot", function() list(cv_pool()), 0.1)

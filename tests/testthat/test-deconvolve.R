@@ -38,7 +38,8 @@ test_that("steps are those of udr, from the same start and scale", {
     )
     settings$first_scale <- 1
     settings$loadings <- run$method == "fa"
-    kind <- rep(c("fixed", if (is.na(penalty)) "low_rank" else "fixed", if (run$method == "fa") "low_rank" else "full"), each = 2)
+    rank1 <- if (is.na(penalty)) "low_rank" else "fixed"
+    kind <- rep(c("fixed", rank1, if (run$method == "fa") "low_rank" else "full"), each = 2)
     U <- c(input$start$fixed, input$start$rank1, input$start$full)
     plan <- list(kind = kind, rank = c(R, R, 1, 1, R, R), given = NULL)
     fit <- cpp_deconvolve(mash_set_data(input$X, 1, V = input$V), list(start_of_plan(U, plan)), NULL, settings)
@@ -74,7 +75,10 @@ test_that("a penalised step is the best of all stationary points", {
   for (penalty in c("iw", "nuclear")) {
     for (lambda in c(0.5, 8, 200)) {
       start <- stats::cov(Y)
-      fit <- quiet_deconvolve(data, n_full = 1, start = list(start), penalty = penalty, lambda = lambda, accelerate = FALSE, max_evaluations = 1, tol = 0)
+      fit <- quiet_deconvolve(
+        data, n_full = 1, start = list(start), penalty = penalty, lambda = lambda, accelerate = FALSE,
+        max_evaluations = 1, tol = 0
+      )
       e <- eigen(start)$values
       s <- if (penalty == "iw") 4 / sum(1 / e) else sqrt(sum(e) / sum(1 / e))
       S <- eigen(crossprod(Y) / 120, symmetric = TRUE)
@@ -105,8 +109,8 @@ test_that("the objective never falls, and is the log-likelihood of the model plu
       for (accelerate in c(TRUE, FALSE)) {
         withr::local_seed(2)
         fit <- quiet_deconvolve(
-          data, n_full = 2, n_rank1 = 1, n_factor = if (penalty == "nuclear") 0 else 1, q = 2, scaled = list(s = diag(4)),
-          fixed = list(f = matrix(1, 4, 4)), penalty = penalty, accelerate = accelerate, n_starts = 2, trial_steps = 2,
+          data, n_full = 2, n_rank1 = 1, n_factor = if (penalty == "nuclear") 0 else 1, q = 2,
+          scaled = list(s = diag(4)), fixed = list(f = matrix(1, 4, 4)), penalty = penalty, accelerate = accelerate, n_starts = 2, trial_steps = 2,
           max_evaluations = 30
         )
         label <- paste(noise, penalty, accelerate)
@@ -147,7 +151,9 @@ test_that("a weight is that many copies of a row", {
   b <- suppressWarnings(run(twice))
   expect_equal(a$Ulist, b$Ulist, tolerance = 1e-8)
   expect_equal(a$loglik, b$loglik, tolerance = 1e-12)
-  expect_equal(deconvolve(data, 1:50, n_full = 1, weights = rep(1, 100))$loglik, deconvolve(data, 1:50, n_full = 1)$loglik)
+  expect_equal(
+    deconvolve(data, 1:50, n_full = 1, weights = rep(1, 100))$loglik, deconvolve(data, 1:50, n_full = 1)$loglik
+  )
 })
 
 test_that("alpha changes the scale of the log-likelihood as in mash()", {
@@ -186,7 +192,8 @@ test_that("cov_ted() and cov_fa() make lists for mash()", {
 })
 
 test_that("restrictions are zero where the variance is small beside the noise", {
-  U <- matrix(c(4, 2, 0.1, 0, 2, 3, 0, 0, 0.1, 0, 0.2, 0, 0, 0, 0, 0.15), 4, dimnames = list(letters[1:4], letters[1:4]))
+  U <- matrix(c(4, 2, 0.1, 0, 2, 3, 0, 0, 0.1, 0, 0.2, 0, 0, 0, 0, 0.15), 4)
+  dimnames(U) <- list(letters[1:4], letters[1:4])
   made <- restrictions(U, "TED_1", 3, rep(1, 4))
   expect_named(made, "TED_1_top2")
   expect_identical(made[[1]], U * tcrossprod(c(1, 1, 0, 0)))
@@ -238,7 +245,9 @@ test_that("one condition, few rows, equal starts, zero rows and empty conditions
 
 test_that("contrasts and a V of each effect's own can be deconvolved", {
   data <- mixture_data(80, R = 4)
-  expect_length(suppressWarnings(quiet_deconvolve(mash_update_data(data, ref = 1), n_full = 1, n_rank1 = 1, max_evaluations = 20)$Ulist), 2)
+  contrasts <- mash_update_data(data, ref = 1)
+  fit <- suppressWarnings(quiet_deconvolve(contrasts, n_full = 1, n_rank1 = 1, max_evaluations = 20))
+  expect_length(fit$Ulist, 2)
   V <- array(0.2 + diag(0.8, 4), c(4, 4, 80))
   V[, , 1:40] <- diag(4)
   own <- mash_set_data(data$Bhat, data$Shat, V = V)

@@ -39,10 +39,10 @@ enum class ComponentKind { full, low_rank, factor, scaled, fixed };
 struct DeconvolutionComponent {
   ComponentKind kind = ComponentKind::full;
   arma::mat U;
-  arma::uword rank = 1;     // low_rank, factor
-  arma::mat loadings;       // factor: Q and D, at the end
+  arma::uword rank = 1;  // low_rank, factor
+  arma::mat loadings;    // factor: Q and D, at the end
   arma::vec uniquenesses;
-  double multiple = 1.0;    // scaled: c, at the end
+  double multiple = 1.0;  // scaled: c, at the end
 };
 
 // What the components of a deconvolution have in common.
@@ -176,9 +176,9 @@ class ComponentState {
   }
 
  private:
-  static constexpr int factor_steps = 10;             // of EM for Q and D, in a step of the deconvolution
+  static constexpr int factor_steps = 10;              // of EM for Q and D, in a step of the deconvolution
   static constexpr double smallest_uniqueness = 1e-6;  // of the variance
-  static constexpr double smallest_start = 0.01;       // eigenvalue of a start, of their mean, where it has to be raised
+  static constexpr double smallest_start = 0.01;  // eigenvalue of a start, of their mean, where it has to be raised
 
   Penalty penalty_of() const { return penalised() ? setting_->penalty : Penalty(); }
 
@@ -352,9 +352,7 @@ class ComponentState {
     Spectrum s = spectrum(arma::symmatu(x));
     const arma::uword R = s.values.n_elem;
     for (arma::uword i = 0; i < R; ++i)
-      s.values[i] = penalised()      ? std::exp(s.values[i])
-                    : i + rank_ < R ? 0.0
-                                    : std::max(std::expm1(s.values[i]), 0.0);
+      s.values[i] = penalised() ? std::exp(s.values[i]) : i + rank_ < R ? 0.0 : std::max(std::expm1(s.values[i]), 0.0);
     U_ = matrix_of(s);
     keep_factor(s);
     renew_penalty(s.values);

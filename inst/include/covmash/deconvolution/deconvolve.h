@@ -31,15 +31,15 @@ struct DeconvolveOptions {
   PenaltyKind penalty = PenaltyKind::inverse_wishart;
   double lambda = 0.0;
   double first_scale = std::numeric_limits<double>::quiet_NaN();  // of the penalty; what suits the start if NaN
-  bool extreme = false;        // full components by extreme deconvolution
-  bool loadings = false;       // low-rank components by the step for the loadings, whatever the noise
+  bool extreme = false;                                           // full components by extreme deconvolution
+  bool loadings = false;  // low-rank components by the step for the loadings, whatever the noise
   bool accelerate = true;
   bool fix_weights = false;
-  double tolerance = 1e-6;     // growth of the objective an effect in each of two steps, below which the run ends
+  double tolerance = 1e-6;  // growth of the objective an effect in each of two steps, below which the run ends
   double max_evaluations = 2000;
-  double trial_steps = 15;     // of each start, where there are several
+  double trial_steps = 15;             // of each start, where there are several
   std::vector<double> scales = {1.0};  // c_l
-  bool null = false;           // with the component w_0
+  bool null = false;                   // with the component w_0
   double null_weight = 10.0;
 };
 
@@ -57,7 +57,7 @@ struct DeconvolveResult {
   std::vector<double> evaluations_at;  // of each of them: E-steps so far
   std::vector<double> starts;          // objectives of all starts after their trial
   std::size_t best_start = 0;
-  double evaluations = 0.0;            // E-steps, those of other starts and of steps not taken among them
+  double evaluations = 0.0;  // E-steps, those of other starts and of steps not taken among them
   bool converged = false;
 };
 
@@ -94,10 +94,9 @@ class Deconvolution {
                                       arma::eye(basis_.conditions(), basis_.conditions()), &executor));
     }
     const bool low_rank = std::find(kinds.begin(), kinds.end(), ComponentKind::low_rank) != kinds.end();
-    const MomentsOf kind = setting_.one_noise      ? MomentsOf::effects
-                           : low_rank               ? MomentsOf::loadings
-                                                  : MomentsOf::scores;
-    expectation_.reset(new ExpectationStep(own_noise_ ? *own_noise_ : noise, n_weights_, executor, kind, effect_weights));
+    const MomentsOf kind = setting_.one_noise ? MomentsOf::effects : low_rank ? MomentsOf::loadings : MomentsOf::scores;
+    expectation_.reset(
+        new ExpectationStep(own_noise_ ? *own_noise_ : noise, n_weights_, executor, kind, effect_weights));
   }
 
   DeconvolveResult operator()(const std::vector<DeconvolveStart>& starts) {
@@ -148,8 +147,9 @@ class Deconvolution {
             "a start must have all components and their weights");
     State state;
     for (std::size_t k = 0; k < K_; ++k) {
-      require(start.components[k].U.n_rows == basis_.conditions() && start.components[k].U.n_cols == basis_.conditions(),
-              "covariance matrices must have one row for each condition");
+      require(
+          start.components[k].U.n_rows == basis_.conditions() && start.components[k].U.n_cols == basis_.conditions(),
+          "covariance matrices must have one row for each condition");
       state.components.emplace_back(start.components[k], k, setting_);
     }
     state.weights = start.weights;
@@ -160,7 +160,8 @@ class Deconvolution {
     double sum = 0.0;
     for (const ComponentState& c : state.components)
       if (c.penalised()) sum += c.penalty();
-    if (options_.null && options_.null_weight != 1.0) sum += (options_.null_weight - 1.0) * std::log(state.weights.back());
+    if (options_.null && options_.null_weight != 1.0)
+      sum += (options_.null_weight - 1.0) * std::log(state.weights.back());
     return sum;
   }
 
@@ -173,7 +174,8 @@ class Deconvolution {
       const arma::mat covariance =
           own_noise_ ? state.components[k].covariance() : basis_.of_data(state.components[k].covariance());
       // With one noise but several scales the basis of the data is the whitened one.
-      const arma::mat factor = own_noise_ ? state.components[k].factor() : basis_.of_data_factor(state.components[k].factor());
+      const arma::mat factor =
+          own_noise_ ? state.components[k].factor() : basis_.of_data_factor(state.components[k].factor());
       for (std::size_t l = 0; l < L_; ++l) {
         U[k * L_ + l] = options_.scales[l] * covariance;
         factors[k * L_ + l] = std::sqrt(options_.scales[l]) * factor;
@@ -183,13 +185,16 @@ class Deconvolution {
     point.next = state;
     point.mass.resize(n_weights_);
     std::vector<ComponentMoments> moments(L_ > 1 ? n_weights_ : 0);
-    point.loglik = (*expectation_)(U, state.weights, [&](std::size_t i, const ComponentMoments& of_one) {
-      point.mass[i] = of_one.mass;
-      if (L_ > 1)
-        moments[i] = of_one;
-      else if (i < K_)
-        renew(point.next.components[i], options_.scales[0], of_one);
-    }, &factors);
+    point.loglik = (*expectation_)(
+        U, state.weights,
+        [&](std::size_t i, const ComponentMoments& of_one) {
+          point.mass[i] = of_one.mass;
+          if (L_ > 1)
+            moments[i] = of_one;
+          else if (i < K_)
+            renew(point.next.components[i], options_.scales[0], of_one);
+        },
+        &factors);
     if (L_ > 1)
       executor_.run(K_, 0.0, [&](std::size_t k, std::size_t) {
         ComponentMoments sum = moments[k * L_];

@@ -382,7 +382,8 @@ class ExpectationStep {
         for (std::size_t lane = 0; lane < lanes; ++lane) square[lane] *= -0.5;
       }
       const std::size_t count = std::min(lanes, run.count - b * lanes);
-      for (std::size_t lane = 0; lane < lanes; ++lane) weight[lane] = lane < count ? weight_of(run.effects[b * lanes + lane]) : 0.0;
+      for (std::size_t lane = 0; lane < lanes; ++lane)
+        weight[lane] = lane < count ? weight_of(run.effects[b * lanes + lane]) : 0.0;
       total += responsibilities(loglik, offset.data(), weight, lanes, gamma);
       for (std::size_t k = 0; k < K_; ++k) {
         const double* g = gamma + k * lanes;
@@ -441,8 +442,10 @@ class ExpectationStep {
     const arma::mat C = noise_.correlation_of(j);
     arma::mat V(m, m);
     for (std::size_t s = 0; s < m; ++s)
-      for (std::size_t r = 0; r < m; ++r) V.at(r, s) = noise_.effects().s(j, O[r]) * C.at(O[r], O[s]) * noise_.effects().s(j, O[s]);
-    if (!arma::inv_sympd(V, V)) throw numeric_error("the noise of effect " + std::to_string(j + 1) + " is not positive definite");
+      for (std::size_t r = 0; r < m; ++r)
+        V.at(r, s) = noise_.effects().s(j, O[r]) * C.at(O[r], O[s]) * noise_.effects().s(j, O[s]);
+    if (!arma::inv_sympd(V, V))
+      throw numeric_error("the noise of effect " + std::to_string(j + 1) + " is not positive definite");
     for (std::size_t r = 0; r < m; ++r)
       for (std::size_t s = 0; s <= r; ++s) G[O[r] * (O[r] + 1) / 2 + O[s]] += c * V.at(r, s);
   }
@@ -521,7 +524,8 @@ class ExpectationStep {
 
     std::vector<arma::mat> correlations;  // by lane, where they differ
     if (!noise_.common_correlation())
-      for (std::size_t lane = 0; lane < W_; ++lane) correlations.push_back(noise_.correlation_of(run_of(lane).effects[0]));
+      for (std::size_t lane = 0; lane < W_; ++lane)
+        correlations.push_back(noise_.correlation_of(run_of(lane).effects[0]));
 
     double *L = ws.factor.require_size(K_ * packed), *z = ws.forward.require_size(K_ * n * m * W_),
            *squares = ws.rows.require_size(n * W_), *loglik = ws.loglik.require_size(n_blocks * K_ * simd::lanes),
@@ -529,7 +533,8 @@ class ExpectationStep {
     for (std::size_t k = 0; k < K_; ++k) {
       double *L_k = L + k * packed, *z_k = z + k * n * m * W_;
       if (noise_.common_correlation())
-        kernels_.pack_noisy_covariance(m, ws.active.data(), R_, noise_.correlation().memptr(), U[k].memptr(), shat, L_k);
+        kernels_.pack_noisy_covariance(m, ws.active.data(), R_, noise_.correlation().memptr(), U[k].memptr(), shat,
+                                       L_k);
       else
         add_noise(m, correlations, U[k], shat, ws.active, L_k);
       kernels_.pack_cholesky(m, L_k, log_det, pulse_of(executor_));

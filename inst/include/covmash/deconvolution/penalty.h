@@ -45,8 +45,7 @@ struct Penalty {
   double value(const arma::vec& e, double s) const {
     if (!active()) return 0.0;
     const double inverse = s * arma::accu(1.0 / e);
-    if (kind == PenaltyKind::nuclear_norm)
-      return -0.5 * lambda * (share * arma::accu(e) / s + (1.0 - share) * inverse);
+    if (kind == PenaltyKind::nuclear_norm) return -0.5 * lambda * (share * arma::accu(e) / s + (1.0 - share) * inverse);
     return -0.5 * lambda * (arma::accu(arma::log(e)) - static_cast<double>(e.n_elem) * std::log(s) + inverse);
   }
 

@@ -55,8 +55,8 @@ inline arma::mat root_beyond_rounding(const arma::mat& A, std::size_t component)
   // Rounding in F' H F / N, which is below I, does not reach that far.
   if (!A.is_finite() || !arma::eig_sym(values, vectors, A) || values[0] < -0.5)
     throw numeric_error("the update of ", at::component(component), " is not positive definite");
-  const double floor = static_cast<double>(A.n_rows) * std::numeric_limits<double>::epsilon() *
-                       std::max(1.0, values[values.n_elem - 1]);
+  const double floor =
+      static_cast<double>(A.n_rows) * std::numeric_limits<double>::epsilon() * std::max(1.0, values[values.n_elem - 1]);
   for (double& v : values) v = std::sqrt(std::max(v, floor));
   return vectors * arma::diagmat(values);
 }
