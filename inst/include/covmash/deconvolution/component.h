@@ -376,7 +376,7 @@ class ComponentState {
   // A start that a penalty would not let be: its small eigenvalues are raised.
   void raise() {
     Spectrum s = spectrum(U_);
-    const double least = smallest_start * std::max(arma::mean(s.values), std::numeric_limits<double>::min());
+    const double least = smallest_start * std::max(arma::mean(s.values), 1e-6);  // the noise is 1
     if (s.values.min() >= least * 1e-3) return;
     for (double& v : s.values) v = std::max(v, least);
     U_ = matrix_of(s);
