@@ -138,7 +138,7 @@ cv_candidates <- function(candidates, K, lambda, shared) {
 
 cv_folds <- function(folds, n_folds, n) {
   if (is.null(folds)) {
-    n_folds <- whole_number(n_folds, "n_folds", 2)
+    n_folds <- few(n_folds, "n_folds", 2)
     if (n < 2L * n_folds) {
       abort_input(
         "{plural(n, 'row')} are too few for {n_folds} folds; lower `n_folds` or choose more rows.",

@@ -451,14 +451,16 @@ new_deconvolution <- function(fit, plan, data, settings, refine, n_used, seconds
   by_scale <- by_scale[, kept, drop = FALSE]
   pi <- c(if (null) fit$pi[K * L + 1], as.vector(t(by_scale)))
   pi <- pi / sum(pi)
+  # Of the effects that are not null, if there are any.
+  weight <- if (sum(by_scale) > 0) colSums(by_scale) / sum(by_scale) else rep(1 / length(kept), length(kept))
   grid <- if (null) sqrt(fit$scales) else 1
   structure(
     list(
       Ulist = Ulist,
-      pi = stats::setNames(colSums(by_scale) / sum(by_scale), names(Ulist)),
+      pi = stats::setNames(weight, names(Ulist)),
       components = data.frame(
         name = plan$names[kept], kind = sub("low_rank", "rank1", plan$kind[kept]),
-        weight = colSums(by_scale) / sum(by_scale), effects = mass[kept],
+        weight = weight, effects = mass[kept],
         rank = ifelse(plan$kind[kept] %in% c("low_rank", "factor"), plan$rank[kept], NA),
         scale = ifelse(plan$kind[kept] == "scaled", vapply(fit$components[kept], `[[`, 1, "scale"), NA)
       ),

@@ -54,8 +54,9 @@ plot.deconvolution <- function(x, ...) {
 }
 
 plot_trace <- function(objective) {
-  steps <- data.frame(step = seq_along(objective) - 1, below = max(objective) - objective)
-  steps$below <- pmax(steps$below, 1e-6)
+  steps <- data.frame(step = seq_along(objective) - 1, below = objective[length(objective)] - objective)
+  # The last one has no place on the scale of logarithms.
+  steps <- steps[is.finite(steps$below) & steps$below > 0, ]
   ggplot2::ggplot(steps, ggplot2::aes(x = .data$step, y = .data$below)) +
     ggplot2::geom_line(colour = plot_colours$main) +
     ggplot2::scale_y_log10() +

@@ -162,7 +162,7 @@ TEST(Updates, FactorStepsComeNearTheTarget) {
   };
   double before = worth();
   for (int i = 0; i < 300; ++i) {
-    ASSERT_TRUE(factor_step(target, 5, 1e-6, Q, D));
+    ASSERT_TRUE(factor_step(target, 5, 1e-6, 0.0, Q, D));
     EXPECT_LE(worth(), before + 1e-11);
     before = worth();
   }

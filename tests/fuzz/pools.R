@@ -211,10 +211,11 @@ is_singular <- function(x) {
   any(diag(S) <= 0) || condition_of(S) > 1e10
 }
 
+# With an inverse that has a digit, so that it must not be refused.
 regular_factor_cov <- function(plain = chance(0.5), ...) {
   repeat {
     x <- new_factor_cov(plain = plain, ...)
-    if (!is_singular(x)) return(x)
+    if (!is_singular(x) && condition_of(as.matrix(x)) < 1e12) return(x)
   }
 }
 

@@ -313,3 +313,15 @@ test_that("wrong arguments are named", {
   expect_error(deconvolve(data, integer()), class = "covmash_error_index")
   expect_warning(deconvolve(data, max_evaluations = 1), class = "covmash_warning_convergence")
 })
+
+test_that("a component that shrinks to nothing keeps variances that can be computed with", {
+  data <- mixture_data(8, shat = "varying")
+  data$Bhat[] <- 0
+  fit <- quiet_deconvolve(data, n_full = 0, n_factor = 1, n_rank1 = 1, penalty = "none", max_evaluations = 50)
+  variances <- unlist(lapply(fit$Ulist, function(U) diag(as.matrix(U))))
+  expect_true(all(variances == 0 | variances > 1e-100))
+  expect_equal(mash_compute_loglik(fit, data), fit$loglik, tolerance = 1e-9)
+  # Where the null component of the second stage takes everything the weights are still weights.
+  none <- quiet_deconvolve(data, n_full = 1, penalty = "none", refine = "mash", max_evaluations = 5)
+  expect_equal(sum(none$pi), 1)
+})

@@ -496,3 +496,21 @@ test_that("one or two genes, two or three samples", {
   }
   expect_error(fit_factor_model(x[, 1:2], 1), "at most 0 factors", class = "covmash_error_n_factors")
 })
+
+test_that("a Heywood case is looked at from other starts too", {
+  withr::local_seed(3)
+  worse <- 0
+  for (i in 1:40) {
+    x <- matrix(rnorm(30 * 8), 30)
+    fit <- suppressWarnings(fit_factor_model(x, 2, "ml"))
+    other <- tryCatch(factanal(x, 2), error = function(e) NULL)
+    if (is.null(other)) next
+    discrepancy <- function(psi) {
+      s <- 1 / sqrt(psi)
+      e <- eigen(s * cor(x) * rep(s, each = 8), symmetric = TRUE, only.values = TRUE)$values[-(1:2)]
+      -sum(log(e) - e) - 6
+    }
+    worse <- max(worse, discrepancy(fit$noise / colMeans(scale(x, scale = FALSE)^2)) - discrepancy(other$uniquenesses))
+  }
+  expect_lt(worse, 1e-5)
+})

@@ -106,3 +106,10 @@ test_that("a prior is not rescaled when it is given", {
   expect_close(fit$vloglik, expected$vloglik, 1e-10)
   expect_close(fit$result$PosteriorMean, expected$PosteriorMean, 1e-10)
 })
+
+test_that("variances whose roots have no squares are refused", {
+  data <- small_data()$data
+  for (U in list(1e-300 * diag(4), factor_covariance(matrix(0, 4, 1), D = c(1, 1, 1, 1e-307)))) {
+    expect_error(mash(data, list(tiny = U), grid = 1, normalizeU = FALSE, verbose = FALSE), "tiny", class = "covmash_error_input")
+  }
+})

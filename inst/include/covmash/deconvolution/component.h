@@ -168,7 +168,7 @@ class ComponentState {
     } else {
       // By a factor: what is made of it is semi-definite whatever the scales.
       Spectrum s = spectrum(U_);
-      for (double& v : s.values) v = std::sqrt(std::max(v, 0.0));
+      for (double& v : s.values) v = v > nothing ? std::sqrt(v) : 0.0;
       const arma::mat factor = basis.of_data_factor(s.vectors * arma::diagmat(s.values));
       out.U = arma::symmatu(product_transposed(factor, factor, setting_->executor));
     }
@@ -178,6 +178,7 @@ class ComponentState {
  private:
   static constexpr int factor_steps = 10;              // of EM for Q and D, in a step of the deconvolution
   static constexpr double smallest_uniqueness = 1e-6;  // of the variance
+  static constexpr double no_uniqueness = 1e-12, nothing = 1e-100;  // beside a noise of 1
   static constexpr double smallest_start = 0.01;  // eigenvalue of a start, of their mean, where it has to be raised
 
   Penalty penalty_of() const { return penalised() ? setting_->penalty : Penalty(); }
@@ -286,7 +287,7 @@ class ComponentState {
                   std::sqrt(std::max(values[R - 1 - i] - rest, 1e-3 * std::fabs(values[R - 1 - i])));
     D_ = standardised.diag() - arma::sum(arma::square(Q_), 1);
     const double least = 1e-3 * arma::mean(arma::abs(standardised.diag()));
-    for (double& d : D_) d = std::max(d, std::max(least, std::numeric_limits<double>::min()));
+    for (double& d : D_) d = std::max({d, least, no_uniqueness});
     U_from_factor();
   }
 
@@ -314,7 +315,7 @@ class ComponentState {
     // Where it is singular to rounding, Q and D stay.
     arma::mat Q = Q_;
     arma::vec D = D_;
-    if (factor_step(setting_->basis->standardised_from_whitened(target), factor_steps, smallest_uniqueness, Q, D,
+    if (factor_step(setting_->basis->standardised_from_whitened(target), factor_steps, smallest_uniqueness, no_uniqueness, Q, D,
                     setting_->executor)) {
       Q_ = std::move(Q);
       D_ = std::move(D);

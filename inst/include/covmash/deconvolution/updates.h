@@ -139,8 +139,8 @@ inline bool minorised_step(const ComponentMoments& moments, const Penalty& penal
 }
 
 // Q and D of U = Q Q' + diag(D), from `target`, a covariance that they are to come near; `steps` steps of EM. No variance
-// falls below `floor` times that of the target. False where it is singular to rounding.
-inline bool factor_step(const arma::mat& target, int steps, double floor, arma::mat& Q, arma::vec& D,
+// falls below `floor` times that of the target, nor below `least`. False where it is singular to rounding.
+inline bool factor_step(const arma::mat& target, int steps, double floor, double least, arma::mat& Q, arma::vec& D,
                         Executor* executor = nullptr) {
   const arma::mat I(Q.n_cols, Q.n_cols, arma::fill::eye);
   for (int step = 0; step < steps; ++step) {
@@ -154,7 +154,7 @@ inline bool factor_step(const arma::mat& target, int steps, double floor, arma::
     if (!lower_cholesky(L, arma::symmatu(inner + B * TB), executor)) return false;
     Q = arma::solve(arma::trimatu(L.t()), solve_lower(L, TB.t(), executor)).t();
     for (arma::uword r = 0; r < D.n_elem; ++r)
-      D[r] = std::max(target.at(r, r) - arma::dot(Q.row(r), TB.row(r)), floor * target.at(r, r));
+      D[r] = std::max({target.at(r, r) - arma::dot(Q.row(r), TB.row(r)), floor * target.at(r, r), least});
     if (!Q.is_finite() || !D.is_finite()) return false;
   }
   return true;

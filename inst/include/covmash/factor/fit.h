@@ -11,7 +11,7 @@
 //   diag(S_ii / psi_i) - L o H - sum_k (u_k u_k') o sum_{m > K} c_km u_m u_m',
 //   c_km = (l_k - 1) (l_k + l_m) / (l_k - l_m),
 // H = U U', L = U diag(lambda) U'. With up to 150 variables several starts are tried, with up to 64 more of them
-// where their ends differ. psi is bounded below; the bounds active at the end are reported
+// where their ends differ or psi ends at its floor. psi is bounded below; the bounds active at the end are reported
 // (Heywood cases), as are the Kuhn-Tucker conditions.
 //
 // Time: a handful of eigenproblems of leading_eigen.h, each O(p^2 K) or O(n p K), beside forming S.
@@ -230,8 +230,8 @@ class FactorSearch {
       } else {
         attempt(principal_start(), fit, best);
       }
-      // Optima that differ: look harder.
-      if (best.distinct && size() <= newton_below)
+      // Optima that differ, or one at the floor, beside which others tend to be: look harder.
+      if ((best.distinct || at_floor(best.point)) && size() <= newton_below)
         for (const Vector& psi : further_starts()) attempt(psi, fit, best);
     }
     fit.converged = best.converged;
@@ -242,6 +242,12 @@ class FactorSearch {
  private:
   bool is_free(const Point& at, std::size_t i) const {
     return !(at.x[i] <= low_[i] && at.gradient[i] >= 0.0) && !(at.x[i] >= high_[i] && at.gradient[i] <= 0.0);
+  }
+
+  bool at_floor(const Point& at) const {
+    for (std::size_t i = 0; i < at.x.size(); ++i)
+      if (at.x[i] <= low_[i]) return true;
+    return false;
   }
 
   double violation(const Point& at) const {
