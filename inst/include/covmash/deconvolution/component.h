@@ -142,7 +142,7 @@ class ComponentState {
         return exponential(x);
       case ComponentKind::factor:
         Q_ = x.head_cols(Q_.n_cols);
-        D_ = arma::exp(x.tail_cols(1));
+        D_ = arma::clamp(arma::vec(arma::exp(x.tail_cols(1))), no_uniqueness, std::numeric_limits<double>::max());
         factor_changed();
         break;
       case ComponentKind::scaled:

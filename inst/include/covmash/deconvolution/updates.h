@@ -139,7 +139,8 @@ inline bool minorised_step(const ComponentMoments& moments, const Penalty& penal
 }
 
 // Q and D of U = Q Q' + diag(D), from `target`, a covariance that they are to come near; `steps` steps of EM. No variance
-// falls below `floor` times that of the target, nor below `least`. False where it is singular to rounding.
+// is lowered below `floor` times that of the target or `least`; one that is lower stays, for raising it would cost. False
+// where a matrix is singular to rounding.
 inline bool factor_step(const arma::mat& target, int steps, double floor, double least, arma::mat& Q, arma::vec& D,
                         Executor* executor = nullptr) {
   const arma::mat I(Q.n_cols, Q.n_cols, arma::fill::eye);
@@ -153,8 +154,10 @@ inline bool factor_step(const arma::mat& target, int steps, double floor, double
     const arma::mat B = inner * scaled.t(), TB = target * B.t();
     if (!lower_cholesky(L, arma::symmatu(inner + B * TB), executor)) return false;
     Q = arma::solve(arma::trimatu(L.t()), solve_lower(L, TB.t(), executor)).t();
-    for (arma::uword r = 0; r < D.n_elem; ++r)
-      D[r] = std::max({target.at(r, r) - arma::dot(Q.row(r), TB.row(r)), floor * target.at(r, r), least});
+    for (arma::uword r = 0; r < D.n_elem; ++r) {
+      const double lowest = std::min(D[r], std::max(floor * target.at(r, r), least));
+      D[r] = std::max(target.at(r, r) - arma::dot(Q.row(r), TB.row(r)), lowest);
+    }
     if (!Q.is_finite() || !D.is_finite()) return false;
   }
   return true;
