@@ -3,7 +3,7 @@
 #' Look at a deconvolution, and predict from it
 #'
 #' @param x,object A fit of [deconvolve()].
-#' @param data,newdata A data object made by [mash_set_data()], with the conditions of the
+#' @param newdata A data object made by [mash_set_data()], with the conditions of the
 #'   data that were learned from.
 #' @param ... For `predict()`, arguments of [mash_compute_posterior_matrices()]. Else not
 #'   used.
