@@ -64,7 +64,9 @@ cv_deconvolve <- function(data, subset = NULL, K = c(2, 4, 8), lambda = NULL, ca
   jobs <- expand.grid(fold = unique(folds), candidate = seq_along(candidates))
   prepared <- lapply(seq_len(nrow(jobs)), function(i) {
     train <- rows[folds != jobs$fold[i]]
-    prepare_candidate(candidates[jobs$candidate[i]], data, train, weights, n_threads)
+    p <- prepare_candidate(candidates[jobs$candidate[i]], data, train, weights, n_threads)
+    p["used"] <- list(NULL)
+    p
   })
   scored <- run_jobs(seq_len(nrow(jobs)), n_jobs, function(i) {
     test <- rows[folds == jobs$fold[i]]

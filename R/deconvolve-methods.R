@@ -13,6 +13,8 @@
 #'   matrices of the effects in `newdata` as of [mash_compute_posterior_matrices()], which
 #'   takes the fit itself too. `tidy()`: the components, a data frame. `glance()`: a data
 #'   frame of one row.
+#' @section Errors: `covmash_error_argument` for what is no whole fit; for `newdata`, those of
+#'   [mash_compute_posterior_matrices()].
 #' @name deconvolution-methods
 #' @aliases print.deconvolution
 #' @seealso [deconvolve()]

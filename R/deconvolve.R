@@ -49,7 +49,7 @@
 #'   of `data$Bhat`, for [mash()], with the names of the conditions, and their restrictions
 #'   `TED_1_top4`, ... (to four conditions). `cov_fa()`: the same
 #'   of `factor_cov` objects `FA_1`, ..., which [mash()] keeps factored. Components to
-#'   which less than half an effect belongs are left out.
+#'   which less than half an effect (of average weight) belongs are left out.
 #'
 #'   `deconvolve()`: a list of class `"deconvolution"` with
 #'   * `Ulist`, `pi`: the covariances (factor models as `factor_cov`) and their weights;
@@ -68,14 +68,19 @@
 #'   \eqn{U_k} of the penalty in the basis where a typical noise is the identity
 #'   (the common noise, or that of the root mean square standard errors): an
 #'   inverse-Wishart prior whose scale is free, so that it does not see the size of
-#'   \eqn{U_k} but how unequal its eigenvalues are. Rank-one, scaled and fixed components
-#'   carry none.
+#'   \eqn{U_k} but how unequal its eigenvalues are. The nuclear norm is
+#'   \eqn{-\frac\lambda2 (\mathrm{tr}\, U_k / (2 s_k) + s_k\, \mathrm{tr}\, U_k^{-1} / 2)}{-lambda/2
+#'   (tr U_k / (2 s_k) + s_k tr U_k^-1 / 2)}, its scale free too. Rank-one, scaled and fixed
+#'   components carry none.
 #'
 #'   With the noise of all effects the same, whitened, and \eqn{N_k} effects of variance
 #'   \eqn{d} along an eigenvector of their second moments, the new eigenvalue \eqn{e}
 #'   minimises \eqn{N_k \log(1 + e) + N_k d / (1 + e) + \lambda (\log e + s_k / e)}: the
 #'   best positive root of a cubic. Without a penalty it is \eqn{(d - 1)_+} (Yang et al.
-#'   2024). With noise that differs between effects the step maximises a bound that
+#'   2024). Where effects have only a part \eqn{v I} of the noise in common (missing
+#'   estimates; standard errors that differ by less than some factor of 4) the same is done
+#'   with the expected second moments of the effects completed to that noise,
+#'   \eqn{T + T (X - H) T / N_k}, \eqn{T = vI + U}; elsewhere the step maximises a bound that
 #'   touches the objective, \eqn{U^+ = L^{-T} (L' P L)^{1/2} L^{-1}} with
 #'   \eqn{LL' = H + \lambda U^{-1}}, \eqn{P = UXU + \lambda s I}, \eqn{X} and \eqn{H} the
 #'   sums of \eqn{\gamma A^{-1} \hat b \hat b' A^{-1}} and \eqn{\gamma A^{-1}},
@@ -159,7 +164,7 @@ prepare_deconvolution <- function(data, subset = NULL, n_full = 8, n_rank1 = 0, 
     abort_input("`weights` of the chosen rows of `data` are all 0.", class = "covmash_error_argument")
   }
   starts <- if (is.null(start)) {
-    lapply(deconvolution_starts(used, plan, n_starts), start_of_plan, plan = plan)
+    lapply(deconvolution_starts(used, plan, n_starts, settings$n_threads), start_of_plan, plan = plan)
   } else {
     given <- given_start(start, plan, data)
     plan$names[plan$learned] <- names(given)
@@ -173,7 +178,8 @@ prepare_deconvolution <- function(data, subset = NULL, n_full = 8, n_rank1 = 0, 
 
 fit_prepared <- function(p) {
   started <- elapsed()
-  used <- p$used
+  # cv_deconvolve() does not keep the rows of each of its fits.
+  used <- if (is.null(p$used)) p$data[p$chosen, ] else p$used
   fit <- run_deconvolution(used, p$starts, p$plan, p$weights[p$chosen], p$settings)
   if (p$refine == "mash") {
     fit <- refine_on_all(p$data, fit, p$plan, p$weights, p$settings)
@@ -188,19 +194,21 @@ fit_prepared <- function(p) {
 #' @rdname deconvolve
 #' @export
 cov_ted <- function(data, subset = NULL, K = 8, sparse = 3, ..., n_threads = NULL) {
+  data <- take_data(data)
   sparse <- whole_number(sparse, "sparse")
-  fit <- deconvolve(data, subset, n_full = K, ..., n_threads = n_threads)
+  fit <- deconvolve(data, subset, n_full = few(K, "K", 1), ..., n_threads = n_threads)
   Ulist <- renamed(fit$Ulist, "full", "TED")
-  learned <- which(fit$components$kind == "full")
-  c(Ulist, unlist(lapply(names(Ulist)[learned], function(name) {
-    restrictions(Ulist[[name]], name, sparse, typical_error(data))
-  }), recursive = FALSE))
+  scale <- typical_error(data)
+  restricted <- lapply(names(Ulist)[fit$components$kind == "full"], function(name) {
+    restrictions(Ulist[[name]], name, sparse, scale)
+  })
+  c(Ulist, unlist(restricted, recursive = FALSE))
 }
 
 #' @rdname deconvolve
 #' @export
 cov_fa <- function(data, subset = NULL, K = 8, q = 3, ..., n_threads = NULL) {
-  fit <- deconvolve(data, subset, n_full = 0, n_factor = K, q = q, ..., n_threads = n_threads)
+  fit <- deconvolve(data, subset, n_full = 0, n_factor = few(K, "K", 1), q = q, ..., n_threads = n_threads)
   renamed(fit$Ulist, "factor", "FA")
 }
 
@@ -322,12 +330,12 @@ observed_rows <- function(data, rows) {
 #   first    the leading principal components, d v v' + m / 10 I; the second moments; their diagonal; then random ones
 #   others   m+ Wishart(R + 2) / (R + 2)
 # Rank-one components start from a random direction in all of them.
-deconvolution_starts <- function(data, plan, n_starts) {
+deconvolution_starts <- function(data, plan, n_starts, n_threads) {
   R <- n_conditions(data)
   scale <- typical_error(data)
   C <- typical_correlation(data)
   L <- tryCatch(t(chol(C)), error = function(cnd) damaged_data("data", "its `V` is not positive definite"))
-  moments <- second_moments(data$Bhat, scale, L)
+  moments <- second_moments(data$Bhat, scale, L, n_threads)
   excess <- mean(pmax(diag(moments) - 1, 0.1))
   back <- function(U) {
     U <- L %*% U %*% t(L)
@@ -376,10 +384,9 @@ typical_correlation <- function(data) {
 }
 
 # Second moments of the whitened effects; of pairs of conditions where estimates are missing.
-second_moments <- function(Bhat, scale, L) {
-  R <- ncol(Bhat)
+second_moments <- function(Bhat, scale, L, n_threads) {
   z <- unname(Bhat) / rep(scale, each = nrow(Bhat))
-  axes <- cpp_pca(z, NULL, min(dim(z)), 1L)
+  axes <- cpp_pca(z, NULL, min(dim(z)), n_threads)
   moments <- axes$vectors %*% (axes$variances * t(axes$vectors))
   half <- forwardsolve(L, moments)
   symmetrise(forwardsolve(L, t(half)))
@@ -441,7 +448,8 @@ new_deconvolution <- function(fit, plan, data, settings, refine, n_used, seconds
   null <- length(fit$pi) > K * L
   by_scale <- matrix(fit$pi[seq_len(K * L)], L, K)
   mass <- colSums(matrix(fit$mass[seq_len(K * L)], L, K))
-  kept <- which(mass >= 0.5 | plan$kind == "fixed")
+  # Half an effect of average weight.
+  kept <- which(mass >= 0.5 * sum(fit$mass) / n_used | plan$kind == "fixed")
   if (length(kept) == 0L) {
     kept <- which.max(mass)
   }

@@ -153,14 +153,7 @@ class Data {
 inline covmash::MixturePrior mixture_prior(const Rcpp::List& g, covmash::Executor& executor) {
   covmash::MixturePrior prior;
   const Rcpp::List Ulist = g["Ulist"];
-  for (R_xlen_t k = 0; k < Ulist.size(); ++k) {
-    prior.covariances.push_back(covariance(Ulist[k], executor));
-    // Squares of its root would be lost.
-    for (double v : prior.covariances.back().variances())
-      if (v > 0.0 && v < 1e-290)
-        throw covmash::input_error("a variance of ", covmash::at::covariance(static_cast<std::size_t>(k)),
-                                   " is below 1e-290: use other units, or 0");
-  }
+  for (R_xlen_t k = 0; k < Ulist.size(); ++k) prior.covariances.push_back(covariance(Ulist[k], executor));
   for (double sd : Rcpp::as<std::vector<double>>(g["grid"])) prior.scales.push_back(sd * sd);
   prior.point_mass = Rcpp::as<bool>(g["usepointmass"]);
   return prior;

@@ -57,7 +57,6 @@ void fields(covmash::DeconvolveOptions& o, Visitor&& field) {
   field("extreme", o.extreme);
   field("loadings", o.loadings);
   field("accelerate", o.accelerate);
-  field("fix_weights", o.fix_weights);
   field("tol", o.tolerance);
   field("max_evaluations", o.max_evaluations);
   field("trial_steps", o.trial_steps);

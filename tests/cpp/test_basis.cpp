@@ -18,7 +18,7 @@ TEST(WhitenedBasis, MakesTheTypicalNoiseTheIdentity) {
     const auto p = reference::problem(3, 60, 4, reference::Noise::by_effect, missing);
     SerialExecutor executor;
     const NoiseModel noise(effects(p), p.C);
-    const WhitenedBasis basis(noise, executor);
+    const WhitenedBasis basis(noise, nullptr, executor);
     arma::vec s(4);
     for (arma::uword r = 0; r < 4; ++r) {
       const arma::uvec seen = arma::find_finite(p.bhat.col(r));
@@ -41,11 +41,54 @@ TEST(WhitenedBasis, MakesTheTypicalNoiseTheIdentity) {
   }
 }
 
+TEST(WhitenedBasis, KnowsNoiseThatAllEffectsHave) {
+  for (auto kind : {reference::Noise::common, reference::Noise::proportional, reference::Noise::by_effect})
+    for (bool missing : {false, true})
+      for (bool correlated : {false, true}) {
+        auto p = reference::problem(5, 50, 4, kind, missing);
+        if (!correlated) p.C = arma::eye(4, 4);
+        SerialExecutor executor;
+        const NoiseModel noise(effects(p), p.C);
+        const WhitenedBasis basis(noise, nullptr, executor);
+        const double v = basis.least_noise();
+        EXPECT_GT(v, 0.0);
+        const arma::mat typical = p.C % (basis.scale() * basis.scale().t());
+        double closest = std::numeric_limits<double>::infinity();
+        for (arma::uword j = 0; j < 50; ++j) {
+          const arma::uvec O = reference::observed(p, j);
+          if (O.is_empty()) continue;
+          const arma::vec s = arma::vec(p.shat.row(j).t()).elem(O);
+          const arma::mat beyond = p.C.submat(O, O) % (s * s.t()) - v * typical.submat(O, O);
+          closest = std::min(closest, arma::eig_sym(beyond).min());
+        }
+        EXPECT_GT(closest, -1e-12);
+        if (!correlated) {
+          EXPECT_LT(closest, 1e-10);  // and no more than that is known to be
+        }
+        if (kind == reference::Noise::common) {
+          EXPECT_NEAR(v, 1.0, 1e-12);
+        }
+      }
+}
+
+TEST(WhitenedBasis, AWeightIsThatManyCopies) {
+  const auto p = reference::problem(6, 30, 3, reference::Noise::by_effect, true);
+  auto twice = p;
+  twice.bhat = arma::join_cols(p.bhat, p.bhat.head_rows(7));
+  twice.shat = arma::join_cols(p.shat, p.shat.head_rows(7));
+  std::vector<double> weights(30, 1.0);
+  std::fill_n(weights.begin(), 7, 2.0);
+  SerialExecutor executor;
+  const NoiseModel one(effects(p), p.C), two(effects(twice), p.C);
+  const WhitenedBasis a(one, weights.data(), executor), b(two, nullptr, executor);
+  EXPECT_LT(arma::abs(a.scale() - b.scale()).max(), 1e-14);
+}
+
 TEST(WhitenedBasis, WhitensCompleteEffectsExactly) {
   const auto p = reference::problem(4, 30, 3, reference::Noise::common, false);
   SerialExecutor executor;
   const NoiseModel noise(effects(p), p.C);
-  const WhitenedBasis basis(noise, executor);
+  const WhitenedBasis basis(noise, nullptr, executor);
   const arma::mat expected = arma::solve(arma::trimatl(arma::mat(arma::chol(p.C, "lower"))), p.bhat.t()).t();
   EXPECT_LT(arma::abs(basis.whitened_effects(noise.effects()) - expected).max(), 1e-13);
 }

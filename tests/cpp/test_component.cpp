@@ -22,7 +22,7 @@ struct OneNoise {
     p.bhat = Y.t();
     p.shat.ones(70, 4);
     noise.reset(new NoiseModel({p.bhat.memptr(), p.shat.memptr(), 70, 4}, arma::eye(4, 4)));
-    basis.reset(new WhitenedBasis(*noise, executor));
+    basis.reset(new WhitenedBasis(*noise, nullptr, executor));
     setting.basis = basis.get();
     setting.penalty = {kind, lambda};
     setting.one_noise = true;

@@ -131,3 +131,11 @@ TEST(Prior, ZeroScalesZeroMatricesAndParts) {
                                  [](const auto& c) { return c.index == 0 && !c.zero(); });
   EXPECT_NE(std::find(same->scales.begin(), same->scales.end(), one.covariances[0].scales[0]), same->scales.end());
 }
+
+TEST(Prior, RefusesVariancesWhoseRootsHaveNoSquares) {
+  arma::mat U = arma::eye(3, 3);
+  U(2, 2) = 1e-300;
+  EXPECT_THROW(Selection(prior_of({arma::eye(3, 3), U}, {1.0})), input_error);
+  U(2, 2) = 0.0;
+  EXPECT_NO_THROW(Selection(prior_of({arma::eye(3, 3), U}, {1.0})));
+}

@@ -136,6 +136,38 @@ TEST(Updates, TheMinorisedStepIsItsFormulaAndNeverLowersTheObjective) {
   }
 }
 
+TEST(Updates, CompletedEffectsAreBetweenTwoSteps) {
+  std::mt19937 g(80);
+  const arma::mat Y = 2.0 * reference::draw(g, 4, 50), U = arma::eye(4, 4) + arma::ones(4, 4);
+  // Without noise in common it is what extreme deconvolution makes of U; with all of it the moments of the effects.
+  const arma::mat V = 3.0 * arma::eye(4, 4), gain = U * arma::inv_sympd(V + U), means = gain * Y;
+  EXPECT_LT(arma::abs(completed_square(moments(Y, V, U), 0.0, U) - (means * means.t() / 50.0 + U - gain * U)).max(),
+            1e-12);
+  EXPECT_LT(arma::abs(completed_square(moments(Y, V, U), 3.0, U) - Y * Y.t() / 50.0).max(), 1e-12);
+}
+
+TEST(Updates, TheCompletedStepNeverLowersTheObjective) {
+  std::mt19937 g(81);
+  const arma::mat Y = 2.0 * reference::draw(g, 4, 50), A = reference::draw(g, 4, 4), V = A * A.t() + arma::eye(4, 4);
+  const double v = arma::eig_sym(V).min();
+  for (auto kind : {PenaltyKind::none, PenaltyKind::inverse_wishart, PenaltyKind::nuclear_norm}) {
+    const Penalty penalty{kind, kind == PenaltyKind::none ? 0.0 : 5.0};
+    arma::mat U = arma::eye(4, 4) + arma::ones(4, 4);
+    const auto objective = [&] {
+      const arma::vec e = arma::eig_sym(U);
+      return loglik(Y, V + U) + (penalty.active() ? penalty.value(e, penalty.scale(e)) : 0.0);
+    };
+    double before = objective();
+    for (int i = 0; i < 100; ++i) {
+      const double s = penalty.active() ? penalty.scale(arma::eig_sym(U)) : 1.0;
+      penalised_step(completed_square(moments(Y, V, U), v, U) / v, 50.0, penalty, s / v, 4, 0, U);
+      U *= v;
+      EXPECT_GE(objective(), before - 1e-9);
+      before = objective();
+    }
+  }
+}
+
 TEST(Updates, TheBestScaleIsBetterThanAllOthers) {
   std::mt19937 g(74);
   for (int again = 0; again < 50; ++again) {

@@ -498,19 +498,15 @@ test_that("one or two genes, two or three samples", {
 })
 
 test_that("a Heywood case is looked at from other starts too", {
-  withr::local_seed(3)
-  worse <- 0
-  for (i in 1:40) {
-    x <- matrix(rnorm(30 * 8), 30)
-    fit <- suppressWarnings(fit_factor_model(x, 2, "ml"))
-    other <- tryCatch(factanal(x, 2), error = function(e) NULL)
-    if (is.null(other)) next
-    discrepancy <- function(psi) {
-      s <- 1 / sqrt(psi)
-      e <- eigen(s * cor(x) * rep(s, each = 8), symmetric = TRUE, only.values = TRUE)$values[-(1:2)]
-      -sum(log(e) - e) - 6
-    }
-    worse <- max(worse, discrepancy(fit$noise / colMeans(scale(x, scale = FALSE)^2)) - discrepancy(other$uniquenesses))
+  # Here the usual starts all end at the floor, 0.05 above the optimum that factanal() finds.
+  withr::local_seed(597)
+  x <- matrix(rnorm(30), 30) %*% matrix(rnorm(8, sd = 1.5), 1) + matrix(rnorm(240), 30) * rep(runif(8, 0.5, 1.5), each = 30)
+  discrepancy <- function(psi) {
+    s <- 1 / sqrt(psi)
+    e <- eigen(s * cor(x) * rep(s, each = 8), symmetric = TRUE, only.values = TRUE)$values[-(1:2)]
+    -sum(log(e) - e) - 6
   }
-  expect_lt(worse, 1e-5)
+  fit <- suppressWarnings(fit_factor_model(x, 2, "ml"))
+  own <- discrepancy(fit$noise / colMeans(scale(x, scale = FALSE)^2))
+  expect_lt(own, discrepancy(factanal(x, 2)$uniquenesses) + 1e-5)
 })

@@ -2,26 +2,31 @@
 // The basis in which the covariances of a deconvolution are renewed: the one where a typical noise S_0 is the identity.
 //
 // S_0 = M M', M = diag(s) chol(C)': s_r is the root mean square of the standard errors observed in condition r, and C the
-// correlation of the errors, or its mean over the effects where it differs between them. If all effects are complete with
-// one noise, S_0 is that noise. U of the data becomes U_w = M^-1 U M'^-1, and the moments of expectation.h X_w = M' X M, H_w =
+// correlation of the errors, or its mean over the effects where it differs between them. Effects count as often as their
+// weights say. If all effects are complete with one noise, S_0 is that noise. U of the data becomes U_w = M^-1 U M'^-1, and the moments of expectation.h X_w = M' X M, H_w =
 // M' H M. Cost R^3 a matrix.
 
+#include <algorithm>
 #include <armadillo>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "../base/error.h"
 #include "../base/executor.h"
 #include "../linalg/cholesky.h"
 #include "../linalg/product.h"
+#include "../linalg/spectra.h"
 #include "../model/noise.h"
 
 namespace covmash {
 
 class WhitenedBasis {
  public:
-  WhitenedBasis(const NoiseModel& noise, Executor& executor) : executor_(&executor) {
+  // effect_weights: J numbers, or null: each effect once.
+  WhitenedBasis(const NoiseModel& noise, const double* effect_weights, Executor& executor) : executor_(&executor) {
     const Effects& e = noise.effects();
+    const auto weight = [&](std::size_t j) { return effect_weights ? effect_weights[j] : 1.0; };
     const std::size_t R = e.n_conditions;
     scale_.set_size(R);
     for (std::size_t r = 0; r < R; ++r) {
@@ -31,15 +36,16 @@ class WhitenedBasis {
       for (std::size_t j = 0; j < e.n_effects && largest > 0.0; ++j)
         if (e.observed(j, r)) {
           const double x = e.s(j, r) / largest;
-          sum += x * x;
-          n += 1.0;
+          sum += weight(j) * x * x;
+          n += weight(j);
         }
       executor.checkpoint();
       // Exactly the standard error where there is only one.
       scale_[r] = n > 0.0 ? largest * (sum == n ? 1.0 : std::sqrt(sum / n)) : 1.0;
     }
-    if (!lower_cholesky(root_, mean_correlation(noise), &executor))
-      throw numeric_error("the error correlation is not positive definite");
+    const arma::mat C = mean_correlation(noise, weight);
+    if (!lower_cholesky(root_, C, &executor)) throw numeric_error("the error correlation is not positive definite");
+    find_least(noise, C);
   }
 
   arma::uword conditions() const { return scale_.n_elem; }
@@ -47,6 +53,9 @@ class WhitenedBasis {
 
   // log |M|
   double log_determinant() const { return arma::accu(arma::log(root_.diag())) + arma::accu(arma::log(scale_)); }
+
+  // The largest v known with v S_0 <= V_j, on what is observed of effect j, for all effects; 0 if none is known.
+  double least_noise() const { return least_; }
 
   // U / (s s')
   arma::mat standardised(arma::mat U) const {
@@ -95,7 +104,35 @@ class WhitenedBasis {
   }
 
  private:
-  static arma::mat mean_correlation(const NoiseModel& noise) {
+  // With D_j = Shat_j / s, V_j = D_j S_0 D_j: v is the least square of D where D_j is a multiple of I or C is diagonal,
+  // and in general at least that over the condition of C.
+  void find_least(const NoiseModel& noise, const arma::mat& C) {
+    if (!noise.common_correlation()) return;
+    const Effects& e = noise.effects();
+    double least = std::numeric_limits<double>::infinity();
+    bool multiples = true;
+    for (std::size_t j = 0; j < e.n_effects; ++j) {
+      double low = std::numeric_limits<double>::infinity(), high = 0.0;
+      for (std::size_t r = 0; r < e.n_conditions; ++r)
+        if (e.observed(j, r)) {
+          low = std::min(low, e.s(j, r) / scale_[r]);
+          high = std::max(high, e.s(j, r) / scale_[r]);
+        }
+      multiples = multiples && !(high > low);
+      least = std::min(least, low);
+    }
+    if (!std::isfinite(least)) return;
+    least_ = least * least;
+    if (multiples || C.is_diagmat()) return;
+    arma::vec values;
+    arma::mat vectors;
+    InnerExecutor inner(executor_);
+    const bool known = symmetric_eigen(C, values, vectors, inner) && values[0] > 0.0;
+    least_ = known ? least_ * values[0] / values[values.n_elem - 1] : 0.0;
+  }
+
+  template <typename Weight>
+  static arma::mat mean_correlation(const NoiseModel& noise, const Weight& weight) {
     if (noise.common_correlation()) return noise.correlation();
     const Effects& e = noise.effects();
     arma::mat sum(e.n_conditions, e.n_conditions, arma::fill::zeros);
@@ -103,10 +140,11 @@ class WhitenedBasis {
       const arma::mat C = noise.correlation_of(j);
       for (std::size_t c = 0; c < e.n_conditions; ++c)
         for (std::size_t r = 0; r <= c; ++r)
-          if (e.observed(j, r) && e.observed(j, c)) sum.at(r, c) += C.at(r, c);
+          if (e.observed(j, r) && e.observed(j, c)) sum.at(r, c) += weight(j) * C.at(r, c);
     }
     // Over all effects, not over those that have both: so it is positive definite.
-    const double n = static_cast<double>(e.n_effects);
+    double n = 0.0;
+    for (std::size_t j = 0; j < e.n_effects; ++j) n += weight(j);
     arma::mat mean = arma::symmatu(sum) / n;
     mean.diag().ones();
     return mean;
@@ -114,6 +152,7 @@ class WhitenedBasis {
 
   Executor* executor_;
   arma::vec scale_;
+  double least_ = 0.0;
   arma::mat root_;  // chol(C)'
 };
 

@@ -1,10 +1,11 @@
 #pragma once
 // One covariance of a deconvolution: what it may be, its M-step, and its coordinates for an acceleration.
 //
-//   full      any U; by the exact maximiser where all effects have one noise, by the minorised step otherwise, or by
-//             extreme deconvolution, which keeps the rank of the start; penalised, if there is a penalty
-//   low_rank  U = F F' of a rank that is given; the exact maximiser where all effects have one noise, the step for the
-//             loadings otherwise
+//   full      any U; by the exact maximiser where all effects have one noise; by that of the completed effects where they
+//             have much of their noise in common, as where some estimates are missing; by the minorised step otherwise; or
+//             by extreme deconvolution, which keeps the rank of the start. Penalised, if there is a penalty
+//   low_rank  U = F F' of a rank that is given; in the same ways, but by the step for the loadings where a full one takes
+//             the minorised step
 //   factor    U = Q Q' + D; penalised by inverse Wishart
 //   scaled    U = c U_0
 //   fixed     U stays
@@ -49,9 +50,15 @@ struct DeconvolutionComponent {
 struct ComponentSetting {
   const WhitenedBasis* basis = nullptr;
   Penalty penalty;
-  bool one_noise = false;  // all effects have noise I: moments are of the effects, X = sum gamma y y'
-  bool extreme = false;    // full: by extreme deconvolution
-  bool loadings = false;   // low_rank: by the step for the loadings, whatever the noise
+  bool one_noise = false;     // all effects have noise I: moments are of the effects, X = sum gamma y y'
+  double common_noise = 0.0;  // v, all effects have at least noise v I; 0 where that is not known
+  bool extreme = false;       // full: by extreme deconvolution
+  bool loadings = false;      // low_rank: by the step for the loadings, whatever the noise
+  // Whether the effects have enough noise in common to be completed. Measured with three matrices in 5 and 20 conditions:
+  // at v = 0.1 (Shat from 0.3 to 1.7) the completed step still needs fewer evaluations than the minorised one, and finds
+  // better optima without a penalty; v = 0 is extreme deconvolution.
+  bool completes() const { return common_noise > 0.05; }
+  bool wants_loadings() const { return !one_noise && (loadings || !completes()); }
   double first_scale = std::numeric_limits<double>::quiet_NaN();  // of the penalty, in the first step
   Executor* executor = nullptr;
 };
@@ -86,7 +93,7 @@ class ComponentState {
   double penalty() const { return penalty_; }
   // Of which the E-step is to tell G, in the same basis as U; without columns where it is not.
   arma::mat factor() const {
-    return kind_ == ComponentKind::low_rank && !setting_->one_noise ? F_ : arma::mat(U_.n_rows, 0);
+    return kind_ == ComponentKind::low_rank && setting_->wants_loadings() ? F_ : arma::mat(U_.n_rows, 0);
   }
   bool penalised() const {
     return setting_->penalty.active() && (kind_ == ComponentKind::full || kind_ == ComponentKind::factor);
@@ -102,6 +109,8 @@ class ComponentState {
         else if (s.one_noise)
           renew_penalty(penalised_step(moments.X / moments.mass, moments.mass, penalty_of(), penalty_scale_, rank_,
                                        index_, U_, s.executor));
+        else if (s.completes())
+          renew_completed(moments);
         else
           renew_minorised(moments);
         break;
@@ -176,8 +185,8 @@ class ComponentState {
   }
 
  private:
-  static constexpr int factor_steps = 10;              // of EM for Q and D, in a step of the deconvolution
-  static constexpr double smallest_uniqueness = 1e-6;  // of the variance
+  static constexpr int factor_steps = 10;                           // of EM for Q and D, in a step of the deconvolution
+  static constexpr double smallest_uniqueness = 1e-6;               // of the variance
   static constexpr double no_uniqueness = 1e-12, nothing = 1e-100;  // beside a noise of 1
   static constexpr double smallest_start = 0.01;  // eigenvalue of a start, of their mean, where it has to be raised
 
@@ -235,14 +244,27 @@ class ComponentState {
   }
 
   void renew_low_rank(const ComponentMoments& moments) {
-    if (setting_->one_noise && !setting_->loadings) {
+    if (!setting_->loadings && setting_->one_noise) {
       penalised_step(moments.X / moments.mass, moments.mass, Penalty(), 1.0, rank_, index_, U_, setting_->executor);
+      return;
+    }
+    if (!setting_->loadings && setting_->completes()) {
+      renew_completed(moments);
       return;
     }
     const bool done = setting_->one_noise ? loadings_step(moments.X / moments.mass, F_)
                                           : loadings_step(moments, F_, setting_->executor);
     if (!done) throw numeric_error("the update of ", at::component(index_), " is not finite");
     U_ = product_transposed(F_, F_, setting_->executor);
+  }
+
+  void renew_completed(const ComponentMoments& moments) {
+    const double v = setting_->common_noise;
+    const arma::mat S = completed_square(moments, v, U_, setting_->executor) / v;
+    const arma::vec values =
+        penalised_step(S, moments.mass, penalty_of(), penalty_scale_ / v, rank_, index_, U_, setting_->executor);
+    U_ *= v;
+    renew_penalty(v * values);
   }
 
   // Where H is singular, because no effect of the component has some condition observed, the step of extreme
@@ -315,8 +337,8 @@ class ComponentState {
     // Where it is singular to rounding, Q and D stay.
     arma::mat Q = Q_;
     arma::vec D = D_;
-    if (factor_step(setting_->basis->standardised_from_whitened(target), factor_steps, smallest_uniqueness, no_uniqueness, Q, D,
-                    setting_->executor)) {
+    if (factor_step(setting_->basis->standardised_from_whitened(target), factor_steps, smallest_uniqueness,
+                    no_uniqueness, Q, D, setting_->executor)) {
       Q_ = std::move(Q);
       D_ = std::move(D);
     }

@@ -34,7 +34,6 @@ struct DeconvolveOptions {
   bool extreme = false;                                           // full components by extreme deconvolution
   bool loadings = false;  // low-rank components by the step for the loadings, whatever the noise
   bool accelerate = true;
-  bool fix_weights = false;
   double tolerance = 1e-6;  // growth of the objective an effect in each of two steps, below which the run ends
   double max_evaluations = 2000;
   double trial_steps = 15;             // of each start, where there are several
@@ -68,7 +67,7 @@ class Deconvolution {
                 const DeconvolveOptions& options, Executor& executor)
       : options_(options),
         executor_(executor),
-        basis_(noise, executor),
+        basis_(noise, effect_weights, executor),
         K_(kinds.size()),
         L_(options.scales.size()),
         n_weights_(K_ * L_ + (options.null ? 1 : 0)) {
@@ -77,6 +76,8 @@ class Deconvolution {
     setting_.penalty = {options.lambda > 0.0 ? options.penalty : PenaltyKind::none, options.lambda};
     // With several scales the effects of a component have several covariances.
     setting_.one_noise = noise.common() && L_ == 1 && options.scales[0] == 1.0;
+    // Noise that an effect has beyond a common part v I is a part of what is missing (updates.h).
+    if (!setting_.one_noise && L_ == 1 && options.scales[0] == 1.0) setting_.common_noise = basis_.least_noise();
     setting_.extreme = options.extreme;
     setting_.loadings = options.loadings;
     setting_.first_scale = options.first_scale;
@@ -94,7 +95,9 @@ class Deconvolution {
                                       arma::eye(basis_.conditions(), basis_.conditions()), &executor));
     }
     const bool low_rank = std::find(kinds.begin(), kinds.end(), ComponentKind::low_rank) != kinds.end();
-    const MomentsOf kind = setting_.one_noise ? MomentsOf::effects : low_rank ? MomentsOf::loadings : MomentsOf::scores;
+    const MomentsOf kind = setting_.one_noise                      ? MomentsOf::effects
+                           : low_rank && setting_.wants_loadings() ? MomentsOf::loadings
+                                                                   : MomentsOf::scores;
     expectation_.reset(
         new ExpectationStep(own_noise_ ? *own_noise_ : noise, n_weights_, executor, kind, effect_weights));
   }
@@ -210,15 +213,13 @@ class Deconvolution {
         }
         renew(point.next.components[k], 1.0, sum);
       });
-    if (!options_.fix_weights) {
-      double total = 0.0;
-      for (std::size_t i = 0; i < n_weights_; ++i) {
-        point.next.weights[i] = point.mass[i];
-        if (options_.null && i + 1 == n_weights_) point.next.weights[i] += options_.null_weight - 1.0;
-        total += point.next.weights[i];
-      }
-      for (double& w : point.next.weights) w /= total;
+    double total = 0.0;
+    for (std::size_t i = 0; i < n_weights_; ++i) {
+      point.next.weights[i] = point.mass[i];
+      if (options_.null && i + 1 == n_weights_) point.next.weights[i] += options_.null_weight - 1.0;
+      total += point.next.weights[i];
     }
+    for (double& w : point.next.weights) w /= total;
     if (own_noise_) point.loglik -= n_effects_ * basis_.log_determinant();
     point.objective = point.loglik + penalty(state);
     point.state = std::move(state);

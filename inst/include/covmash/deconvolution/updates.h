@@ -12,6 +12,10 @@
 //       arXiv:2406.08784.
 //   penalised               U+ = Q diag(e) Q',   S = Q D Q',   e from d by penalty.h
 //       Noise I; the exact maximiser under a penalty, or of a rank that is given.
+//   completed               as the one before, in units of v,   S = T + T (X - H) T / N,   T = v I + U
+//       Noise of at least v I in every effect, on what is observed of it. EM whose missing data are the effects with noise
+//       v I and nothing missing: S is their expected second moment. v = 0 is extreme deconvolution; the larger v, the less
+//       is missing. 4 R^3 flops and an eigenproblem.
 //   minorised               U+ = L^-T (L' P L)^(1/2) L^-1,   L L' = H + lambda U^-1,   P = U X U + lambda s I
 //       Any noise, and either penalty. Maximises a bound that touches the objective at U: log |V + U| and log |U| by their
 //       tangents, y' (V + U)^-1 y by the cheapest split of y into noise and effect. Never leaves the null space of U. Some
@@ -108,6 +112,13 @@ inline arma::vec penalised_step(const arma::mat& S, double mass, const Penalty& 
   if (!values.is_finite()) throw numeric_error("the update of ", at::component(component), " is not finite");
   U = arma::symmatu(product_transposed(vectors * arma::diagmat(values), vectors, executor));
   return values;
+}
+
+inline arma::mat completed_square(const ComponentMoments& moments, double v, const arma::mat& U,
+                                  Executor* executor = nullptr) {
+  arma::mat T = U;
+  T.diag() += v;
+  return arma::symmatu(T + product(product(T, (moments.X - moments.H) / moments.mass, executor), T, executor));
 }
 
 // False where H + lambda U^-1 is singular, because no effect of the component has a condition observed.

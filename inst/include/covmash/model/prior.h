@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/error.h"
 #include "covariance.h"
 
 namespace covmash {
@@ -111,6 +112,15 @@ inline std::vector<Multiple> multiples(const std::vector<Covariance>& covariance
   return out;
 }
 
+// The forms of a covariance are made of squares of its root, which must be numbers with all their digits.
+inline void require_usable_variances(const MixturePrior& prior) {
+  constexpr double smallest = 1e-290;
+  for (std::size_t k = 0; k < prior.covariances.size(); ++k)
+    for (const double v : prior.covariances[k].variances())
+      if (v > 0.0 && v < smallest)
+        throw input_error("a variance of ", at::covariance(k), " is below 1e-290: use other units, or 0");
+}
+
 // Which components to evaluate, in slot order.
 struct Selection {
   struct Covariance {
@@ -127,6 +137,7 @@ struct Selection {
 
   template <typename Keep>
   Selection(const MixturePrior& prior, Keep keep) {
+    require_usable_variances(prior);
     if (prior.point_mass && keep(0)) {
       point_mass = true;
       component.push_back(0);
