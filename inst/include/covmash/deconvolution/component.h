@@ -24,6 +24,7 @@
 
 #include "../base/error.h"
 #include "../base/executor.h"
+#include "../linalg/cholesky.h"
 #include "../linalg/product.h"
 #include "../linalg/spectra.h"
 #include "../model/covariance.h"
@@ -229,9 +230,10 @@ class ComponentState {
     if (!setting_->one_noise) return moments;
     ComponentMoments out;
     out.mass = moments.mass;
-    arma::mat inverse;
-    if (!arma::inv_sympd(inverse, U_ + arma::eye(arma::size(U_))))
+    arma::mat L;
+    if (!lower_cholesky(L, U_ + arma::eye(arma::size(U_)), setting_->executor))
       throw numeric_error("the noise plus ", at::component(index_), " is not positive definite");
+    const arma::mat inverse = inverse_of_cholesky(L, setting_->executor);
     out.X = arma::symmatu(inverse * moments.X * inverse);
     out.H = moments.mass * inverse;
     return out;
@@ -252,7 +254,7 @@ class ComponentState {
       renew_completed(moments);
       return;
     }
-    const bool done = setting_->one_noise ? loadings_step(moments.X / moments.mass, F_)
+    const bool done = setting_->one_noise ? loadings_step(moments.X / moments.mass, F_, setting_->executor)
                                           : loadings_step(moments, F_, setting_->executor);
     if (!done) throw numeric_error("the update of ", at::component(index_), " is not finite");
     U_ = product_transposed(F_, F_, setting_->executor);

@@ -33,6 +33,7 @@
 #include "../base/constants.h"
 #include "../base/error.h"
 #include "../base/executor.h"
+#include "../linalg/cholesky.h"
 #include "../linalg/panel.h"
 #include "../model/noise.h"
 #include "../simd/dispatch.h"
@@ -444,8 +445,10 @@ class ExpectationStep {
     for (std::size_t s = 0; s < m; ++s)
       for (std::size_t r = 0; r < m; ++r)
         V.at(r, s) = noise_.effects().s(j, O[r]) * C.at(O[r], O[s]) * noise_.effects().s(j, O[s]);
-    if (!arma::inv_sympd(V, V))
-      throw numeric_error("the noise of effect " + std::to_string(j + 1) + " is not positive definite");
+    arma::mat L;
+    if (!lower_cholesky(L, V, &executor_))
+      throw numeric_error("the noise of ", at::effect(j), " is not positive definite");
+    V = inverse_of_cholesky(L, &executor_);
     for (std::size_t r = 0; r < m; ++r)
       for (std::size_t s = 0; s <= r; ++s) G[O[r] * (O[r] + 1) / 2 + O[s]] += c * V.at(r, s);
   }

@@ -129,8 +129,7 @@ inline bool minorised_step(const ComponentMoments& moments, const Penalty& penal
     arma::mat root;
     if (!lower_cholesky(root, U, executor)) return false;
     if (penalty.kind == PenaltyKind::inverse_wishart) {
-      const arma::mat inverse = solve_lower(root, arma::eye(arma::size(U)), executor);
-      H += penalty.lambda * transposed_product(inverse, inverse, executor);
+      H += penalty.lambda * inverse_of_cholesky(root, executor);
       P.diag() += penalty.lambda * scale;
     } else {
       H.diag() += penalty.lambda * Penalty::share / scale;
@@ -144,7 +143,7 @@ inline bool minorised_step(const ComponentMoments& moments, const Penalty& penal
   if (!symmetric_eigen(arma::symmatu(product(transposed_product(L, P, executor), L, executor)), values, vectors, inner))
     return false;
   for (double& v : values) v = std::sqrt(std::sqrt(std::max(v, 0.0)));
-  const arma::mat G = arma::solve(arma::trimatu(L.t()), vectors * arma::diagmat(values));
+  const arma::mat G = solve_lower_transposed(L, vectors * arma::diagmat(values));
   U = arma::symmatu(product_transposed(G, G, executor));
   return U.is_finite();
 }
@@ -157,14 +156,13 @@ inline bool factor_step(const arma::mat& target, int steps, double floor, double
   const arma::mat I(Q.n_cols, Q.n_cols, arma::fill::eye);
   for (int step = 0; step < steps; ++step) {
     checkpoint(executor);
-    arma::mat scaled = Q, L, inner;  // inner: (I + Q' D^-1 Q)^-1, the variances of the factors given the effects
+    arma::mat scaled = Q, L;
     scaled.each_col() /= D;
     if (!lower_cholesky(L, arma::symmatu(Q.t() * scaled + I), executor)) return false;
-    inner = solve_lower(L, I, executor);
-    inner = inner.t() * inner;
+    const arma::mat inner = inverse_of_cholesky(L, executor);  // the variances of the factors given the effects
     const arma::mat B = inner * scaled.t(), TB = target * B.t();
     if (!lower_cholesky(L, arma::symmatu(inner + B * TB), executor)) return false;
-    Q = arma::solve(arma::trimatu(L.t()), solve_lower(L, TB.t(), executor)).t();
+    Q = solve_lower_transposed(L, solve_lower(L, TB.t(), executor)).t();
     for (arma::uword r = 0; r < D.n_elem; ++r) {
       const double lowest = std::min(D[r], std::max(floor * target.at(r, r), least));
       D[r] = std::max(target.at(r, r) - arma::dot(Q.row(r), TB.row(r)), lowest);
@@ -188,12 +186,12 @@ inline bool loadings_step(const ComponentMoments& moments, arma::mat& F, Executo
 }
 
 // Noise I; S: of the effects.
-inline bool loadings_step(const arma::mat& S, arma::mat& F) {
-  arma::mat inner, result;
-  if (!arma::inv_sympd(inner, arma::symmatu(F.t() * F + arma::eye(F.n_cols, F.n_cols)))) return false;
-  const arma::mat B = inner * F.t(), SB = S * B.t();  // I - B F = (I + F' F)^-1
-  if (!arma::solve(result, arma::symmatu(inner + B * SB), SB.t(), arma::solve_opts::likely_sympd)) return false;
-  F = result.t();
+inline bool loadings_step(const arma::mat& S, arma::mat& F, Executor* executor = nullptr) {
+  arma::mat L;
+  if (!lower_cholesky(L, arma::symmatu(F.t() * F + arma::eye(F.n_cols, F.n_cols)), executor)) return false;
+  const arma::mat inner = inverse_of_cholesky(L, executor), B = inner * F.t(), SB = S * B.t();  // I - B F = inner
+  if (!lower_cholesky(L, arma::symmatu(inner + B * SB), executor)) return false;
+  F = solve_lower_transposed(L, solve_lower(L, SB.t(), executor)).t();
   return F.is_finite();
 }
 

@@ -168,6 +168,17 @@ inline arma::mat solve_lower(const arma::mat& L, const arma::mat& X, Executor* e
   return out;
 }
 
+// L'^-1 X
+inline arma::mat solve_lower_transposed(const arma::mat& L, const arma::mat& X) {
+  return arma::solve(arma::trimatu(L.t()), X, arma::solve_opts::fast);
+}
+
+// (L L')^-1
+inline arma::mat inverse_of_cholesky(const arma::mat& L, Executor* executor) {
+  const arma::mat inverse = solve_lower(L, arma::eye(arma::size(L)), executor);
+  return arma::symmatu(inverse.t() * inverse);
+}
+
 // ---- ill-conditioned matrices ------------------------------------------------------------------------------------
 
 namespace detail {
