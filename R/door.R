@@ -207,6 +207,16 @@ check_fit <- function(m, name = "m") {
   invisible(m)
 }
 
+# A fit of mash() or of deconvolve(): what holds a fitted prior.
+check_prior_fit <- function(m, name) {
+  if (!missing(m) && inherits(m, "deconvolution")) {
+    check_deconvolution(m, name)
+    validate_g(m$fitted_g, name)
+    return(invisible(m))
+  }
+  check_fit(m, name)
+}
+
 # A fit that is to tell about itself: its log-likelihood and what it knows of the noise.
 check_telling_fit <- function(m, name) {
   check_fit(m, name)

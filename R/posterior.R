@@ -197,9 +197,9 @@ mash_compute_loglik <- function(g, data, algorithm.version = c("Rcpp", "R"),
 #' as `posterior_weights` unless there are more than 1e7; this function
 #' computes them in any case, for the data of the fit or for others.
 #'
-#' @param fit A fit of [mash()].
+#' @param fit A fit of [mash()] or of [deconvolve()].
 #' @param data A data object made by [mash_set_data()]. If `NULL`, the weights
-#'   kept in the fit are returned.
+#'   kept in the fit are returned (one of [deconvolve()] keeps none).
 #' @param pi_thresh Components with a weight of at most this are left out.
 #' @param n_threads Number of threads, see [covmash_threads].
 #' @return A J x P' matrix of probabilities, each row summing to 1, with the names
@@ -217,11 +217,11 @@ mash_compute_loglik <- function(g, data, algorithm.version = c("Rcpp", "R"),
 #' dim(weights)
 get_posterior_weights <- function(fit, data = NULL, pi_thresh = 1e-10,
                                   n_threads = NULL) {
-  check_fit(fit, "fit")
+  check_prior_fit(fit, "fit")
   if (is.null(data)) {
     if (is.null(fit$posterior_weights)) {
       abort_input(
-        "The fit keeps no posterior weights (there were too many); give `data`.",
+        "The fit keeps no posterior weights{if (inherits(fit, 'mash_fit')) ' (there were too many)'}; give `data`.",
         class = "covmash_error_fit"
       )
     }

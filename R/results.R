@@ -284,16 +284,21 @@ significance <- function(m, thresh, conditions, sig_fn, predicted) {
   sig[, chosen, drop = FALSE]
 }
 
-#' Estimated mixture weights
+#' Covariance matrices and estimated mixture weights
 #'
-#' @param m A fit of [mash()].
+#' Of the fitted prior.
+#'
+#' @param x,m A fit of [mash()] or of [deconvolve()].
 #' @param dimension `"cov"` (default): summed over the grid, one weight for each
 #'   covariance matrix; `"grid"`: summed over the matrices, one for each grid
 #'   point; `"all"`: every component. A matrix that is called `null` itself is shown as
 #'   `null.1` beside the point mass.
-#' @return A named vector that sums to 1: `null` first (if the model has a point
-#'   mass), then the matrices by name, the grid points `1`, `2`, ..., or the
-#'   components `<matrix>.<grid index>`.
+#' @return `get_estimated_pi()`: a named vector that sums to 1: `null` first (if the model
+#'   has a point mass), then the matrices by name, the grid points `1`, `2`, ..., or the
+#'   components `<matrix>.<grid index>`. `get_Ulist()`: the named list of R x R covariance
+#'   matrices (factor models as `factor_cov`), without scales and the point mass: what [mash()]
+#'   takes as `Ulist`.
+#' @section Errors: `covmash_error_fit` for anything that is no fit, or a damaged one.
 #' @export
 #' @examples
 #' set.seed(1)
@@ -301,8 +306,9 @@ significance <- function(m, thresh, conditions, sig_fn, predicted) {
 #' data <- mash_set_data(sim$Bhat, sim$Shat)
 #' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
 #' round(get_estimated_pi(fit), 3)
+#' names(get_Ulist(fit))
 get_estimated_pi <- function(m, dimension = c("cov", "grid", "all")) {
-  check_fit(m)
+  check_prior_fit(m, "m")
   dimension <- check_choice(dimension, c("cov", "grid", "all"), "dimension")
   g <- m$fitted_g
   if (dimension == "all") {
@@ -319,6 +325,10 @@ get_estimated_pi <- function(m, dimension = c("cov", "grid", "all")) {
     c(null, colSums(weights)), c(if (g$usepointmass) "null", seq_along(g$grid))
   )
 }
+
+#' @rdname get_estimated_pi
+#' @export
+get_Ulist <- function(x) check_prior_fit(x, "x")$fitted_g$Ulist
 
 # The point mass and the matrices of a prior; a matrix called "null" gets a number.
 covariance_labels <- function(g) {

@@ -154,10 +154,11 @@ udr_matrices <- function(data, strong, seed) {
   fit$Ulist
 }
 
-# Of many rows and conditions it takes minutes: ten repeats of these, and none where it would take a quarter of an hour.
+# Of many rows and conditions it takes minutes: ten repeats where it takes seconds, five where it takes a minute, and none
+# where it would take a quarter of an hour.
 flash_matrices <- function(data, strong, seed) {
   size <- ncol(data$Bhat) * length(strong)
-  if ((seed > 10 && size > 10000) || size > 100000) {
+  if ((seed > 10 && size > 2000) || (seed > 5 && size > 10000) || size > 100000) {
     return(NULL)
   }
   if (!requireNamespace("flashier", quietly = TRUE) || !requireNamespace("ebnm", quietly = TRUE) || anyNA(data$Bhat)) {
@@ -166,24 +167,24 @@ flash_matrices <- function(data, strong, seed) {
   suppressMessages(suppressWarnings(covmash::cov_flash(data, subset = strong)))
 }
 
+# `before`: what the methods before it have learned.
 methods <- list(
-  can = function(data, strong, pca, seed) list(),
-  ed = function(data, strong, pca, seed) suppressWarnings(covmash::cov_ed(data, pca, subset = strong, n_threads = 1)),
-  teem = function(data, strong, pca, seed) {
+  can = function(data, strong, pca, seed, before) list(),
+  ed = function(data, strong, pca, seed, before) {
+    suppressWarnings(covmash::cov_ed(data, pca, subset = strong, n_threads = 1))
+  },
+  teem = function(data, strong, pca, seed, before) {
     suppressWarnings(covmash::cov_ed(data, pca, subset = strong, algorithm = "teem", n_threads = 1))
   },
-  udr = function(data, strong, pca, seed) udr_matrices(data, strong, seed),
-  flash = function(data, strong, pca, seed) flash_matrices(data, strong, seed),
-  ted = function(data, strong, pca, seed) {
+  udr = function(data, strong, pca, seed, before) udr_matrices(data, strong, seed),
+  flash = function(data, strong, pca, seed, before) flash_matrices(data, strong, seed),
+  ted = function(data, strong, pca, seed, before) {
     set.seed(seed)
     suppressWarnings(covmash::cov_ted(data, strong, n_threads = 1))
   },
-  # without its restrictions to some conditions
-  ted0 = function(data, strong, pca, seed) {
-    set.seed(seed)
-    suppressWarnings(covmash::cov_ted(data, strong, sparse = 0, n_threads = 1))
-  },
-  fa = function(data, strong, pca, seed) {
+  # without its restrictions to some conditions: cov_ted(sparse = 0)
+  ted0 = function(data, strong, pca, seed, before) before$ted[!grepl("_top[0-9]+$", names(before$ted))],
+  fa = function(data, strong, pca, seed, before) {
     set.seed(seed)
     suppressWarnings(covmash::cov_fa(data, strong, n_threads = 1))
   }
@@ -216,14 +217,15 @@ run_one <- function(s, seed) {
   canonical <- covmash::cov_canonical(data)
   pca <- suppressWarnings(covmash::cov_pca(data, min(5, s$R), subset = strong, n_threads = 1))
   lines <- list(c(seconds = 0, measure(sim, sim$Ulist)))
+  found <- list()
   for (name in names(methods)) {
     started <- proc.time()[[3]]
-    learned <- tryCatch(methods[[name]](data, strong, pca, seed), error = function(e) {
+    found[[name]] <- tryCatch(methods[[name]](data, strong, pca, seed, found), error = function(e) {
       message(s$name, " ", seed, " ", name, ": ", conditionMessage(e))
       NULL
     })
     seconds <- proc.time()[[3]] - started
-    lines <- c(lines, list(if (!is.null(learned)) c(seconds = seconds, measure(sim, c(canonical, learned)))))
+    lines <- c(lines, list(if (!is.null(found[[name]])) c(seconds = seconds, measure(sim, c(canonical, found[[name]])))))
   }
   there <- !vapply(lines, is.null, TRUE)
   data.frame(

@@ -261,7 +261,7 @@ target("mash_compute_loglik", weight = 2, function() {
 })
 
 target("get_posterior_weights", weight = 1, function() {
-  one <- fit_pool()
+  one <- if (chance(0.2)) deconvolution_pool() else fit_pool()
   p <- one$problem
   args <- list(fit = one$fit)
   if (is.null(one$fit$posterior_weights) || chance(0.5)) args$data <- one$data
@@ -460,7 +460,7 @@ target("get_pi0", weight = 0.5, function() {
 })
 
 target("get_estimated_pi", weight = 0.7, function() {
-  one <- fit_pool()
+  one <- if (chance(0.2)) deconvolution_pool() else fit_pool()
   dimension <- pick(c("cov", "grid", "all"))
   valid("get_estimated_pi", list(m = one$fit, dimension = dimension), check = function(x) {
     c(near(sum(x), 1, 1e-8, what = "sum"), yes(all(x >= 0), "negative"), yes(!anyDuplicated(names(x)), "names twice"))

@@ -251,7 +251,7 @@ deconvolution_pool <- function() {
   list(problem = p, data = data, fit = fit)
 }
 
-for (name in c("print", "format", "nobs", "tidy", "glance")) local({
+for (name in c("print", "format", "summary", "nobs", "tidy", "glance")) local({
   name <- name
   target(paste0(name, ".deconvolution"), weight = 0.2, prints = name == "print", function() valid(name, list(deconvolution_pool()$fit), na = "."))
 })
@@ -267,6 +267,12 @@ target("predict.deconvolution", weight = 0.3, function() {
   one <- deconvolution_pool()
   # Missing estimates on data with alpha have no scale.
   valid("predict", list(one$fit, one$data), na = "PosteriorMean|PosteriorSD", check = function(x) same(dim(x$PosteriorMean), dim(one$data$Bhat), "shape"))
+})
+
+prints_what("print.summary.deconvolution", "print", function() summary(deconvolution_pool()$fit))
+target("get_Ulist", weight = 0.4, function() {
+  one <- if (chance(0.5)) deconvolution_pool() else fit_pool()
+  valid("get_Ulist", list(one$fit), check = function(U) same(U, one$fit$fitted_g$Ulist, "matrices"))
 })
 
 target("cv_deconvolve", weight = 1, draws = TRUE, function() {

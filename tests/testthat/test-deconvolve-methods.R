@@ -45,7 +45,45 @@ test_that("predict() gives the posterior under the mixture, as the plain model d
 
 test_that("what is no fit is refused", {
   broken <- structure(list(), class = "deconvolution")
-  for (f in list(print, format, logLik, nobs, predict, tidy, glance)) {
+  for (f in list(print, format, summary, logLik, nobs, predict, tidy, glance, get_Ulist, get_estimated_pi)) {
     expect_error(f(broken), class = "covmash_error_argument")
   }
+  half <- fitted_deconvolution()$fit
+  half$fitted_g$pi <- half$fitted_g$pi / 2
+  expect_error(get_Ulist(half), "pi", class = "covmash_error_fit")
+})
+
+test_that("summary() tells size, number of directions and where the first points", {
+  fit <- fitted_deconvolution()$fit
+  s <- summary(fit)
+  U <- get_Ulist(fit)[["full_1"]]
+  values <- eigen(U)$values
+  of <- s$components[s$components$name == "full_1", ]
+  expect_equal(of$max_sd, sqrt(max(diag(U))))
+  expect_equal(of$effective_rank, sum(values)^2 / sum(values^2))
+  expect_equal(of$leading, values[1] / sum(values))
+  expect_match(of$conditions, condition_labels(U)[which.max(abs(eigen(U)$vectors[, 1]))], fixed = TRUE)
+  expect_equal(s$components$effective_rank[s$components$kind == "rank1"], 1)
+  expect_output(expect_invisible(print(s)), "effective_rank")
+  expect_error(print(s, digits = 0), class = "covmash_error_argument")
+  class(fit) <- NULL
+  expect_error(print(structure(list(), class = "summary.deconvolution")), class = "covmash_error_argument")
+})
+
+test_that("matrices, weights and the probability of each component for each effect can be had", {
+  one <- fitted_deconvolution()
+  expect_identical(get_Ulist(one$fit), one$fit$Ulist)
+  expect_close(get_estimated_pi(one$fit), one$fit$pi, 1e-12)
+  weights <- get_posterior_weights(one$fit, one$data[1:100, ])
+  expect_close(rowSums(weights), rep(1, 100), 1e-12)
+  expect_close(colSums(weights), one$fit$components$effects, 0.5)
+  density <- vapply(one$fit$Ulist, function(U) {
+    S <- U + 0.25 * diag(3)
+    exp(-0.5 * mahalanobis(one$data$Bhat[1:100, ], FALSE, S)) / sqrt(det(S))
+  }, numeric(100))
+  expected <- density * rep(one$fit$pi, each = 100)
+  expect_close(weights, expected / rowSums(expected), 1e-10)
+  expect_error(get_posterior_weights(one$fit), "give `data`", class = "covmash_error_fit")
+  refined <- deconvolve(one$data, 1:100, n_full = 2, n_starts = 1, refine = "mash")
+  expect_named(get_estimated_pi(refined), c("null", names(refined$Ulist)))
 })

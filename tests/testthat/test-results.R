@@ -73,6 +73,9 @@ test_that("estimated weights by covariance, by scale and all", {
   expect_named(get_estimated_pi(no_null), "id")
   expect_close(sum(get_estimated_pi(no_null)), 1, 1e-14)
   expect_input_error(get_estimated_pi(fit, "strange"), "dimension")
+  expect_identical(get_Ulist(fit), fit$fitted_g$Ulist)
+  expect_error(get_Ulist(1), class = "covmash_error_fit")
+  expect_error(get_Ulist(), class = "covmash_error_fit")
 })
 
 test_that("Bayes factors compare the alternative with the null", {
