@@ -167,7 +167,7 @@ cv_folds <- function(folds, n_folds, n) {
 prepare_candidate <- function(candidate, data, rows, weights, n_threads) {
   arguments <- c(list(data = data, subset = rows, weights = weights, n_threads = n_threads), candidate[[1]])
   withCallingHandlers(
-    do.call(prepare_deconvolution, arguments),
+    do.call(prepare_deconvolution, arguments, quote = TRUE),
     covmash_error = function(cnd) {
       abort_input("Candidate '{names(candidate)}': {conditionMessage(cnd)}", class = class(cnd)[1])
     }

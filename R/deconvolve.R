@@ -98,7 +98,8 @@
 #'   the two; with few rows to learn from they are what keeps wrong signs rare.
 #' @section Errors: A bad `start`, `scaled` or `fixed`: `covmash_error_ulist`; a bad
 #'   `subset`: `covmash_error_index`; others `covmash_error_argument`. A fit that stops
-#'   at `max_evaluations` warns with class `covmash_warning_convergence`.
+#'   at `max_evaluations`, or before a step that has lost all digits (the noise of some
+#'   effects nearly singular), warns with class `covmash_warning_convergence`.
 #' @references
 #' Yang Y, Carbonetto P, Gerard D, Stephens M (2024). Improved methods for
 #' empirical Bayes multivariate multiple testing and effect size estimation.
@@ -185,7 +186,13 @@ fit_prepared <- function(p) {
     fit <- refine_on_all(p$data, fit, p$plan, p$weights, p$settings)
     used <- p$data[observed_rows(p$data, seq_len(n_effects(p$data))), ]
   }
-  if (!isTRUE(fit$converged)) {
+  if (isTRUE(fit$lost)) {
+    warn_covmash(
+      "The deconvolution ended after {plural(fit$evaluations, 'pass', 'passes')} over the data, before a step without any ",
+      "digit: the noise of some effects is close to singular (`V`, or standard errors far apart); its matrices are usable.",
+      class = "covmash_warning_convergence"
+    )
+  } else if (!isTRUE(fit$converged)) {
     warn_deconvolution(fit$evaluations, "max_evaluations")
   }
   new_deconvolution(fit, p$plan, p$data, p$settings, p$refine, n_effects(used), elapsed() - started)

@@ -1,12 +1,13 @@
 # What is asked of the joint posterior of the conditions: linear combinations, covariances, draws.
 
 # For the core; NULL if nothing is asked. summaries: means, standard deviations and sign probabilities, which otherwise
-# come from the sweep.
-joint_request <- function(data, A = NULL, covariance = FALSE, draws = 0, seed = NULL, summaries = FALSE) {
+# come from the sweep. interval: level and shortest, of intervals.
+joint_request <- function(data, A = NULL, covariance = FALSE, draws = 0, seed = NULL, summaries = FALSE,
+                          interval = NULL) {
   draws <- whole_number(draws, "posterior_samples")
   A <- with_left_out_contrast(A, data)
   summaries <- summaries || !is.null(A)
-  if (!summaries && !covariance && draws == 0L) {
+  if (!summaries && !covariance && draws == 0L && is.null(interval)) {
     return(NULL)
   }
   outcomes <- if (is.null(A)) colnames(data$Bhat) else rownames(A)
@@ -15,7 +16,7 @@ joint_request <- function(data, A = NULL, covariance = FALSE, draws = 0, seed = 
   list(
     A = if (!is.null(A)) unname(A), summaries = summaries, covariance = covariance, draws = draws,
     seed = if (draws > 0L) seed_of_draws(seed) else 0, scaled = data$alpha != 0, effects = rownames(data$Bhat),
-    outcomes = outcomes, samples = if (draws > 0L) paste0("sample_", seq_len(draws))
+    interval = interval, outcomes = outcomes, samples = if (draws > 0L) paste0("sample_", seq_len(draws))
   )
 }
 

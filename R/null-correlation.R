@@ -35,7 +35,8 @@
 #'   over the n effects with \eqn{|z_r|, |z_s| < c}. The matrix of these is moved to the
 #'   nearest correlation matrix if it is none ([nearest_covariance()]).
 #' @section Errors: `covmash_error_null` if fewer effects look null than there are
-#'   conditions (or, pairwise, fewer than ten in some pair). A warning of class
+#'   conditions (or, pairwise, fewer than ten in some pair), or if they have the same z-score
+#'   everywhere in some condition. A warning of class
 #'   `covmash_warning_shrunk` says that the matrix was shrunk, and how far.
 #' @section Differences from mashr: The result is always positive definite. `rule` and
 #'   `shrink` are new.
@@ -65,6 +66,7 @@ estimate_null_correlation_simple <- function(data, z_thresh = 2, est_cor = TRUE,
   }
   z <- data$Bhat / data$Shat
   V <- if (rule == "all") null_covariance(z, z_thresh) else pairwise_correlations(z, z_thresh)
+  refuse_constant(V, colnames(z))
   if (est_cor) {
     V <- stats::cov2cor(V)
   }
@@ -95,6 +97,17 @@ refuse_few_null <- function(n, needed, z_thresh) {
     "{needed} are needed; raise `z_thresh`, give more effects, or use rule = \"pairwise\".",
     class = "covmash_error_null"
   )
+}
+
+refuse_constant <- function(V, labels) {
+  constant <- which(!(diag(V) > 0))
+  if (length(constant) > 0L) {
+    abort_input(
+      "The effects of `data` that look null have the same z-score everywhere in {label_index('condition', constant[1], labels)}, ",
+      "which therefore has no correlation with others; leave it out, or make missing estimates NA.",
+      class = "covmash_error_null"
+    )
+  }
 }
 
 refuse_few_pairs <- function(pairs, needed, z_thresh, labels) {

@@ -45,7 +45,8 @@ posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
 }
 
 posterior_parts <- c(
-  "PosteriorMean", "PosteriorSD", "lfdr", "NegativeProb", "lfsr", "PosteriorCov", "PosteriorSamples"
+  "PosteriorMean", "PosteriorSD", "lfdr", "NegativeProb", "lfsr", "PosteriorCov", "PosteriorSamples",
+  "lower", "upper"
 )
 
 # From Bhat / Shat^alpha to Bhat; densities change by the Jacobian, of which the observed

@@ -118,6 +118,7 @@ Rcpp::List cpp_deconvolve(const Rcpp::List& data, const Rcpp::List& starts,
                               _["loglik"] = fit.loglik, _["penalty"] = fit.penalty, _["objective"] = fit.objective,
                               _["evaluations_at"] = fit.evaluations_at, _["starts"] = fit.starts,
                               _["best_start"] = static_cast<double>(fit.best_start) + 1.0,
-                              _["evaluations"] = fit.evaluations, _["converged"] = fit.converged);
+                              _["evaluations"] = fit.evaluations, _["converged"] = fit.converged,
+                              _["lost"] = fit.lost);
   });
 }

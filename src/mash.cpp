@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <covmash/mash/fit.h>
+#include <covmash/mash/interval.h>
 #include <covmash/mash/joint.h>
 #include <covmash/mash/likelihood.h>
 #include <covmash/mash/posterior.h>
@@ -102,6 +103,31 @@ covmash::JointOutput joint_output(const Rcpp::List& wanted, int J, int Q, Result
   return out;
 }
 
+// The posterior of what `wanted` asks for: summaries, covariances, draws, and intervals (level, shortest) if not NULL.
+struct Joint {
+  std::vector<std::unique_ptr<covmash::JointQuestion>> questions;
+  std::unique_ptr<covmash::JointPosterior> posterior;
+
+  Joint(const Rcpp::List& wanted, const Rcpp::List& data, const bridge::Problem& problem,
+        const covmash::Selection& selection, Results& results, covmash::Executor& executor) {
+    const covmash::JointOptions asked = joint_options(wanted, data);
+    const int J = problem.data.n_effects();
+    const int Q = asked.map.is_empty() ? problem.data.n_conditions() : static_cast<int>(asked.map.n_rows);
+    const covmash::JointOutput target = joint_output(wanted, J, Q, results);
+    if (!Rf_isNull(wanted["interval"])) {
+      const Rcpp::List names = Rcpp::List::create(wanted["effects"], wanted["outcomes"]);
+      double* lower = results.add_array("lower", {J, Q}, names);
+      double* upper = results.add_array("upper", {J, Q}, names);
+      const auto options = bridge::options<covmash::IntervalOptions>(wanted["interval"]);
+      questions.push_back(std::make_unique<covmash::Intervals>(J, options, lower, upper));
+    }
+    std::vector<const covmash::JointQuestion*> all;
+    for (const auto& q : questions) all.push_back(q.get());
+    posterior = std::make_unique<covmash::JointPosterior>(problem.noise, problem.prior, selection, asked, target,
+                                                          executor, std::move(all));
+  }
+};
+
 covmash::EntryOptions entry_options(const Rcpp::List& settings) {
   covmash::EntryOptions o;
   o.zero = settings["zero"];
@@ -170,16 +196,10 @@ Rcpp::List cpp_posterior(const Rcpp::List& data, const Rcpp::List& g, const Rcpp
     }
     if (Rcpp::as<bool>(settings["posterior_weights"]))
       out.weights = results.add("posterior_weights", static_cast<int>(kept.size()));
-    std::unique_ptr<covmash::JointPosterior> joint;
-    if (!Rf_isNull(settings["joint"])) {
-      const Rcpp::List wanted = settings["joint"];
-      const covmash::JointOptions asked = joint_options(wanted, data);
-      const int R = problem.data.n_conditions(), Q = asked.map.is_empty() ? R : static_cast<int>(asked.map.n_rows);
-      const covmash::JointOutput target = joint_output(wanted, problem.data.n_effects(), Q, results);
-      joint = std::make_unique<covmash::JointPosterior>(problem.noise, problem.prior, pass.selection(), asked, target,
-                                                        threads.executor);
-    }
-    pass.run(out, threads.executor, joint.get());
+    std::unique_ptr<Joint> joint;
+    if (!Rf_isNull(settings["joint"]))
+      joint = std::make_unique<Joint>(settings["joint"], data, problem, pass.selection(), results, threads.executor);
+    pass.run(out, threads.executor, joint ? joint->posterior.get() : nullptr);
 
     Rcpp::List list = results.list();
     Rcpp::NumericVector from_one(kept.begin(), kept.end());

@@ -11,6 +11,7 @@
 #include <covmash/factor/fit.h>
 #include <covmash/factor/missing.h>
 #include <covmash/mash/fit.h>
+#include <covmash/mash/interval.h>
 #include <covmash/mash/posterior.h>
 
 namespace bridge {
@@ -33,6 +34,12 @@ void fields(covmash::PosteriorOptions& o, Visitor&& field) {
   field("summaries", o.summaries);
   field("alternatives", o.alternatives);
   field("block_rows", o.block_rows);
+}
+
+template <typename Visitor>
+void fields(covmash::IntervalOptions& o, Visitor&& field) {
+  field("level", o.level);
+  field("shortest", o.shortest);
 }
 
 template <typename Visitor>

@@ -75,3 +75,8 @@ test_that("wrong candidates and folds are named", {
   expect_error(cv_deconvolve(data, folds = rep(1, 20)), "two labels", class = "covmash_error_argument")
   expect_error(cv_deconvolve(1), class = "covmash_error_data")
 })
+
+test_that("arguments that are expressions are refused, not evaluated", {
+  data <- mash_set_data(withr::with_seed(1, matrix(rnorm(60), 20)))
+  expect_error(cv_deconvolve(data, K = 1, max_evaluations = quote(f(x))), "max_evaluations", class = "covmash_error_argument")
+})

@@ -325,3 +325,31 @@ test_that("a component that shrinks to nothing keeps variances that can be compu
   none <- quiet_deconvolve(data, n_full = 1, penalty = "none", refine = "mash", max_evaluations = 5)
   expect_equal(sum(none$pi), 1)
 })
+
+test_that("a step that loses all digits ends the run, not the session's work", {
+  # Errors correlated at -1 + 3e-7, one effect with other standard errors: found by a hostile call.
+  z <- c(
+    -1, 4, -2, 0, 0, 0, 0, 4, 0, -1, 0, -1, 0, -9, 1, 0, -2, 12, 0, 0, 1, -1, 1, 0, 0, -1, 0, 0, 0, 0, -2, -6, 0, 2, 0, -8, -1,
+    0, 0, 0, 0, 0, 0, 1, 0, -3, -1, 0, 0, 0, 5, -4, 4, 0, -4, 1, 0, 2, 1, 1, 0, -1, 0, 2, 3, 0, 0, 0, 0, -3, 0, 1, 1, 0, 0, -1,
+    0, 6, 0, 0
+  )
+  Shat <- rbind(c(0.42, 1.32), c(1.42, 0.38))[rep(1:2, c(39, 1)), ]
+  V <- matrix(c(1, -1 + 3e-7, -1 + 3e-7, 1), 2)
+  data <- suppressWarnings(mash_set_data(matrix(z, 40) * Shat, Shat, V = V))
+  said <- character()
+  for (seed in 1:20) {
+    withr::with_seed(seed, withCallingHandlers(
+      fit <- deconvolve(
+        data, n_full = 2, n_rank1 = 1, fixed = list(diag(2)), penalty = "none", n_starts = 1, trial_steps = 0,
+        max_evaluations = 60
+      ),
+      covmash_warning_convergence = function(cnd) {
+        said <<- c(said, conditionMessage(cnd))
+        invokeRestart("muffleWarning")
+      }
+    ))
+    expect_true(is.finite(fit$loglik))
+    expect_gte(min(diff(fit$objective)), -1e-9 * abs(fit$loglik))
+  }
+  expect_true(any(grepl("close to singular", said)))
+})

@@ -75,3 +75,14 @@ test_that("one condition, and wrong arguments", {
   expect_error(estimate_null_correlation_simple(data, rule = "pairwise", est_cor = FALSE), "est_cor", class = "covmash_error_argument")
   expect_error(estimate_null_correlation_simple(mash_set_data(matrix(5, 20, 2))), "0 effects", class = "covmash_error_null")
 })
+
+test_that("a condition whose null effects are all the same has no correlation", {
+  z <- correlated_nulls(60, 3, 0.2)
+  z[, 2] <- 0
+  for (est_cor in c(TRUE, FALSE)) {
+    expect_error(
+      estimate_null_correlation_simple(suppressWarnings(mash_set_data(z, 1)), est_cor = est_cor), "condition 2",
+      class = "covmash_error_null"
+    )
+  }
+})

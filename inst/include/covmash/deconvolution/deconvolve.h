@@ -58,6 +58,7 @@ struct DeconvolveResult {
   std::size_t best_start = 0;
   double evaluations = 0.0;  // E-steps, those of other starts and of steps not taken among them
   bool converged = false;
+  bool lost = false;  // a step lost all digits, and the run ended before it
 };
 
 class Deconvolution {
@@ -111,25 +112,28 @@ class Deconvolution {
       points.push_back(evaluate(first(starts[i])));
       if (starts.size() == 1) break;
       short_steps_ = 0;
-      for (double step = 0.0; step < options_.trial_steps && !plain_step(points[i]); ++step) continue;
+      lost_ = false;
+      for (double step = 0.0; step < options_.trial_steps && !plain_step(points[i]) && !lost_; ++step) continue;
       result.starts.push_back(points[i].objective);
       if (!(points[i].objective <= points[result.best_start].objective)) result.best_start = i;
     }
     Point best = std::move(points[result.best_start]);
     points.clear();
     short_steps_ = 0;
+    lost_ = false;
     const double own = evaluations_;
     const auto note = [&] {
       result.objective.push_back(best.objective);
       result.evaluations_at.push_back(evaluations_);
     };
     note();
-    while (!result.converged && evaluations_ - own < options_.max_evaluations) {
+    while (!result.converged && !lost_ && evaluations_ - own < options_.max_evaluations) {
       executor_.iteration(result.objective.size());
       result.converged = options_.accelerate ? accelerated_step(best) : plain_step(best);
       note();
     }
     finish(best, result);
+    result.lost = lost_;
     return result;
   }
 
@@ -243,10 +247,20 @@ class Deconvolution {
 
   // Whether the run may end. Two steps in a row, for the one of extreme deconvolution is short where it is slow.
   bool plain_step(Point& point) {
-    Point next = evaluate(std::move(point.next));
-    const double growth = next.objective - point.objective;
-    point = std::move(next);
-    return ended(growth, 0.1 * options_.tolerance);
+    const double before = point.objective;
+    return advance(point) && ended(point.objective - before, 0.1 * options_.tolerance);
+  }
+
+  // Where the noise of some effects is nearly singular beside that of others, a step may lose all digits, and end where no
+  // likelihood can be computed: then the point stays, and the run is over.
+  bool advance(Point& point) {
+    try {
+      point = evaluate(point.next);
+      return true;
+    } catch (const numeric_error&) {
+      lost_ = true;
+      return false;
+    }
   }
 
   bool ended(double growth, double tolerance) {
@@ -256,7 +270,8 @@ class Deconvolution {
 
   bool accelerated_step(Point& point) {
     const double before = point.objective;
-    Point one = evaluate(point.next);
+    Point one = point;
+    if (!advance(one)) return false;
     const double plain = one.objective - before;
     const Step step(point.state, one.state, one.next);
     double length = step.length();
@@ -273,7 +288,10 @@ class Deconvolution {
       }
       length = 0.5 * (length + 1.0);
     }
-    if (!taken) point = evaluate(std::move(one.next));
+    if (!taken) {
+      point = std::move(one);
+      if (!advance(point)) return false;
+    }
     if (plain > 0.1 * options_.tolerance * n_effects_) {
       short_steps_ = 0;
       return false;
@@ -347,6 +365,7 @@ class Deconvolution {
   ComponentSetting setting_;
   double n_effects_ = 0.0, evaluations_ = 0.0;
   int short_steps_ = 0;
+  bool lost_ = false;  // the last step
   arma::mat whitened_, ones_;
   std::unique_ptr<NoiseModel> own_noise_;
   std::unique_ptr<ExpectationStep> expectation_;

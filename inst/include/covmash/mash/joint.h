@@ -5,6 +5,8 @@
 //   M^-1 F_O = Q' B W'  (B lower bidiagonal),   L L' = I + w B'B,   Y = sqrt(w) A F W L^-T,   t = Q z
 //   A b | component  ~  N(sqrt(w) Y L^-1 B't, Y Y')
 //
+// What else is asked of the joint posterior is a JointQuestion: intervals (interval.h).
+//
 // The bidiagonal form makes every scale w cheap: L is bidiagonal, its entries sums of positive numbers. F W has all R rows:
 // unobserved conditions come from what the others say. R conditions, Q rows of A, rank q: O((R + Q) q^2) for a covariance
 // that has weight in an effect, which effects with the same noise share; then O(R q) an effect and covariance, O(Q q) a
@@ -45,6 +47,26 @@ struct JointOutput {
   double* draws = nullptr;       // J x Q x draws
 };
 
+// A component of an effect's joint posterior, N(mean, Y Y') with a weight; a point mass at 0 has no Y.
+struct JointPart {
+  double weight;
+  const arma::mat* Y;
+  const arma::vec* variance;               // the diagonal of Y Y'
+  const arma::mat* covariance;             // Y Y' where it is wanted
+  const std::vector<unsigned char>* zero;  // which combinations are exactly 0
+  arma::vec mean;
+
+  bool zero_at(std::size_t r) const { return !Y || (*zero)[r]; }
+};
+
+// What else is asked of an effect: an answer to its parts, whose weights sum to 1. Asked by several threads at once.
+class JointQuestion {
+ public:
+  virtual ~JointQuestion() = default;
+  virtual bool wants_covariance() const { return false; }
+  virtual void effect(std::size_t j, const std::vector<JointPart>& parts) const = 0;
+};
+
 class JointPosterior {
  public:
   // What a thread keeps from one effect to the next.
@@ -52,8 +74,15 @@ class JointPosterior {
 
   // selection: whose slots the weights are of. Everything given must outlive this.
   JointPosterior(const NoiseModel& noise, const MixturePrior& prior, const Selection& selection, JointOptions options,
-                 const JointOutput& out, Executor& executor)
-      : noise_(noise), selection_(selection), options_(std::move(options)), out_(out), executor_(executor) {
+                 const JointOutput& out, Executor& executor, std::vector<const JointQuestion*> questions = {})
+      : noise_(noise),
+        selection_(selection),
+        options_(std::move(options)),
+        out_(out),
+        questions_(std::move(questions)),
+        executor_(executor) {
+    covariance_ = out.covariance != nullptr;
+    for (const JointQuestion* q : questions_) covariance_ = covariance_ || q->wants_covariance();
     const std::size_t J = noise.effects().n_effects, R = noise.effects().n_conditions;
     require(options_.map.is_empty() || options_.map.n_cols == R, "A must have one column for each condition");
     Q_ = options_.map.is_empty() ? R : options_.map.n_rows;
@@ -79,7 +108,7 @@ class JointPosterior {
 
   // The bidiagonal form of a covariance in the noise of an effect, A F W, and which of its rows are zero.
   struct Form;
-  // One scale of it: L and Y, and Y Y' where covariances are wanted.
+  // One scale of it: L and Y, the diagonal of Y Y', and all of it where covariances are wanted.
   struct Component;
 
   void prepare_noise(std::size_t j, Workspace& ws) const;
@@ -93,6 +122,8 @@ class JointPosterior {
   const Selection& selection_;
   JointOptions options_;
   JointOutput out_;
+  std::vector<const JointQuestion*> questions_;
+  bool covariance_ = false;
   Executor& executor_;
   std::size_t Q_ = 0;
   std::vector<arma::mat> factors_;      // by covariance of the selection
@@ -160,6 +191,7 @@ struct JointPosterior::Component {
   std::size_t stamp = 0;
   std::vector<double> diagonal, below;  // of L
   arma::mat Y, covariance;
+  arma::vec variance;
 };
 
 struct JointPosterior::Workspace {
@@ -172,14 +204,7 @@ struct JointPosterior::Workspace {
   arma::vec direction, z, t;
   std::vector<Form> forms;
   std::vector<Component> components;
-  // The components that have weight in it.
-  struct Part {
-    double weight;
-    const Component* component;  // null: a point mass at 0
-    const std::vector<unsigned char>* zero;
-    arma::vec mean;
-  };
-  std::vector<Part> parts;
+  std::vector<JointPart> parts;  // the components that have weight in it
   std::vector<double> cumulative, xi;
   arma::vec mean, h, drawn;
   arma::mat covariance;
@@ -289,7 +314,12 @@ inline const JointPosterior::Component& JointPosterior::component(const Form& f,
     if (i > 0) add_multiple(Q_, -out.below[i], out.Y.colptr(i - 1), y);
     for (std::size_t r = 0; r < Q_; ++r) y[r] /= before;
   }
-  if (out_.covariance) out.covariance = product_transposed(out.Y, out.Y, &executor_);
+  out.variance.zeros(Q_);
+  for (std::size_t i = 0; i < q; ++i) {
+    const double* y = out.Y.colptr(i);
+    for (std::size_t r = 0; r < Q_; ++r) out.variance[r] += y[r] * y[r];
+  }
+  if (covariance_) out.covariance = product_transposed(out.Y, out.Y, &executor_);
   return out;
 }
 
@@ -320,12 +350,14 @@ inline void JointPosterior::effect(std::size_t j, const double* weights, std::si
         a = (ws.h[i] - c.below[i] * a) / c.diagonal[i];
         add_multiple(Q_, std::sqrt(chosen.scales[l]) * a, c.Y.colptr(i), mean.memptr());
       }
-      ws.parts.push_back({weight, &c, &f->zero, std::move(mean)});
+      ws.parts.push_back({weight, &c.Y, &c.variance, &c.covariance, &f->zero, std::move(mean)});
       executor_.checkpoint();
     }
   }
-  if (point > 0.0) ws.parts.push_back({point, nullptr, nullptr, arma::vec(Q_, arma::fill::zeros)});
+  if (point > 0.0)
+    ws.parts.push_back({point, nullptr, nullptr, nullptr, nullptr, arma::vec(Q_, arma::fill::zeros)});
   summarise(j, ws);
+  for (const JointQuestion* question : questions_) question->effect(j, ws.parts);
   if (out_.draws) draw(j, ws);
 }
 
@@ -337,7 +369,7 @@ inline void JointPosterior::summarise(std::size_t j, Workspace& ws) const {
   if (out_.covariance) {
     ws.covariance.zeros(Q_, Q_);
     for (const auto& part : ws.parts) {
-      if (part.component) ws.covariance += part.weight * part.component->covariance;
+      if (part.Y) ws.covariance += part.weight * *part.covariance;
       const arma::vec off = part.mean - ws.mean;
       for (std::size_t c = 0; c < Q_; ++c) {
         const double scaled = part.weight * off[c];
@@ -353,11 +385,11 @@ inline void JointPosterior::summarise(std::size_t j, Workspace& ws) const {
     for (const auto& part : ws.parts) {
       const double m = part.mean[r], off = m - ws.mean[r];
       variance += part.weight * off * off;
-      if (!part.component || (*part.zero)[r]) {
+      if (part.zero_at(r)) {
         zero += part.weight;
         continue;
       }
-      const double own_variance = arma::accu(arma::square(part.component->Y.row(r)));
+      const double own_variance = (*part.variance)[r];
       variance += part.weight * own_variance;
       const double x = m / std::sqrt(2.0 * own_variance);
       negative += part.weight * 0.5 * std::erfc(x);
@@ -383,11 +415,11 @@ inline void JointPosterior::draw(std::size_t j, Workspace& ws) const {
     const auto at = std::upper_bound(ws.cumulative.begin(), ws.cumulative.end(), u) - ws.cumulative.begin();
     const auto& part = ws.parts[std::min(static_cast<std::size_t>(at), ws.parts.size() - 1)];
     double* out = out_.draws + d * Q_ * J + j;
-    if (!part.component) {
+    if (!part.Y) {
       for (std::size_t r = 0; r < Q_; ++r) out[r * J] = 0.0;
       continue;
     }
-    const arma::mat& Y = part.component->Y;
+    const arma::mat& Y = *part.Y;
     ws.xi.resize(Y.n_cols);
     stream.normals(Y.n_cols, ws.xi.data());
     ws.drawn = part.mean;

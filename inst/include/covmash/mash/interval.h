@@ -1,0 +1,154 @@
+#pragma once
+// Credible intervals of combinations of an effect's conditions: quantiles of their posteriors, each a mixture of normals
+// and of a point mass at 0. A quantile is the root of the mixture's distribution function between the least and the
+// largest quantile of its normals, by Newton steps kept inside a bracket; at the point mass it is 0. n normals: O(n) a
+// step, about eight steps, to 1e-13 of the bracket. The shortest interval that holds a probability: some 35 times as much.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "../base/normal.h"
+#include "joint.h"
+
+namespace covmash {
+
+// sum of weight N(mean, sd^2), sd > 0, and of zero at 0; the weights sum to 1 up to rounding.
+struct UnivariateMixture {
+  struct Term {
+    double weight, mean, sd;
+  };
+  std::vector<Term> terms;
+  double zero = 0.0;
+
+  void clear() {
+    terms.clear();
+    zero = 0.0;
+  }
+
+  // The least x with P(X <= x) >= p, 0 < p < 1.
+  double quantile(double p) const {
+    double sum = 0.0, below = 0.0;
+    for (const Term& t : terms) {
+      sum += t.weight;
+      below += t.weight * normal_cdf(-t.mean / t.sd);
+    }
+    const double wanted = p * (sum + zero);
+    if (zero > 0.0 && wanted > below && wanted <= below + zero) return 0.0;
+    if (terms.empty()) return 0.0;
+    // Of the normals alone, from below or from above: the smaller tail is the exact one.
+    const double lower = wanted <= below ? wanted : wanted - zero;
+    return lower <= 0.5 * sum ? root(lower, sum, 1.0) : -root(sum - lower, sum, -1.0);
+  }
+
+  // Ends of the shortest interval that holds the probability `level`: lengths at 17 places, the best of them refined.
+  void shortest(double level, double& lower, double& upper) const {
+    const double room = 1.0 - level;
+    const auto length = [&](double p) {
+      lower = quantile(p);
+      upper = quantile(p + level);
+      return upper - lower;
+    };
+    constexpr int places = 17;
+    const double step = room / (places + 1);
+    double best = std::numeric_limits<double>::infinity(), at = 0.5 * room;
+    for (int i = 1; i <= places; ++i) {
+      const double l = length(i * step);
+      if (l < best) {
+        best = l;
+        at = i * step;
+      }
+    }
+    constexpr double golden = 0.61803398874989484820;
+    double a = std::max(at - step, 1e-3 * step), b = std::min(at + step, room - 1e-3 * step);
+    double x = b - golden * (b - a), y = a + golden * (b - a), at_x = length(x), at_y = length(y);
+    for (int i = 0; i < 16; ++i) {
+      if (at_x <= at_y) {
+        b = y;
+        y = x;
+        at_y = at_x;
+        x = b - golden * (b - a);
+        at_x = length(x);
+      } else {
+        a = x;
+        x = y;
+        at_x = at_y;
+        y = a + golden * (b - a);
+        at_y = length(y);
+      }
+    }
+    const double found = std::min(at_x, at_y);
+    length(found < best ? (at_x <= at_y ? x : y) : at);
+  }
+
+ private:
+  // x with sum weight Phi((x - side mean) / sd) = wanted, at most half of `sum`; the mixture mirrored if side is -1.
+  double root(double wanted, double sum, double side) const {
+    const double z = normal_quantile(wanted / sum);
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    for (const Term& t : terms) {
+      const double x = side * t.mean + t.sd * z;
+      low = std::min(low, x);
+      high = std::max(high, x);
+    }
+    if (!(low < high)) return low;
+    const double width = high - low;
+    double x = 0.5 * (low + high);
+    for (int step = 0; step < 200; ++step) {
+      double value = -wanted, slope = 0.0;
+      for (const Term& t : terms) {
+        const double u = (x - side * t.mean) / t.sd;
+        value += t.weight * normal_cdf(u);
+        slope += t.weight / t.sd * normal_density(u);
+      }
+      (value < 0.0 ? low : high) = x;
+      if (value == 0.0 || high - low <= 1e-13 * width) break;
+      double next = x - value / slope;
+      if (!(next > low && next < high)) next = 0.5 * (low + high);
+      if (std::fabs(next - x) <= 1e-13 * (width + std::fabs(x))) return next;
+      x = next;
+    }
+    return x;
+  }
+};
+
+struct IntervalOptions {
+  double level = 0.95;
+  bool shortest = false;  // else as much probability on either side
+};
+
+// lower, upper: J x Q, column-major.
+class Intervals final : public JointQuestion {
+ public:
+  Intervals(std::size_t n_effects, const IntervalOptions& options, double* lower, double* upper)
+      : n_effects_(n_effects), options_(options), lower_(lower), upper_(upper) {}
+
+  void effect(std::size_t j, const std::vector<JointPart>& parts) const override {
+    UnivariateMixture mixture;
+    for (std::size_t r = 0; r < parts[0].mean.n_elem; ++r) {
+      mixture.clear();
+      for (const JointPart& part : parts) {
+        if (part.zero_at(r) || !((*part.variance)[r] > 0.0))
+          mixture.zero += part.weight;
+        else
+          mixture.terms.push_back({part.weight, part.mean[r], std::sqrt((*part.variance)[r])});
+      }
+      double &lower = lower_[r * n_effects_ + j], &upper = upper_[r * n_effects_ + j];
+      if (options_.shortest) {
+        mixture.shortest(options_.level, lower, upper);
+      } else {
+        lower = mixture.quantile(0.5 * (1.0 - options_.level));
+        upper = mixture.quantile(0.5 * (1.0 + options_.level));
+      }
+    }
+  }
+
+ private:
+  std::size_t n_effects_;
+  IntervalOptions options_;
+  double *lower_, *upper_;
+};
+
+}  // namespace covmash
