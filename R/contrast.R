@@ -46,7 +46,7 @@ contrast_matrix <- function(R, ref, name = 1:R) {
   structure(L, reference = ref)
 }
 
-reference_position <- function(ref, R, name) {
+reference_position <- function(ref, R, name, argument = "ref", or = ", or \"mean\"") {
   at <- if (is.numeric(ref) && checkmate::test_count(ref, positive = TRUE) && ref <= R) {
     ref
   } else if (length(ref) == 1L && is.atomic(ref)) {
@@ -55,7 +55,7 @@ reference_position <- function(ref, R, name) {
   if (length(at) != 1L) {
     many <- if (length(at) > 1L) " (there are several)"
     abort_input(
-      "`ref` must be a number from 1 to {R}, the name of one condition, or \"mean\", not {describe(ref)}{many}.",
+      "`{argument}` must be a number from 1 to {R} or the name of one condition{or}, not {describe(ref)}{many}.",
       class = "covmash_error_contrast"
     )
   }

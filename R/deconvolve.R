@@ -241,11 +241,11 @@ renamed <- function(Ulist, kind, prefix) {
 
 # ---- arguments ---------------------------------------------------------------
 
-# A number of components or starts.
-few <- function(x, name, lower = 0) {
+# A number of components or starts, or of steps.
+few <- function(x, name, lower = 0, most = 1000) {
   x <- whole_number(x, name, lower)
-  if (x > 1000L) {
-    abort_input("`{name}` must be at most 1000, not {x}.", class = "covmash_error_argument")
+  if (x > most) {
+    abort_input("`{name}` must be at most {format(most)}, not {format(x)}.", class = "covmash_error_argument")
   }
   x
 }
@@ -263,8 +263,8 @@ deconvolve_settings <- function(R, penalty, lambda, update, accelerate, tol, max
   settings$accelerate <- accelerate
   check_number(tol, "tol", 0, what = "a number of at least 0")
   settings$tol <- tol
-  settings$max_evaluations <- whole_number(max_evaluations, "max_evaluations", 0)
-  settings$trial_steps <- whole_number(trial_steps, "trial_steps", 0)
+  settings$max_evaluations <- few(max_evaluations, "max_evaluations", most = 1e9)
+  settings$trial_steps <- few(trial_steps, "trial_steps", most = 1e9)
   settings$n_threads <- n_threads
   settings$scales <- 1
   settings

@@ -48,7 +48,7 @@
 get_credible_intervals <- function(fit, data, level = 0.95, A = NULL, type = c("equal", "shortest"),
                                    n_threads = NULL) {
   interval <- interval_settings(level, type)
-  posterior_with_intervals(fit, data, A, interval, resolve_threads(n_threads))[c("lower", "upper")]
+  posterior_with_intervals(problem_of(fit, data), A, interval, resolve_threads(n_threads))[c("lower", "upper")]
 }
 
 interval_settings <- function(level, type) {
@@ -61,8 +61,8 @@ interval_settings <- function(level, type) {
   list(level = level, shortest = check_choice(type, c("equal", "shortest"), "type") == "shortest")
 }
 
-posterior_with_intervals <- function(fit, data, A, interval, n_threads) {
-  problem <- problem_of(fit, data)
+# problem: of problem_of(); interval: of interval_settings(), or NULL for none.
+posterior_with_intervals <- function(problem, A, interval, n_threads) {
   joint <- joint_request(problem$data, A, interval = interval)
   posterior_of(
     problem$data, problem$model, problem$model$pi, cpp_defaults("posterior")$pi_thresh, 2, n_threads,

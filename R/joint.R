@@ -21,19 +21,19 @@ joint_request <- function(data, A = NULL, covariance = FALSE, draws = 0, seed = 
 }
 
 # A as a Q x R matrix, its columns in the order of the conditions.
-check_combinations <- function(A, data) {
+check_combinations <- function(A, data, name = "A") {
   if (is.null(A)) {
     return(NULL)
   }
   R <- ncol(data$Bhat)
   A <- matrix_input(
-    A, "`A`", "a numeric matrix with combinations in rows and conditions in columns", n_columns = R,
+    A, paste0("`", name, "`"), "a numeric matrix with combinations in rows and conditions in columns", n_columns = R,
     size = paste("have one column for each of the", plural(R, "condition")), least = c(1L, 1L), vector = "row"
   )
   size <- abs(A[A != 0])
   if (length(size) > 0L && (max(size) > 1e100 || min(size) < 1e-100)) {
     abort_input(
-      "`A` has the entry {format(size[size > 1e100 | size < 1e-100][1])}; what is not 0 must be from 1e-100 to 1e100 in size.",
+      "`{name}` has the entry {format(size[size > 1e100 | size < 1e-100][1])}; what is not 0 must be from 1e-100 to 1e100 in size.",
       class = "covmash_error_magnitude"
     )
   }
@@ -42,9 +42,15 @@ check_combinations <- function(A, data) {
     if (setequal(colnames(A), conditions) && !anyDuplicated(conditions)) {
       return(A[, conditions, drop = FALSE])
     }
-    check_same_names(conditions, colnames(A), "A", "column")
+    check_same_names(conditions, colnames(A), name, "column")
   }
   A
+}
+
+# The combinations of the conditions that results are about, see outcome_labels().
+check_outcome_combinations <- function(A, data, name = "A") {
+  labels <- outcome_labels(data)
+  check_combinations(A, list(Bhat = matrix(0, 1L, length(labels), dimnames = list(NULL, labels))), name)
 }
 
 # Differences from the mean: the one of the last condition, which the data do not have, is minus the sum of the others. So
@@ -59,8 +65,7 @@ with_left_out_contrast <- function(A, data) {
   if (is.null(A)) {
     return(whole)
   }
-  A <- check_combinations(A, list(Bhat = matrix(0, 1L, R, dimnames = list(NULL, rownames(whole)))))
-  A %*% unname(whole)
+  check_outcome_combinations(A, data) %*% unname(whole)
 }
 
 check_joint_size <- function(J, Q, draws, covariance) {

@@ -312,7 +312,7 @@ spoil_once <- function(x) {
   if (is.character(x)) return(pick(list(hostile(), rev(x), c(x, "zzz"), x[0], toupper(x), as.factor(x), NA_character_)))
   if (is.numeric(x)) {
     return(pick(list(
-      hostile(), hostile(), x + 0.5, -x, x * (if (x == round(x)) 50 else 1e6), as.character(x), as.integer(x),
+      hostile(), hostile(), x + 0.5, -x, x * (if (x == round(x) || abs(x) > 1) 50 else 1e6), as.character(x), as.integer(x),
       c(x, x), x[0], factor(x), list(x),
       x + 1, matrix(x), NA_real_, x * 1e155, x * 1e-200
     )))

@@ -459,6 +459,51 @@ target("get_pi0", weight = 0.5, function() {
   })
 })
 
+target("get_credible_intervals", weight = 1.5, function() {
+  one <- if (chance(0.2)) deconvolution_pool() else fit_pool()
+  args <- list(fit = one$fit, data = one$data)
+  if (chance(0.6)) args$level <- pick(c(0.5, 0.9, 0.999))
+  if (chance(0.3)) args$type <- pick(c("equal", "shortest"))
+  if (chance(0.4)) args$A <- matrix(round(stats::rnorm(2 * one$problem$R), 1), 2)
+  valid("get_credible_intervals", args, na = "lower|upper", check = function(x) {
+    wide <- quietly(covmash::get_credible_intervals(one$fit, one$data, level = 0.9999, A = args$A))
+    means <- quietly(covmash::mash_compute_posterior_matrices(one$fit, one$data, A = args$A))
+    slack <- 1e-9 * max(abs(means$PosteriorMean), means$PosteriorSD, na.rm = TRUE)
+    c(
+      yes(all(x$lower <= x$upper, na.rm = TRUE), "an interval is upside down"),
+      yes(all(x$lower >= wide$lower - slack & x$upper <= wide$upper + slack, na.rm = TRUE) || identical(args$type, "shortest"), "a lower level has a wider interval"),
+      # Chebyshev's inequality
+      yes(all(abs(wide$lower - means$PosteriorMean) <= 101 * means$PosteriorSD + slack, na.rm = TRUE), "an end is too far"),
+      same(dim(x$lower), dim(means$PosteriorMean), "shape")
+    )
+  })
+})
+contrast_pool <- function() {
+  one <- fit_pool()
+  while (one$problem$R < 2) one <- fit_pool()
+  list(problem = one$problem, x = quietly(covmash::mash_contrast(one$fit, one$data)))
+}
+target("mash_contrast", weight = 1.5, function() {
+  one <- if (chance(0.2)) deconvolution_pool() else fit_pool()
+  R <- one$problem$R
+  args <- list(fit = one$fit, data = one$data)
+  args$contrast <- pick(list("pairwise", "consecutive", "reference", "deviation", matrix(stats::rnorm(R), 1)))
+  if (R < 2) args$contrast <- matrix(1)
+  if (identical(args$contrast, "reference")) args$reference <- between(1, R)
+  if (chance(0.3)) args$level <- pick(list(NULL, 0.5))
+  valid("mash_contrast", args, na = "lower|upper|Posterior|lfsr|NegativeProb", check = function(x) {
+    means <- quietly(covmash::mash_compute_posterior_matrices(one$fit, one$data, A = x$contrast))
+    c(
+      near(x$result$PosteriorMean, means$PosteriorMean, 1e-12, max(1e-300, abs(means$PosteriorMean), na.rm = TRUE), "estimates"),
+      same(x$result$lfsr, means$lfsr, "lfsr"), same(rownames(x$contrast), colnames(x$result$lfsr), "names")
+    )
+  })
+})
+for (name in c("print", "format", "as.data.frame", "tidy")) local({
+  name <- name
+  target(paste0(name, ".mash_contrast"), weight = 0.2, prints = name == "print", function() valid(name, list(contrast_pool()$x), na = "."))
+})
+
 target("get_estimated_pi", weight = 0.7, function() {
   one <- if (chance(0.2)) deconvolution_pool() else fit_pool()
   dimension <- pick(c("cov", "grid", "all"))
