@@ -207,8 +207,11 @@ check_fit <- function(m, name = "m") {
   invisible(m)
 }
 
-# A fit of mash() or of deconvolve(): what holds a fitted prior.
+# A fit of mash() or of deconvolve(), or a prior of fit_mash_prior(): what holds a fitted prior.
 check_prior_fit <- function(m, name) {
+  if (!missing(m) && inherits(m, "mash_prior")) {
+    return(check_mash_prior(m, name))
+  }
   if (!missing(m) && inherits(m, "deconvolution")) {
     check_deconvolution(m, name)
     validate_g(m$fitted_g, name)

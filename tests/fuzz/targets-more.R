@@ -305,3 +305,70 @@ plots("autoplot.deconvolution", "autoplot", deconvolution_pictures, 0.2)
 plots("plot.deconvolution", "plot", deconvolution_pictures, 0.2)
 plots("autoplot.deconvolution_cv", "autoplot", function() list(cv_pool()), 0.1)
 plots("plot.deconvolution_cv", "plot", function() list(cv_pool()), 0.1)
+
+# ---- training, and priors to keep ----------------------------------------------------------
+
+training_args <- function(one) {
+  J <- nrow(one$data$Bhat)
+  open <- sum(rowSums(!is.na(one$data$Bhat)) > 0)
+  args <- list(data = one$data, n = between(1, max(open, 1)), method = pick(c("random", "top", "lead")))
+  if (args$method == "lead") args$by <- sample(pick(list(1:3, letters)), J, TRUE)
+  if (chance(0.3)) args$seed <- between(1, 100)
+  args
+}
+target("select_training_effects", weight = 1, draws = TRUE, function() {
+  one <- fit_pool()
+  args <- training_args(one)
+  open <- which(rowSums(!is.na(one$data$Bhat)) > 0)
+  if (length(open) == 0) return(refused("select_training_effects", args))
+  valid("select_training_effects", args, check = function(rows) {
+    c(
+      yes(length(rows) == args$n, "number"), yes(!anyDuplicated(rows) && all(rows %in% open), "rows"),
+      near(sum(attr(rows, "weights")), length(open), 1e-9, max(1, length(open)), "weights"),
+      yes(all(attr(rows, "weights") >= 1 - 1e-12), "a weight below 1")
+    )
+  })
+})
+prior_args <- function() {
+  p <- new_problem(plain = TRUE, J = between(5, 20), scaled = FALSE)
+  list(data = data_of(p), Ulist = p$g$Ulist)
+}
+prior_pool <- function() {
+  args <- prior_args()
+  list(data = args$data, prior = quietly(do.call(covmash::fit_mash_prior, args)))
+}
+target("fit_mash_prior", weight = 1, function() {
+  args <- prior_args()
+  open <- rowSums(!is.na(args$data$Bhat)) > 0
+  if (chance(0.5)) {
+    args$rows <- sample(nrow(args$data$Bhat), between(1, nrow(args$data$Bhat)))
+    if (chance(0.5)) attr(args$rows, "weights") <- stats::runif(length(args$rows), 1, 3)
+  }
+  if (!any(open)) return(refused("fit_mash_prior", args))
+  valid("fit_mash_prior", args, na = "loglik", may_fail = TRUE, check = function(prior) {
+    c(near(sum(prior$fitted_g$pi), 1, 1e-8, what = "weights"), yes(all(names(prior$fitted_g$Ulist) %in% names(args$Ulist)), "names"))
+  })
+})
+target("apply_mash_prior", weight = 1, function() {
+  one <- prior_pool()
+  valid("apply_mash_prior", list(data = one$data, prior = one$prior), na = "Posterior|objective|convergence|timing", check = function(fit) {
+    plain <- quietly(covmash::mash_compute_posterior_matrices(one$prior, one$data))
+    near(fit$result$lfsr, plain$lfsr, 1e-9, what = "lfsr")
+  })
+})
+for (name in c("print", "format")) local({
+  name <- name
+  target(paste0(name, ".mash_prior"), weight = 0.2, prints = name == "print", function() valid(name, list(prior_pool()$prior), na = "."))
+})
+for (name in c("as_mvsusie_prior", "as_mrmash_prior")) local({
+  name <- name
+  target(name, weight = 0.4, function() {
+    fit <- switch(sample.int(3, 1), fit_pool()$fit, deconvolution_pool()$fit, prior_pool()$prior)
+    g <- fit$fitted_g
+    alone <- name == "as_mvsusie_prior" && g$usepointmass && all(g$pi[-1] <= 1e-10)
+    if (alone) return(refused(name, list(fit = fit)))
+    valid(name, list(fit = fit), check = function(x) {
+      near(sum(x[[length(x)]]), 1, 1e-9, what = "weights")
+    })
+  })
+})
