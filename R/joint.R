@@ -1,22 +1,26 @@
 # What is asked of the joint posterior of the conditions: linear combinations, covariances, draws.
 
 # For the core; NULL if nothing is asked. summaries: means, standard deviations and sign probabilities, which otherwise
-# come from the sweep. interval: level and shortest, of intervals.
+# come from the sweep. interval: level and shortest, of intervals; statement: of joint_statement(); active: in how many
+# conditions an effect is nonzero.
 joint_request <- function(data, A = NULL, covariance = FALSE, draws = 0, seed = NULL, summaries = FALSE,
-                          interval = NULL) {
+                          interval = NULL, statement = NULL, active = FALSE) {
   draws <- whole_number(draws, "posterior_samples")
   A <- with_left_out_contrast(A, data)
-  summaries <- summaries || !is.null(A)
-  if (!summaries && !covariance && draws == 0L && is.null(interval)) {
+  asks <- !is.null(interval) || !is.null(statement) || active
+  summaries <- summaries || (!is.null(A) && is.null(statement) && !active)
+  if (!summaries && !covariance && draws == 0L && !asks) {
     return(NULL)
   }
+  # Zeros and signs do not depend on it; of a missing estimate it is not known.
+  scaled <- data$alpha != 0 && is.null(statement) && !active
   outcomes <- if (is.null(A)) colnames(data$Bhat) else rownames(A)
   Q <- if (is.null(A)) ncol(data$Bhat) else nrow(A)
   check_joint_size(nrow(data$Bhat), Q, draws, covariance)
   list(
     A = if (!is.null(A)) unname(A), summaries = summaries, covariance = covariance, draws = draws,
-    seed = if (draws > 0L) seed_of_draws(seed) else 0, scaled = data$alpha != 0, effects = rownames(data$Bhat),
-    interval = interval, outcomes = outcomes, samples = if (draws > 0L) paste0("sample_", seq_len(draws))
+    seed = if (draws > 0L) seed_of_draws(seed) else 0, scaled = scaled, effects = rownames(data$Bhat),
+    interval = interval, statement = statement, active = active, outcomes = outcomes, samples = if (draws > 0L) paste0("sample_", seq_len(draws))
   )
 }
 

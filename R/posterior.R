@@ -2,11 +2,12 @@
 # original Bhat.
 
 # Everything cpp_posterior() computes, with names and on the original scale.
-# `level` as outputlevel; responsibilities only if there are not too many. alternatives: also the log-likelihoods under the
+# `level` as outputlevel; responsibilities only if there are not too many. answers: what the result holds. alternatives: also the log-likelihoods under the
 # null and under the other components.
 posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
                          keep_weights = NULL, lfdr = TRUE,
-                         effects = rownames(data$Bhat), joint = NULL, alternatives = FALSE) {
+                         effects = rownames(data$Bhat), joint = NULL, alternatives = FALSE,
+                         answers = if (level >= 2) posterior_parts) {
   if (is.null(keep_weights)) {
     size <- as.numeric(nrow(data$Bhat)) * sum(pi > pi_thresh)
     keep_weights <- size <= max_kept_weights
@@ -34,7 +35,7 @@ posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
     raw <- on_scale_of_estimates(raw, data, summaries = is.null(joint$A))
   }
   list(
-    result = if (level >= 2) raw[intersect(posterior_parts, names(raw))] else list(),
+    result = if (is.null(answers)) list() else raw[intersect(answers, names(raw))],
     loglik = sum(raw$vloglik),
     vloglik = raw$vloglik,
     null_loglik = raw$null_loglik,

@@ -6,6 +6,7 @@
 #include <covmash/mash/joint.h>
 #include <covmash/mash/likelihood.h>
 #include <covmash/mash/posterior.h>
+#include <covmash/mash/statement.h>
 #include <covmash/model/entries.h>
 #include <covmash/model/placeholders.h>
 
@@ -103,7 +104,8 @@ covmash::JointOutput joint_output(const Rcpp::List& wanted, int J, int Q, Result
   return out;
 }
 
-// The posterior of what `wanted` asks for: summaries, covariances, draws, and intervals (level, shortest) if not NULL.
+// The posterior of what `wanted` asks for: summaries, covariances, draws, and if not NULL intervals (level, shortest) and a
+// statement (include and exclude, counted from 1, any, sign, tolerance); active: in how many conditions.
 struct Joint {
   std::vector<std::unique_ptr<covmash::JointQuestion>> questions;
   std::unique_ptr<covmash::JointPosterior> posterior;
@@ -121,6 +123,23 @@ struct Joint {
       const auto options = bridge::options<covmash::IntervalOptions>(wanted["interval"]);
       questions.push_back(std::make_unique<covmash::Intervals>(J, options, lower, upper));
     }
+    if (!Rf_isNull(wanted["statement"])) {
+      const Rcpp::List asked_for = wanted["statement"];
+      auto options = bridge::options<covmash::StatementOptions>(asked_for);
+      for (int r : Rcpp::as<std::vector<int>>(asked_for["include"])) options.include.push_back(r - 1);
+      for (int r : Rcpp::as<std::vector<int>>(asked_for["exclude"])) options.exclude.push_back(r - 1);
+      covmash::StatementOutput out;
+      out.probability = results.add_vector("probability");
+      if (options.sign) {
+        out.positive = results.add_vector("positive");
+        out.negative = results.add_vector("negative");
+        out.error = results.add_vector("error");
+      }
+      questions.push_back(std::make_unique<covmash::JointStatement>(options, out));
+    }
+    if (Rcpp::as<bool>(wanted["active"]))
+      questions.push_back(std::make_unique<covmash::ActiveConditions>(
+          J, results.add_array("active", {J, Q + 1}, Rcpp::List::create(wanted["effects"], R_NilValue))));
     std::vector<const covmash::JointQuestion*> all;
     for (const auto& q : questions) all.push_back(q.get());
     posterior = std::make_unique<covmash::JointPosterior>(problem.noise, problem.prior, selection, asked, target,

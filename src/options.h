@@ -13,6 +13,7 @@
 #include <covmash/mash/fit.h>
 #include <covmash/mash/interval.h>
 #include <covmash/mash/posterior.h>
+#include <covmash/mash/statement.h>
 
 namespace bridge {
 
@@ -40,6 +41,13 @@ template <typename Visitor>
 void fields(covmash::IntervalOptions& o, Visitor&& field) {
   field("level", o.level);
   field("shortest", o.shortest);
+}
+
+template <typename Visitor>
+void fields(covmash::StatementOptions& o, Visitor&& field) {
+  field("any", o.any);
+  field("sign", o.sign);
+  field("tolerance", o.tolerance);
 }
 
 template <typename Visitor>

@@ -478,6 +478,36 @@ target("get_credible_intervals", weight = 1.5, function() {
     )
   })
 })
+target("mash_joint", weight = 1.5, function() {
+  one <- if (chance(0.2)) deconvolution_pool() else fit_pool()
+  R <- one$problem$R
+  args <- list(fit = one$fit, data = one$data)
+  if (chance(0.6)) args$include <- sort(sample(R, between(1, R)))
+  rest <- setdiff(seq_len(R), if (is.null(args$include)) 1 else args$include)
+  if (length(rest) > 0 && chance(0.4)) args$exclude <- rest[1]
+  if (chance(0.4)) args$test <- "any"
+  if (chance(0.5)) args$what <- "sign"
+  if (chance(0.2)) args$tolerance <- 0.01
+  valid("mash_joint", args, check = function(x) {
+    plain <- quietly(do.call(covmash::mash_joint, utils::modifyList(args, list(what = "nonzero"))))
+    slack <- 1e-9 + if (is.null(x$error)) 0 else x$error
+    c(
+      yes(all(x$probability >= 0 & x$probability <= 1), "outside of [0, 1]"),
+      yes(all(x$probability <= plain$probability + slack), "of one sign more often than nonzero"),
+      same(nrow(x), nrow(one$data$Bhat), "rows")
+    )
+  })
+})
+target("mash_active", weight = 0.7, function() {
+  one <- if (chance(0.2)) deconvolution_pool() else fit_pool()
+  valid("mash_active", list(fit = one$fit, data = one$data), check = function(x) {
+    all_of <- quietly(covmash::mash_joint(one$fit, one$data))$probability
+    c(
+      near(rowSums(x$distribution), rep(1, nrow(x$distribution)), 1e-9, what = "sum"),
+      near(x$distribution[, ncol(x$distribution)], all_of, 1e-12, what = "all")
+    )
+  })
+})
 contrast_pool <- function() {
   one <- fit_pool()
   while (one$problem$R < 2) one <- fit_pool()
