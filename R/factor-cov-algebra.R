@@ -24,6 +24,11 @@ setGeneric("cov2cor")
 
 setMethod("show", "factor_cov", function(object) print(object))
 setMethod("show", "factor_precision", function(object) print(object))
+# The table of these two methods was made inside of the generic, with all methods that R knows of it: 90 KB in the package.
+local({
+  methods <- get(".__T__show:methods", envir = topenv())
+  parent.env(methods) <- baseenv()
+})
 
 # The other side of a product with x, as a plain matrix with as many rows (or columns), in the order
 # of its names.

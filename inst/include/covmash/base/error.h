@@ -25,11 +25,15 @@ inline Subject covariance(std::size_t k) { return {"covariance matrix", k}; }
 
 namespace detail {
 
+// Messages are put together out of line: there are hundreds of places that throw, and next to none that does.
 template <typename Base>
 struct core_error : Base {
-  explicit core_error(const std::string& message) : Base(message) {}
+  [[gnu::noinline]] explicit core_error(const char* message) : Base(message) {}
+  [[gnu::noinline]] explicit core_error(const std::string& message) : Base(message) {}
   // throw numeric_error("the log-likelihood of ", at::effect(j), " is not finite");
-  core_error(const std::string& before, const Subject& about, const std::string& after)
+  [[gnu::noinline]] core_error(const char* before, const Subject& about, const char* after)
+      : Base(before + about.text() + after), subject(about) {}
+  [[gnu::noinline]] core_error(const std::string& before, const Subject& about, const std::string& after)
       : Base(before + about.text() + after), subject(about) {}
 
   Subject subject;
@@ -51,6 +55,12 @@ struct numeric_error : detail::core_error<std::runtime_error> {
 struct interrupted : std::exception {
   const char* what() const noexcept override { return "interrupted"; }
 };
+
+[[noreturn, gnu::noinline]] inline void refuse(const char* message) { throw input_error(message); }
+
+inline void require(bool condition, const char* message) {
+  if (!condition) refuse(message);
+}
 
 inline void require(bool condition, const std::string& message) {
   if (!condition) throw input_error(message);
