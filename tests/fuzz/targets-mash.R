@@ -188,7 +188,7 @@ target("mash_compute_posterior_matrices", weight = 6, function() {
       part <- again(p$g, data[rows, ], pi_thresh = 0)
       for (name in names(part)) {
         out <- c(out, near(part[[name]], result[[name]][rows, , drop = FALSE], 1e-11,
-                           scale = if (name %in% probabilities) 1 else max(abs(result[[name]]), 1e-300),
+                           scale = if (name %in% probabilities) 1 else max(abs(result[[name]]), 1e-300, na.rm = TRUE),
                            what = paste("some rows alone:", name)))
       }
     }
