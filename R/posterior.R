@@ -204,9 +204,13 @@ mash_compute_loglik <- function(g, data, algorithm.version = c("Rcpp", "R"),
 #'   kept in the fit are returned (one of [deconvolve()] keeps none).
 #' @param pi_thresh Components with a weight of at most this are left out.
 #' @param n_threads Number of threads, see [covmash_threads].
+#' @param by `"component"` (default), or summed by `"matrix"` (which pattern of sharing an
+#'   effect has) or by `"scale"` (how large it is).
 #' @return A J x P' matrix of probabilities, each row summing to 1, with the names
 #'   of the P' components as column names and the attribute `component`, their
-#'   positions in `fit$fitted_g$pi`.
+#'   positions in `fit$fitted_g$pi`. With `by = "matrix"` a column for each covariance matrix, as of
+#'   [get_estimated_pi()], with `by = "scale"` one for each grid point; `null` first if the
+#'   model has a point mass.
 #' @section Errors: `covmash_error_fit` if `data` is `NULL` and the fit keeps no
 #'   weights.
 #' @export
@@ -218,8 +222,26 @@ mash_compute_loglik <- function(g, data, algorithm.version = c("Rcpp", "R"),
 #' weights <- get_posterior_weights(fit, data, n_threads = 1)
 #' dim(weights)
 get_posterior_weights <- function(fit, data = NULL, pi_thresh = 1e-10,
-                                  n_threads = NULL) {
+                                  n_threads = NULL, by = c("component", "matrix", "scale")) {
   check_prior_fit(fit, "fit")
+  by <- check_choice(by, c("component", "matrix", "scale"), "by")
+  weights <- weights_by_component(fit, data, pi_thresh, n_threads)
+  if (by == "component") {
+    return(weights)
+  }
+  g <- fit$fitted_g
+  first <- as.integer(g$usepointmass)
+  K <- length(g$Ulist)
+  position <- attr(weights, "component")
+  at <- position - first - 1L
+  group <- ifelse(position <= first, 1L, first + 1L + if (by == "matrix") at %% K else at %/% K)
+  labels <- if (by == "matrix") covariance_labels(g) else c(if (first) "null", seq_along(g$grid))
+  out <- matrix(0, nrow(weights), length(labels), dimnames = list(rownames(weights), labels))
+  for (i in seq_along(group)) out[, group[i]] <- out[, group[i]] + weights[, i]
+  out
+}
+
+weights_by_component <- function(fit, data, pi_thresh, n_threads) {
   if (is.null(data)) {
     if (is.null(fit$posterior_weights)) {
       abort_input(

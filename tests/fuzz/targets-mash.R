@@ -265,7 +265,9 @@ target("get_posterior_weights", weight = 1, function() {
   p <- one$problem
   args <- list(fit = one$fit)
   if (is.null(one$fit$posterior_weights) || chance(0.5)) args$data <- one$data
+  if (chance(0.3)) args$by <- pick(c("matrix", "scale"))
   valid("get_posterior_weights", args, check = function(w) {
+    if (!is.null(args$by)) return(near(rowSums(w), rep(1, nrow(w)), 1e-9, what = "sum"))
     truth <- truth_of(p, one$fit$fitted_g)$weights
     kept <- attr(w, "component")
     c(

@@ -107,4 +107,15 @@ test_that("the posterior weights of a fit can be had, kept or not", {
   s <- setup_fit()
   expect_close(get_posterior_weights(s$fit, s$data), s$fit$posterior_weights, 1e-14)
   expect_identical(colnames(get_posterior_weights(s$fit, s$data)), colnames(s$fit$posterior_weights))
+  whole <- get_posterior_weights(s$fit, s$data)
+  by_matrix <- get_posterior_weights(s$fit, s$data, by = "matrix")
+  expect_identical(colnames(by_matrix), names(get_estimated_pi(s$fit)))
+  expect_close(rowSums(by_matrix), rep(1, nrow(whole)), 1e-12)
+  first <- colnames(by_matrix)[2]
+  own <- sub("[.][0-9]+$", "", colnames(whole)) == first
+  expect_close(by_matrix[, first], rowSums(whole[, own, drop = FALSE]), 1e-14)
+  by_scale <- get_posterior_weights(s$fit, by = "scale")
+  expect_identical(colnames(by_scale), c("null", seq_along(s$fit$fitted_g$grid)))
+  third <- grepl("[.]3$", colnames(whole))
+  expect_close(by_scale[, "3"], rowSums(whole[, third, drop = FALSE]), 1e-12)
 })
