@@ -372,3 +372,12 @@ for (name in c("as_mvsusie_prior", "as_mrmash_prior")) local({
     })
   })
 })
+target("check_mash_data", weight = 0.7, function() {
+  p <- new_problem(plain = chance(0.6))
+  valid("check_mash_data", list(data_of(p)), check = function(x) {
+    c(
+      same(names(x), c("check", "level", "n", "finding", "advice"), "columns"), yes(all(x$n >= (x$check != "strong effects")), "counts"),
+      yes(all(x$level %in% c("problem", "note")), "levels"), yes(!anyNA(x) && !any(grepl("NA", x$finding)), "texts")
+    )
+  })
+})
