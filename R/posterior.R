@@ -2,8 +2,8 @@
 # original Bhat.
 
 # Everything cpp_posterior() computes, with names and on the original scale.
-# `level` as outputlevel; responsibilities only if there are not too many. answers: what the result holds. alternatives: also the log-likelihoods under the
-# null and under the other components.
+# `level` as outputlevel; responsibilities only if there are not too many. answers: what the result holds. alternatives:
+# also the log-likelihoods under the null and under the other components.
 posterior_of <- function(data, model, pi, pi_thresh, level, n_threads,
                          keep_weights = NULL, lfdr = TRUE,
                          effects = rownames(data$Bhat), joint = NULL, alternatives = FALSE,

@@ -3,8 +3,8 @@
 //
 // S_0 = M M', M = diag(s) chol(C)': s_r is the root mean square of the standard errors observed in condition r, and C the
 // correlation of the errors, or its mean over the effects where it differs between them. Effects count as often as their
-// weights say. If all effects are complete with one noise, S_0 is that noise. U of the data becomes U_w = M^-1 U M'^-1, and the moments of expectation.h X_w = M' X M, H_w =
-// M' H M. Cost R^3 a matrix.
+// weights say. If all effects are complete with one noise, S_0 is that noise. U of the data becomes U_w = M^-1 U M'^-1,
+// and the moments of expectation.h X_w = M' X M, H_w = M' H M. Cost R^3 a matrix.
 
 #include <algorithm>
 #include <armadillo>
