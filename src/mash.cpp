@@ -121,7 +121,7 @@ struct Joint {
       double* lower = results.add_array("lower", {J, Q}, names);
       double* upper = results.add_array("upper", {J, Q}, names);
       const auto options = bridge::options<covmash::IntervalOptions>(wanted["interval"]);
-      questions.push_back(std::make_unique<covmash::Intervals>(J, options, lower, upper));
+      questions.push_back(std::make_unique<covmash::Intervals>(J, options, lower, upper, executor.workers()));
     }
     if (!Rf_isNull(wanted["statement"])) {
       const Rcpp::List asked_for = wanted["statement"];
@@ -135,7 +135,7 @@ struct Joint {
         out.negative = results.add_vector("negative");
         out.error = results.add_vector("error");
       }
-      questions.push_back(std::make_unique<covmash::JointStatement>(options, out));
+      questions.push_back(std::make_unique<covmash::JointStatement>(options, out, executor.workers()));
     }
     if (Rcpp::as<bool>(wanted["active"]))
       questions.push_back(std::make_unique<covmash::ActiveConditions>(

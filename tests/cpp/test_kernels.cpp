@@ -128,6 +128,50 @@ TEST_P(EveryTable, NormalTailIsAccurateFarOut) {
   EXPECT_EQ(y[4], 0.0);
 }
 
+TEST_P(EveryTable, MixturesOfNormalsMatchPlainSums) {
+  const double weight[8] = {0.2, 0.5, 0.1, 0.2}, mean[8] = {-1.0, 0.3, 2.0, 1e5}, inverse_sd[8] = {1.0, 4.0, 1e-2, 1e3, 1, 1, 1, 1};
+  for (double x : {-300.0, -2.0, 0.3, 1.0, 99999.99}) {
+    double out[3], value = 0.0, slope = 0.0, curvature = 0.0;
+    GetParam()->mixture_distribution(8, weight, mean, inverse_sd, x, out);
+    for (int i = 0; i < 4; ++i) {
+      const double u = (x - mean[i]) * inverse_sd[i], density = weight[i] * inverse_sd[i] * std::exp(-0.5 * u * u) / std::sqrt(2.0 * std::acos(-1.0));
+      value += weight[i] * 0.5 * std::erfc(-u / std::sqrt(2.0));
+      slope += density;
+      curvature -= density * inverse_sd[i] * u;
+    }
+    EXPECT_NEAR(out[0], value, 4e-15 * value);
+    EXPECT_NEAR(out[1], slope, 1e-12 * slope);
+    EXPECT_NEAR(out[2], curvature, 1e-12 * std::fabs(curvature) + 1e-300);
+  }
+}
+
+// Two entries at a time, against their definition; the quantile is coarse.
+TEST_P(EveryTable, OrthantStepsFollowTheirDefinition) {
+  double value[64], lost[64] = {}, shift[32], u[128];
+  for (double& v : value) v = 1.0;
+  for (int s = 0; s < 32; ++s) shift[s] = (s + 0.5) / 37.0;
+  const auto cdf = [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); };
+  const double step[2] = {std::sqrt(2.0), std::sqrt(3.0)}, second[1] = {-0.8};
+  GetParam()->orthant_step(64, 0, nullptr, -0.4, 1.0, 5.0, step[0], shift, 1e-3, u, value, lost);
+  for (int lane = 0; lane < 64; ++lane) {
+    EXPECT_NEAR(value[lane], cdf(-0.4), 1e-14);
+    const double x = (5.0 + lane / 16) * step[0] + shift[lane % 16], folded = 2.0 * std::fabs(x - std::nearbyint(x));
+    EXPECT_NEAR(cdf(-u[lane]), cdf(-0.4) * folded, 1e-6);
+    EXPECT_GT(u[lane], 0.4);
+  }
+  GetParam()->orthant_step(64, 1, second, 0.2, 0.6, 5.0, step[1], shift + 16, 0.1, u, value, lost);
+  int cut = 0;
+  for (int lane = 0; lane < 64; ++lane) {
+    const double expected = cdf(-0.4) * cdf((0.2 - 0.8 * u[lane]) / 0.6);
+    EXPECT_NEAR(value[lane] + lost[lane], expected, 1e-14);
+    EXPECT_TRUE(value[lane] == 0.0 || lost[lane] == 0.0);
+    EXPECT_EQ(value[lane] == 0.0, expected < 0.1);
+    cut += value[lane] == 0.0;
+  }
+  EXPECT_GT(cut, 0);
+  EXPECT_LT(cut, 64);
+}
+
 TEST_P(EveryTable, ProductsMatchPlainLoops) {
   for (std::size_t rows : {1, 2, 3, 5, 9}) {
     const std::size_t inner = 7;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../base/normal.h"
+#include "../simd/dispatch.h"
 #include "joint.h"
 
 namespace covmash {
@@ -88,28 +89,39 @@ struct UnivariateMixture {
   double root(double wanted, double sum, double side) const {
     const double z = normal_quantile(wanted / sum);
     double low = std::numeric_limits<double>::infinity(), high = -low;
-    for (const Term& t : terms) {
-      const double x = side * t.mean + t.sd * z;
+    const std::size_t n = terms.size(), padded = (n + simd_width - 1) / simd_width * simd_width;
+    weight_.assign(padded, 0.0);
+    mean_.assign(padded, 0.0);
+    inverse_sd_.assign(padded, 1.0);
+    for (std::size_t i = 0; i < n; ++i) {
+      const Term& t = terms[i];
+      weight_[i] = t.weight;
+      mean_[i] = side * t.mean;
+      inverse_sd_[i] = 1.0 / t.sd;
+      const double x = mean_[i] + t.sd * z;
       low = std::min(low, x);
       high = std::max(high, x);
     }
     if (!(low < high)) return low;
+    const simd::KernelTable& kernels = simd::kernels();
     double x = 0.5 * (low + high);
     for (int step = 0; step < 400; ++step) {
-      double value = -wanted, slope = 0.0;
-      for (const Term& t : terms) {
-        const double u = (x - side * t.mean) / t.sd;
-        value += t.weight * normal_cdf(u);
-        slope += t.weight / t.sd * normal_density(u);
-      }
+      double f[3];
+      kernels.mixture_distribution(padded, weight_.data(), mean_.data(), inverse_sd_.data(), x, f);
+      const double value = f[0] - wanted;
       (value < 0.0 ? low : high) = x;
       // As far as the distribution function is known, or x can be told.
-      if (std::fabs(value) <= 1e-15 * wanted || high - low <= 4e-16 * std::fabs(x)) break;
-      x -= value / slope;
+      if (std::fabs(value) <= 4e-15 * wanted || high - low <= 4e-16 * std::fabs(x)) break;
+      // Halley's step; Newton's where it would turn back.
+      const double bend = 0.5 * value * f[2] / (f[1] * f[1]);
+      x -= value / f[1] / (bend < 0.5 ? 1.0 - bend : 1.0);
       if (!(x > low && x < high)) x = 0.5 * (low + high);
     }
     return x;
   }
+
+  static constexpr std::size_t simd_width = 8;  // the widest
+  mutable std::vector<double> weight_, mean_, inverse_sd_;
 };
 
 struct IntervalOptions {
@@ -120,11 +132,11 @@ struct IntervalOptions {
 // lower, upper: J x Q, column-major.
 class Intervals final : public JointQuestion {
  public:
-  Intervals(std::size_t n_effects, const IntervalOptions& options, double* lower, double* upper)
-      : n_effects_(n_effects), options_(options), lower_(lower), upper_(upper) {}
+  Intervals(std::size_t n_effects, const IntervalOptions& options, double* lower, double* upper, std::size_t workers)
+      : n_effects_(n_effects), options_(options), lower_(lower), upper_(upper), mixtures_(workers) {}
 
-  void effect(std::size_t j, const std::vector<JointPart>& parts) const override {
-    UnivariateMixture mixture;
+  void effect(std::size_t j, const std::vector<JointPart>& parts, std::size_t worker) const override {
+    UnivariateMixture& mixture = mixtures_[worker];
     for (std::size_t r = 0; r < parts[0].mean.n_elem; ++r) {
       mixture.clear();
       for (const JointPart& part : parts) {
@@ -147,6 +159,7 @@ class Intervals final : public JointQuestion {
   std::size_t n_effects_;
   IntervalOptions options_;
   double *lower_, *upper_;
+  mutable std::vector<UnivariateMixture> mixtures_;  // by worker
 };
 
 }  // namespace covmash

@@ -59,12 +59,13 @@ struct JointPart {
   bool zero_at(std::size_t r) const { return !Y || (*zero)[r]; }
 };
 
-// What else is asked of an effect: an answer to its parts, whose weights sum to 1. Asked by several threads at once.
+// What else is asked of an effect: an answer to its parts, whose weights sum to 1. Asked by several threads at once, each
+// with the number of a worker of its own (executor.h), for what a thread keeps from one effect to the next.
 class JointQuestion {
  public:
   virtual ~JointQuestion() = default;
   virtual bool wants_covariance() const { return false; }
-  virtual void effect(std::size_t j, const std::vector<JointPart>& parts) const = 0;
+  virtual void effect(std::size_t j, const std::vector<JointPart>& parts, std::size_t worker) const = 0;
 };
 
 class JointPosterior {
@@ -195,6 +196,7 @@ struct JointPosterior::Component {
 };
 
 struct JointPosterior::Workspace {
+  std::size_t worker = 0;
   // The noise of the current effect. What was computed under the current stamp is of the same noise.
   std::size_t stamp = 0, group = nothing;
   double factor = 0.0;
@@ -357,7 +359,7 @@ inline void JointPosterior::effect(std::size_t j, const double* weights, std::si
   if (point > 0.0)
     ws.parts.push_back({point, nullptr, nullptr, nullptr, nullptr, arma::vec(Q_, arma::fill::zeros)});
   summarise(j, ws);
-  for (const JointQuestion* question : questions_) question->effect(j, ws.parts);
+  for (const JointQuestion* question : questions_) question->effect(j, ws.parts, ws.worker);
   if (out_.draws) draw(j, ws);
 }
 
@@ -438,6 +440,7 @@ inline void posterior_under_weights(const NoiseModel& noise, const MixturePrior&
   const JointPosterior posterior(noise, prior, selection, options, out, executor);
   std::vector<JointPosterior::Workspace> workspaces(executor.workers());
   executor.step("Posterior", true);
+  for (std::size_t w = 0; w < workspaces.size(); ++w) workspaces[w].worker = w;
   executor.run((J + per_task - 1) / per_task, 1e3 * static_cast<double>(weights.n_elem),
                [&](std::size_t task, std::size_t worker) {
                  std::vector<double> own(selection.size());

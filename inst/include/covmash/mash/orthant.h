@@ -1,196 +1,292 @@
 #pragma once
 // P(all entries of N(m, Y Y') are positive), Y of n x q with no zero row. Entries that are uncorrelated with the others
-// are split off first. Exact for one entry, two, and rows of Y along one direction (rank one); else by separation of
+// are split off first. Exact for one entry, two, and rows of Y along one direction (rank one); the rest by separation of
 // variables (Genz 1992, doi:10.1080/10618600.1992.10477010), the entry that is least likely to be positive first (Gibson,
-// Glasbey and Elston 1994), on lattices (Richtmyer) with random shifts, whose spread tells the error. O(n^2 (n + q)) to
-// order the entries, then O(n^2) a point, less where an entry is unlikely.
+// Glasbey and Elston 1994), on 16 lattices (Richtmyer) with random shifts, whose spread tells the error. Entries are
+// brought in as the points get to them: a point whose probability has become negligible is finished. O(n q) to begin with,
+// O(n q) an entry that is reached, and O(n^2) a point, 0.2 to 0.4 microseconds for 44 entries.
 
 #include <algorithm>
 #include <armadillo>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "../base/normal.h"
 #include "../base/threefry.h"
+#include "../linalg/panel.h"
+#include "../simd/dispatch.h"
 
 namespace covmash {
 
+// error: four standard errors, and what was neglected; 0 where the value is exact.
 struct Probability {
-  double value = 0.0, error = 0.0;  // error: three standard errors; 0 where the value is exact
+  double value = 0.0, error = 0.0;
 };
 
+struct OrthantOptions {
+  double negligible = 0.0;   // entries that are this unlikely, all together, to be negative are left out
+  double cut = 1e-9;         // points of smaller probability are finished
+  std::uint64_t stream = 0;  // of the shifts
+};
+
+// One orthant, whose estimate can be made better. Can be used again with assign().
 class Orthant {
  public:
-  // tolerance: of the error; max_points: of each of the shifts.
-  explicit Orthant(double tolerance = 1e-4, std::size_t max_points = 8192)
-      : tolerance_(tolerance), max_points_(max_points) {}
+  static constexpr std::size_t shifts = 16;
 
-  // mean: n; Y: n x q.
-  Probability operator()(const arma::vec& mean, const arma::mat& Y) const {
-    const arma::uword n = mean.n_elem;
-    Probability out;
-    out.value = 1.0;
-    if (n == 0) return out;
-    arma::vec sd(n);
-    for (arma::uword i = 0; i < n; ++i) sd[i] = arma::norm(Y.row(i));
-    arma::mat unit = Y;
-    unit.each_col() /= sd;
-    const arma::vec z = mean / sd;
-    const arma::mat C = n > 1 ? arma::mat(unit * unit.t()) : arma::mat(1, 1, arma::fill::ones);
-    std::vector<unsigned char> seen(n, 0);
-    std::vector<arma::uword> block;
-    for (arma::uword i = 0; i < n; ++i) {
-      if (seen[i]) continue;
-      block.assign(1, i);
-      seen[i] = 1;
-      for (std::size_t k = 0; k < block.size(); ++k)
-        for (arma::uword j = 0; j < n; ++j)
-          if (!seen[j] && std::fabs(C.at(block[k], j)) > uncorrelated) {
-            seen[j] = 1;
-            block.push_back(j);
-          }
-      const Probability one = of_block(z, C, block);
-      // Errors of products, at most.
-      out.error = out.error * one.value + out.value * one.error + out.error * one.error;
-      out.value *= one.value;
-      if (out.value == 0.0 && out.error == 0.0) break;
+  // mean: n; Y: n x q, of which only the rows `entries` count, in the order of `mean`; sd: n, their lengths.
+  void assign(const arma::vec& mean, const arma::mat& Y, const std::vector<arma::uword>& entries, const arma::vec& sd,
+              const OrthantOptions& options) {
+    options_ = options;
+    exact_ = 1.0;
+    lost_ = 0.0;
+    points_ = reached_ = 0;
+    choose(mean, sd);
+    const std::size_t n = order_.size(), q = Y.n_cols;
+    q_ = q;
+    unit_.resize(n * q);
+    for (std::size_t i = 0; i < n; ++i) {
+      const arma::uword row = entries[order_[i]];
+      const double inverse = 1.0 / sd[order_[i]];
+      for (std::size_t c = 0; c < q; ++c) unit_[i * q + c] = Y.at(row, c) * inverse;
     }
-    return out;
+    split();
+    start();
+  }
+
+  bool exact() const { return order_.empty(); }
+  double value() const { return exact_ * mean_; }
+  // Of the value, from the spread of the lattices.
+  double standard_error() const { return exact_ * spread_; }
+  // How far the value may be too small: what was left out or cut.
+  double neglected() const { return exact_ * lost_ + left_out_; }
+  std::size_t points() const { return shifts * points_; }
+
+  // As many points again; 16 to begin with.
+  void refine() {
+    const std::size_t goal = points_ == 0 ? 1 : 2 * points_;
+    while (points_ < goal) batch(std::min<std::size_t>(goal - points_, simd::lanes / shifts));
+    double total = 0.0, square = 0.0, lost = 0.0;
+    for (std::size_t s = 0; s < shifts; ++s) {
+      total += sums_[s];
+      lost += lost_sums_[s];
+    }
+    const double n = static_cast<double>(points_);
+    mean_ = total / (shifts * n);
+    lost_ = lost / (shifts * n);
+    for (std::size_t s = 0; s < shifts; ++s) square += (sums_[s] / n - mean_) * (sums_[s] / n - mean_);
+    spread_ = std::sqrt(square / (shifts * (shifts - 1.0)));
   }
 
  private:
-  static constexpr double uncorrelated = 1e-13, collinear = 1e-13;
-  static constexpr std::size_t shifts = 8, first_points = 64;
+  static constexpr double uncorrelated = 1e-13, collinear = 1e-13, known = 1e-12;
 
-  // z: means over standard deviations; C: correlations.
-  Probability of_block(const arma::vec& z, const arma::mat& C, const std::vector<arma::uword>& block) const {
-    if (block.size() == 1) return {normal_cdf(z[block[0]]), 0.0};
-    if (block.size() == 2) return {normal_quadrant(-z[block[0]], -z[block[1]], clamp(C.at(block[0], block[1]))), 0.0};
-    bool one_direction = true;
-    for (arma::uword i : block) one_direction = one_direction && std::fabs(C.at(block[0], i)) > 1.0 - collinear;
-    if (one_direction) {
-      double low = -std::numeric_limits<double>::infinity(), high = -low;
-      for (arma::uword i : block) {  // z_i + sign x > 0
-        if (C.at(block[0], i) > 0.0)
-          low = std::max(low, -z[i]);
-        else
-          high = std::min(high, z[i]);
-      }
-      if (!(low < high)) return {0.0, 0.0};
-      return {low > 0.0 ? normal_cdf(-low) - normal_cdf(-high) : normal_cdf(high) - normal_cdf(low), 0.0};
+  // The entries that matter, with their means over standard deviations.
+  void choose(const arma::vec& mean, const arma::vec& sd) {
+    order_.clear();
+    z_.set_size(mean.n_elem);
+    left_out_ = 0.0;
+    for (arma::uword i = 0; i < mean.n_elem; ++i) {
+      z_[i] = mean[i] / sd[i];
+      order_.push_back(i);
     }
-    return separated(z, C, block);
+    if (!(options_.negligible > 0.0) || order_.size() < 3) return;
+    std::sort(order_.begin(), order_.end(), [&](arma::uword a, arma::uword b) { return z_[a] < z_[b]; });
+    while (order_.size() > 1) {
+      const double tail = normal_cdf(-z_[order_.back()]);
+      if (left_out_ + tail > options_.negligible) break;
+      left_out_ += tail;
+      order_.pop_back();
+    }
   }
 
-  static double clamp(double r) { return std::min(std::max(r, -1.0), 1.0); }
+  const double* row(std::size_t i) const { return unit_.data() + i * q_; }
 
-  // The entries in the order of the integration: x_i = z_i + sum_{k <= i} L_ik u_k with u standard normal, L_ii may be 0.
-  Probability separated(const arma::vec& z, const arma::mat& C, std::vector<arma::uword> order) const {
-    const std::size_t n = order.size();
-    arma::mat L(n, n, arma::fill::zeros);
-    arma::vec expected(n, arma::fill::zeros);  // of u, where the entries before are positive
-    for (std::size_t k = 0; k < n; ++k) {
-      std::size_t best = k;
-      double least = 2.0;
-      for (std::size_t i = k; i < n; ++i) {
-        double mean = z[order[i]], rest = 1.0;
-        for (std::size_t c = 0; c < k; ++c) {
-          mean += L.at(i, c) * expected[c];
-          rest -= L.at(i, c) * L.at(i, c);
-        }
-        const double p = rest > 1e-12 ? normal_cdf(mean / std::sqrt(rest)) : mean > 0.0 ? 1.0 : 0.0;
-        if (p < least) {
-          least = p;
-          best = i;
-        }
-      }
-      std::swap(order[k], order[best]);
-      L.swap_rows(k, best);
-      double rest = 1.0, mean = z[order[k]];
-      for (std::size_t c = 0; c < k; ++c) {
-        rest -= L.at(k, c) * L.at(k, c);
-        mean += L.at(k, c) * expected[c];
-      }
-      if (rest <= 1e-12) continue;  // known from the entries before
-      const double diagonal = std::sqrt(rest), low = -mean / diagonal;
-      L.at(k, k) = diagonal;
-      for (std::size_t i = k + 1; i < n; ++i) {
-        double sum = C.at(order[i], order[k]);
-        for (std::size_t c = 0; c < k; ++c) sum -= L.at(i, c) * L.at(k, c);
-        L.at(i, k) = sum / diagonal;
-      }
-      const double tail = normal_cdf(-low);
-      expected[k] = tail > 1e-300 ? normal_density(low) / tail : low;
-    }
-    arma::mat rows = L.t();  // contiguous by entry
-    std::vector<double> centre(n), u(n);
-    for (std::size_t i = 0; i < n; ++i) centre[i] = z[order[i]];
-    const auto at_point = [&](const double* w) {
-      double value = 1.0;
-      for (std::size_t i = 0; i < n; ++i) {
-        const double* row = rows.colptr(i);
-        double mean = centre[i];
-        for (std::size_t c = 0; c < i; ++c) mean += row[c] * u[c];
-        if (row[i] == 0.0) {
-          if (!(mean > 0.0)) return 0.0;
-          u[i] = 0.0;
-          continue;
-        }
-        const double p = normal_cdf(mean / row[i]);
-        value *= p;
-        if (value < 1e-15) return 0.0;
-        // The quantile of u above -mean / L_ii, from the upper tail.
-        if (i + 1 < n) u[i] = -normal_quantile(std::max(p * w[i], 1e-300));
-      }
-      return value;
-    };
-    double sums[shifts] = {};
-    std::size_t done = 0;
-    std::vector<double> shift(shifts * n), w(n), step(n);
-    RandomStream stream(20240611, n);  // the same for every effect
-    for (double& s : shift) s = stream.uniform();
-    for (std::size_t i = 0; i < n; ++i) step[i] = std::sqrt(prime(i));
-    Probability out;
-    for (std::size_t points = first_points;; points *= 2) {
-      for (std::size_t s = 0; s < shifts; ++s)
-        for (std::size_t p = done; p < points; ++p) {
-          for (std::size_t i = 0; i < n; ++i) {
-            const double x = static_cast<double>(p + 1) * step[i] + shift[s * n + i];
-            w[i] = std::fabs(2.0 * (x - std::floor(x)) - 1.0);  // folded, which is smoother at the ends
-            if (w[i] <= 0.0) w[i] = 1e-16;
+  // Takes what is exact out of `order_` and `unit_`.
+  void split() {
+    const std::size_t n = order_.size();
+    kept_.clear();
+    seen_.assign(n, 0);
+    correlation_.resize(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (seen_[i]) continue;
+      block_.assign(1, i);
+      seen_[i] = 1;
+      bool one_direction = true;
+      for (std::size_t k = 0; k < block_.size(); ++k) {
+        if (k > 0 && block_.size() == n) break;
+        simd::kernels().inner_products(q_, row(block_[k]), n, unit_.data(), q_, correlation_.data());
+        for (std::size_t j = 0; j < n; ++j)
+          if (!seen_[j] && std::fabs(correlation_[j]) > uncorrelated) {
+            seen_[j] = 1;
+            block_.push_back(j);
           }
-          sums[s] += at_point(w.data());
-        }
-      done = points;
-      double mean = 0.0, square = 0.0;
-      for (double s : sums) mean += s / static_cast<double>(points) / shifts;
-      for (double s : sums) {
-        const double off = s / static_cast<double>(points) - mean;
-        square += off * off;
+        if (k == 0) first_ = correlation_;
       }
-      out = {mean, 3.0 * std::sqrt(square / (shifts * (shifts - 1.0)))};
-      if (out.error <= tolerance_ || points >= max_points_) break;
+      for (std::size_t j : block_) one_direction = one_direction && std::fabs(first_[j]) > 1.0 - collinear;
+      if (block_.size() > 2 && !one_direction)
+        kept_.insert(kept_.end(), block_.begin(), block_.end());
+      else
+        exact_ *= exact_block();
     }
-    return out;
+    if (kept_.size() == n) return;
+    std::sort(kept_.begin(), kept_.end());
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+      order_[i] = order_[kept_[i]];
+      std::copy_n(row(kept_[i]), q_, unit_.data() + i * q_);
+    }
+    order_.resize(kept_.size());
   }
 
-  static double prime(std::size_t i) {
-    static const std::vector<double> primes = [] {
+  // Of one entry, of two, or along one direction.
+  double exact_block() const {
+    const double first = z_[order_[block_[0]]];
+    if (block_.size() == 1) return normal_cdf(first);
+    if (block_.size() == 2)
+      return normal_quadrant(-first, -z_[order_[block_[1]]], std::min(std::max(first_[block_[1]], -1.0), 1.0));
+    double low = -std::numeric_limits<double>::infinity(), high = -low;
+    for (std::size_t j : block_) {  // z_j + sign x > 0
+      if (first_[j] > 0.0)
+        low = std::max(low, -z_[order_[j]]);
+      else
+        high = std::min(high, z_[order_[j]]);
+    }
+    if (!(low < high)) return 0.0;
+    return low > 0.0 ? normal_cdf(-low) - normal_cdf(-high) : normal_cdf(high) - normal_cdf(low);
+  }
+
+  void start() {
+    const std::size_t n = order_.size();
+    mean_ = n == 0 ? 1.0 : 0.0;
+    spread_ = 0.0;
+    if (n == 0) return;
+    expected_.resize(n);
+    rest_.assign(n, 1.0);
+    for (std::size_t i = 0; i < n; ++i) expected_[i] = z_[order_[i]];
+    L_.resize(n * n);
+    basis_.resize(n * q_);
+    u_.resize(n * simd::lanes);
+    shift_.resize(n * shifts);
+    std::fill_n(sums_, shifts, 0.0);
+    std::fill_n(lost_sums_, shifts, 0.0);
+    random_ = RandomStream(20240611, options_.stream);
+  }
+
+  // Entry k of the integration: x_k = z_k + sum_{c <= k} L_kc u_c with u standard normal, L_kk may be 0.
+  void reach(std::size_t k) {
+    const std::size_t n = order_.size();
+    std::size_t best = k;
+    double least = std::numeric_limits<double>::infinity();
+    for (std::size_t i = k; i < n; ++i) {
+      const double ratio = rest_[i] > known ? expected_[i] / std::sqrt(rest_[i])
+                                            : expected_[i] > 0.0 ? std::numeric_limits<double>::max() : -std::numeric_limits<double>::max();
+      if (ratio < least) {
+        least = ratio;
+        best = i;
+      }
+    }
+    if (best != k) {
+      std::swap(order_[k], order_[best]);
+      std::swap(expected_[k], expected_[best]);
+      std::swap(rest_[k], rest_[best]);
+      std::swap_ranges(L_.begin() + k * n, L_.begin() + k * n + k, L_.begin() + best * n);
+      std::swap_ranges(unit_.begin() + k * q_, unit_.begin() + (k + 1) * q_, unit_.begin() + best * q_);
+    }
+    for (std::size_t s = 0; s < shifts; ++s) shift_[k * shifts + s] = random_.uniform();
+    double* e = basis_.data() + k * q_;
+    if (rest_[k] <= known) {  // follows from the entries before
+      std::fill_n(e, q_, 0.0);
+      for (std::size_t i = k; i < n; ++i) L_[i * n + k] = 0.0;
+      return;
+    }
+    // The direction of the entry that those before do not have; twice, which makes it orthogonal to rounding.
+    std::copy_n(row(k), q_, e);
+    correlation_.resize(n);
+    const simd::KernelTable& kernels = simd::kernels();
+    for (int pass = 0; pass < 2; ++pass) {
+      kernels.inner_products(q_, e, k, basis_.data(), q_, correlation_.data());
+      for (std::size_t c = 0; c < k; ++c) correlation_[c] = -correlation_[c];
+      kernels.add_combination(q_, k, basis_.data(), q_, correlation_.data(), e);
+    }
+    const double length = std::sqrt(dot(q_, e, e));
+    for (std::size_t c = 0; c < q_; ++c) e[c] /= length;
+    L_[k * n + k] = length;
+    const double low = -least, tail = normal_cdf(least);
+    const double u = tail > 1e-300 ? normal_density(low) / tail : low;  // expected, where the entry is positive
+    kernels.inner_products(q_, e, n - k - 1, row(k + 1), q_, correlation_.data());
+    for (std::size_t i = k + 1; i < n; ++i) {
+      const double l = correlation_[i - k - 1];
+      L_[i * n + k] = l;
+      rest_[i] -= l * l;
+      expected_[i] += l * u;
+    }
+  }
+
+  // `more` points of each lattice.
+  void batch(std::size_t more) {
+    const std::size_t n = order_.size(), width = more * shifts;
+    alignas(64) double value[simd::lanes], lost[simd::lanes];
+    std::fill_n(value, width, 1.0);
+    std::fill_n(lost, width, 0.0);
+    const simd::KernelTable& kernels = simd::kernels();
+    for (std::size_t k = 0; k < n; ++k) {
+      if (k == reached_) reach(reached_++);
+      kernels.orthant_step(width, k, L_.data() + k * n, z_[order_[k]], L_[k * n + k], static_cast<double>(points_ + 1),
+                           root_of_prime(k), shift_.data() + k * shifts, options_.cut, u_.data(), value, lost);
+      if (std::all_of(value, value + width, [](double v) { return v == 0.0; })) break;
+    }
+    for (std::size_t lane = 0; lane < width; ++lane) {
+      sums_[lane % shifts] += value[lane];
+      lost_sums_[lane % shifts] += lost[lane];
+    }
+    points_ += more;
+  }
+
+  static double root_of_prime(std::size_t i) {
+    static const std::vector<double> roots = [] {
       std::vector<double> found;
       for (int p = 2; found.size() < 2000; ++p) {
         bool is = true;
-        for (std::size_t k = 0; is && k < found.size() && found[k] * found[k] <= p; ++k) is = p % static_cast<int>(found[k]) != 0;
-        if (is) found.push_back(p);
+        for (int d = 2; is && d * d <= p; ++d) is = p % d != 0;
+        if (is) found.push_back(std::sqrt(p));
       }
       return found;
     }();
-    return primes[i % primes.size()];
+    return roots[i % roots.size()];
   }
 
-  double tolerance_;
-  std::size_t max_points_;
+  OrthantOptions options_;
+  std::vector<arma::uword> order_;  // positions in `mean`, those that are sampled, in the order of the integration
+  arma::vec z_;
+  std::size_t q_ = 0, points_ = 0, reached_ = 0;
+  std::vector<double> unit_, basis_, L_, expected_, rest_, u_, shift_, correlation_, first_;  // unit_, basis_, L_: by row
+  std::vector<std::size_t> kept_, block_;
+  std::vector<unsigned char> seen_;
+  RandomStream random_{0, 0};
+  double sums_[shifts] = {}, lost_sums_[shifts] = {};
+  double exact_ = 1.0, mean_ = 1.0, spread_ = 0.0, lost_ = 0.0, left_out_ = 0.0;
 };
+
+// All entries of N(mean, Y Y') positive, to a tolerance of the error or max_points, whichever is first.
+inline Probability orthant(const arma::vec& mean, const arma::mat& Y, double tolerance = 1e-4,
+                           std::size_t max_points = 131072) {
+  std::vector<arma::uword> entries(mean.n_elem);
+  std::iota(entries.begin(), entries.end(), arma::uword(0));
+  arma::vec sd(mean.n_elem);
+  for (arma::uword i = 0; i < mean.n_elem; ++i) sd[i] = arma::norm(Y.row(i));
+  Orthant one;
+  one.assign(mean, Y, entries, sd, {});
+  if (one.exact()) return {one.value(), 0.0};
+  double error;
+  do {
+    one.refine();
+    error = 4.0 * one.standard_error() + one.neglected();
+  } while ((error > tolerance || one.points() < 256) && one.points() < max_points);
+  return {one.value(), error};
+}
 
 }  // namespace covmash

@@ -78,6 +78,7 @@ class PosteriorPass {
     const std::size_t per_task = std::max<std::size_t>(options_.block_rows / block_effects, 1);
     const std::size_t n_tasks = (blocks.size() + per_task - 1) / per_task;
     std::vector<State> states(executor.workers());
+    for (std::size_t w = 0; w < states.size(); ++w) states[w].joint.worker = w;
     executor.step("Posterior", true);
     executor.run(n_tasks, sweep_.work_per_block() * static_cast<double>(blocks.size()),
                  [&](std::size_t task, std::size_t worker) {

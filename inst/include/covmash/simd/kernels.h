@@ -125,7 +125,11 @@ struct DiagonalPart {
          double* out))                                                                                                \
   KERNEL(rotate, (std::size_t n, double c, double s, double* x, double* y))                                           \
   KERNEL(add_combination, (std::size_t n, std::size_t m, const double* X, std::size_t stride, const double* a,        \
-         double* y))
+         double* y))                                                                                                  \
+  KERNEL(mixture_distribution, (std::size_t n, const double* weight, const double* mean, const double*                \
+         inverse_sd, double x, double* out))                                                                          \
+  KERNEL(orthant_step, (std::size_t n, std::size_t k, const double* row, double centre, double diagonal, double        \
+         point, double step, const double* shift, double cut, double* u, double* value, double* lost))
 // clang-format on
 
 struct KernelTable {
