@@ -1,13 +1,14 @@
 # What is asked of the joint posterior of the conditions: linear combinations, covariances, draws.
 
 # For the core; NULL if nothing is asked. summaries: means, standard deviations and sign probabilities, which otherwise
-# come from the sweep. interval: level and shortest, of intervals; statement: of joint_statement(); active: in how many
-# conditions an effect is nonzero.
+# come from the sweep. interval: level and shortest, of intervals; statement: of mash_joint(); active: in how many
+# conditions an effect is nonzero; sharing: counts, weights and factor, of get_expected_sharing();
+# largest: include and points, of mash_largest().
 joint_request <- function(data, A = NULL, covariance = FALSE, draws = 0, seed = NULL, summaries = FALSE,
-                          interval = NULL, statement = NULL, active = FALSE) {
+                          interval = NULL, statement = NULL, active = FALSE, sharing = NULL, largest = NULL) {
   draws <- whole_number(draws, "posterior_samples")
   A <- with_left_out_contrast(A, data)
-  asks <- !is.null(interval) || !is.null(statement) || active
+  asks <- !is.null(interval) || !is.null(statement) || active || !is.null(sharing) || !is.null(largest)
   summaries <- summaries || (!is.null(A) && is.null(statement) && !active)
   if (!summaries && !covariance && draws == 0L && !asks) {
     return(NULL)
@@ -17,10 +18,12 @@ joint_request <- function(data, A = NULL, covariance = FALSE, draws = 0, seed = 
   outcomes <- if (is.null(A)) colnames(data$Bhat) else rownames(A)
   Q <- if (is.null(A)) ncol(data$Bhat) else nrow(A)
   check_joint_size(nrow(data$Bhat), Q, draws, covariance)
+  if (!is.null(largest)) largest["labels"] <- list(outcomes[largest$include])
   list(
     A = if (!is.null(A)) unname(A), summaries = summaries, covariance = covariance, draws = draws,
     seed = if (draws > 0L) seed_of_draws(seed) else 0, scaled = scaled, effects = rownames(data$Bhat),
-    interval = interval, statement = statement, active = active, outcomes = outcomes, samples = if (draws > 0L) paste0("sample_", seq_len(draws))
+    interval = interval, statement = statement, active = active, sharing = sharing, largest = largest, outcomes = outcomes,
+    samples = if (draws > 0L) paste0("sample_", seq_len(draws))
   )
 }
 

@@ -4,11 +4,16 @@
 #include <covmash/mash/fit.h>
 #include <covmash/mash/interval.h>
 #include <covmash/mash/joint.h>
+#include <covmash/mash/largest.h>
 #include <covmash/mash/likelihood.h>
 #include <covmash/mash/posterior.h>
+#include <covmash/mash/sharing.h>
 #include <covmash/mash/statement.h>
 #include <covmash/model/entries.h>
 #include <covmash/model/placeholders.h>
+
+#include <functional>
+#include <memory>
 
 using Rcpp::_;
 
@@ -105,10 +110,12 @@ covmash::JointOutput joint_output(const Rcpp::List& wanted, int J, int Q, Result
 }
 
 // The posterior of what `wanted` asks for: summaries, covariances, draws, and if not NULL intervals (level, shortest) and a
-// statement (include and exclude, counted from 1, any, sign, tolerance); active: in how many conditions.
+// statement (include and exclude, counted from 1, any, sign, tolerance), the largest condition (include, labels, points) and
+// sharing (counts, weights, factor); active: in how many conditions.
 struct Joint {
   std::vector<std::unique_ptr<covmash::JointQuestion>> questions;
   std::unique_ptr<covmash::JointPosterior> posterior;
+  std::function<void()> finish = [] {};  // when all effects are done
 
   Joint(const Rcpp::List& wanted, const Rcpp::List& data, const bridge::Problem& problem,
         const covmash::Selection& selection, Results& results, covmash::Executor& executor) {
@@ -140,6 +147,29 @@ struct Joint {
     if (Rcpp::as<bool>(wanted["active"]))
       questions.push_back(std::make_unique<covmash::ActiveConditions>(
           J, results.add_array("active", {J, Q + 1}, Rcpp::List::create(wanted["effects"], R_NilValue))));
+    if (!Rf_isNull(wanted["largest"])) {
+      const Rcpp::List asked_for = wanted["largest"];
+      auto options = bridge::options<covmash::LargestOptions>(asked_for);
+      for (int r : Rcpp::as<std::vector<int>>(asked_for["include"])) options.include.push_back(r - 1);
+      covmash::LargestOutput out;
+      out.probability = results.add_array("largest", {J, static_cast<int>(options.include.size())},
+                                          Rcpp::List::create(wanted["effects"], asked_for["labels"]));
+      out.none = results.add_vector("none");
+      out.error = results.add_vector("error");
+      questions.push_back(std::make_unique<covmash::LargestCondition>(J, std::max(Q, problem.data.n_conditions()), options, out,
+                                                                    executor.workers()));
+    }
+    if (!Rf_isNull(wanted["sharing"])) {
+      const Rcpp::List sharing = wanted["sharing"];
+      const Rcpp::IntegerMatrix counts = sharing["counts"];
+      const Rcpp::NumericVector weights = sharing["weights"];
+      const Rcpp::List names = Rcpp::List::create(wanted["outcomes"], wanted["outcomes"]);
+      double* out = results.add_array("sharing", {Q, Q}, names);
+      auto question = std::make_unique<covmash::ExpectedSharing>(J, Q, counts.begin(), weights.begin(),
+                                                                 Rcpp::as<double>(sharing["factor"]), executor.workers());
+      finish = [q = question.get(), out] { q->result(NA_REAL, out); };
+      questions.push_back(std::move(question));
+    }
     std::vector<const covmash::JointQuestion*> all;
     for (const auto& q : questions) all.push_back(q.get());
     posterior = std::make_unique<covmash::JointPosterior>(problem.noise, problem.prior, selection, asked, target,
@@ -219,6 +249,7 @@ Rcpp::List cpp_posterior(const Rcpp::List& data, const Rcpp::List& g, const Rcpp
     if (!Rf_isNull(settings["joint"]))
       joint = std::make_unique<Joint>(settings["joint"], data, problem, pass.selection(), results, threads.executor);
     pass.run(out, threads.executor, joint ? joint->posterior.get() : nullptr);
+    if (joint) joint->finish();
 
     Rcpp::List list = results.list();
     Rcpp::NumericVector from_one(kept.begin(), kept.end());

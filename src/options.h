@@ -13,6 +13,7 @@
 #include <covmash/mash/fit.h>
 #include <covmash/mash/interval.h>
 #include <covmash/mash/posterior.h>
+#include <covmash/mash/largest.h>
 #include <covmash/mash/statement.h>
 
 namespace bridge {
@@ -41,6 +42,11 @@ template <typename Visitor>
 void fields(covmash::IntervalOptions& o, Visitor&& field) {
   field("level", o.level);
   field("shortest", o.shortest);
+}
+
+template <typename Visitor>
+void fields(covmash::LargestOptions& o, Visitor&& field) {
+  field("points", o.points);
 }
 
 template <typename Visitor>

@@ -510,6 +510,38 @@ target("mash_active", weight = 0.7, function() {
     )
   })
 })
+target("mash_largest", weight = 0.8, function() {
+  one <- if (chance(0.2)) deconvolution_pool() else fit_pool()
+  args <- list(fit = one$fit, data = one$data, tolerance = 0.1)
+  if (chance(0.5)) args$include <- sort(sample(one$problem$R, between(1, one$problem$R)))
+  valid("mash_largest", args, na = "probability|none|error", check = function(x) {
+    total <- rowSums(x$probability) + x$none
+    c(
+      yes(all(x$probability >= 0 & x$none >= 0 & x$error >= 0, na.rm = TRUE), "below 0"),
+      yes(all(total <= 1 + 1e-9 & total >= 1 - x$error - 1e-9, na.rm = TRUE), "sum"),
+      yes(one$data$alpha != 0 || !anyNA(total), "missing"),
+      same(nrow(x$probability), nrow(one$data$Bhat), "rows"),
+      yes(is.null(args$include) || ncol(x$probability) == length(args$include), "columns")
+    )
+  })
+})
+target("get_expected_sharing", weight = 0.8, function() {
+  one <- if (chance(0.2)) deconvolution_pool() else fit_pool()
+  args <- list(fit = one$fit, data = one$data)
+  if (chance(0.5)) args$factor <- sample(c(0, 0.3, 0.9, 1), 1)
+  if (chance(0.3)) args$lfsr_thresh <- 0.4
+  if (chance(0.3)) args$weights <- stats::runif(nrow(one$data$Bhat)) + 1e-3
+  if (chance(0.3)) args$predicted <- TRUE
+  valid("get_expected_sharing", args, na = "", check = function(x) {
+    wider <- quietly(do.call(covmash::get_expected_sharing, utils::modifyList(args, list(factor = 0))))
+    c(
+      yes(all(x >= 0 & x <= 1, na.rm = TRUE), "outside of [0, 1]"),
+      yes(all(x <= wider + 1e-6, na.rm = TRUE), "within a factor more often than of one sign"),
+      same(is.na(x), is.na(wider), "pairs"),
+      yes(isSymmetric(unname(x)), "not symmetric")
+    )
+  })
+})
 contrast_pool <- function() {
   one <- fit_pool()
   while (one$problem$R < 2) one <- fit_pool()

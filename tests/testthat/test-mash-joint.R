@@ -73,3 +73,33 @@ test_that("bad arguments are refused", {
   expect_error(mash_joint(p$fit, 1), class = "covmash_error_data")
   expect_error(mash_active(1, p$data), class = "covmash_error")
 })
+
+test_that("which condition is largest is what draws say", {
+  p <- joint_problem()
+  some <- p$data[c(1:4, 41:44, 81:86, 121:130), ]
+  M <- 20000
+  draws <- mash_compute_posterior_matrices(p$fit, some, posterior_samples = M, seed = 1)$PosteriorSamples
+  share <- apply(draws, c(1, 3), function(b) {
+    top <- abs(b) >= (1 - 1e-9) * max(abs(b)) & b != 0
+    top / max(sum(top), 1)
+  })
+  ours <- mash_largest(p$fit, some)
+  expected <- t(apply(share, c(1, 2), mean))
+  slack <- ours$error + 4.5 * sqrt(0.25 / M)
+  expect_true(all(abs(ours$probability - expected) <= slack))
+  expect_true(all(abs(ours$none - rowMeans(colSums(share) == 0)) <= slack))
+  expect_true(all(ours$error <= 0.05))
+  expect_identical(dimnames(ours$probability), dimnames(some$Bhat))
+  expect_identical(mash_largest(p$fit, some, n_threads = 2), ours)
+  expect_identical(mash_largest(p$fit, some[5:8, ])$probability, ours$probability[5:8, ])
+  two <- mash_largest(p$fit, some, c("d", "a"), tolerance = 0.01)
+  expect_identical(colnames(two$probability), c("d", "a"))
+  first <- apply(draws, c(1, 3), function(b) (abs(b[4]) > abs(b[1])) + 0.5 * (abs(b[4]) == abs(b[1]) & b[4] != 0))
+  expect_true(all(abs(two$probability[, 1] - rowMeans(first)) <= two$error + 4.5 * sqrt(0.25 / M)))
+  expect_error(mash_largest(p$fit, some, "z"), class = "covmash_error_index")
+  # Equal effects share it.
+  equal <- mash(p$data, list(equal = matrix(1, 5, 5)), verbose = FALSE)
+  tie <- mash_largest(equal, some)
+  expect_true(all(tie$error == 0))
+  expect_equal(unname(tie$probability), matrix((1 - tie$none) / 5, nrow(some$Bhat), 5))
+})
