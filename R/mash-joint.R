@@ -90,7 +90,7 @@ mash_joint <- function(fit, data, include = NULL, exclude = NULL, test = c("all"
   )
   answer <- joint_answer(problem, resolve_threads(n_threads), statement = statement)
   data.frame(
-    effect = effect_labels(problem$data), lapply(answer[names(answer) %in% c("probability", "positive", "negative", "error")], as.vector),
+    effect = row_labels(problem$data$Bhat), lapply(answer[names(answer) %in% c("probability", "positive", "negative", "error")], as.vector),
     row.names = NULL
   )
 }
@@ -131,8 +131,4 @@ joint_answer <- function(problem, n_threads, ...) {
     problem$data, problem$model, problem$model$pi, cpp_defaults("posterior")$pi_thresh, 1, n_threads,
     keep_weights = FALSE, joint = joint, answers = c("probability", "positive", "negative", "error", "active", "sharing", "largest", "none")
   )$result
-}
-
-effect_labels <- function(data) {
-  if (is.null(rownames(data$Bhat))) seq_len(nrow(data$Bhat)) else rownames(data$Bhat)
 }

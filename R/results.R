@@ -335,29 +335,3 @@ covariance_labels <- function(g) {
   labels <- c(if (g$usepointmass) "null", names(g$Ulist))
   if (anyDuplicated(labels)) make.unique(labels) else labels
 }
-
-#' Bayes factors
-#'
-#' @param m A fit of [mash()].
-#' @return A J x 1 matrix: for each effect the base-10 logarithm of the Bayes factor
-#'   of "not zero in every condition" against "zero in every condition",
-#'   `(alt_loglik - null_loglik) / log(10)`; `NULL` for a fit without point mass.
-#' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
-#'   *Nature Genetics* 51, 187-195. \doi{10.1038/s41588-018-0268-8}
-#' @export
-#' @examples
-#' set.seed(1)
-#' sim <- simple_sims(nsamp = 20, ncond = 3, err_sd = 0.5)
-#' data <- mash_set_data(sim$Bhat, sim$Shat)
-#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
-#' summary(get_log10bf(fit))
-get_log10bf <- function(m) {
-  check_fit(m)
-  if (is.null(m$null_loglik) || is.null(m$alt_loglik)) {
-    return(NULL)
-  }
-  if (!is.numeric(m$null_loglik) || !is.numeric(m$alt_loglik) || length(m$null_loglik) != length(m$alt_loglik)) {
-    damaged_fit("m", "its `null_loglik` and `alt_loglik` must be numeric and of one length")
-  }
-  unname((m$alt_loglik - as.vector(m$null_loglik)) / log(10))
-}

@@ -542,6 +542,50 @@ target("get_expected_sharing", weight = 0.8, function() {
     )
   })
 })
+target("get_log_lfsr", weight = 0.6, function() {
+  one <- if (chance(0.2)) deconvolution_pool() else fit_pool()
+  valid("get_log_lfsr", list(fit = one$fit, data = one$data), na = "", check = function(x) {
+    lfsr <- quietly(covmash::mash_compute_posterior_matrices(one$fit, one$data))$lfsr
+    seen <- lfsr > 1e-280
+    c(
+      yes(all(x <= 1e-12, na.rm = TRUE), "above 0"),
+      near(x[seen], log10(lfsr[seen]), 1e-10, what = "logarithm"),
+      same(dim(x), dim(lfsr), "shape")
+    )
+  })
+})
+target("summarise_effects", weight = 0.6, function() {
+  one <- full_fit_pool()
+  J <- nrow(one$data$Bhat)
+  args <- list(m = one$fit)
+  if (chance(0.7)) args$by <- sample(between(1, J), J, TRUE)
+  if (chance(0.2)) args$predicted <- TRUE
+  valid("summarise_effects", args, na = "estimate|std.error|lfsr", check = function(x) {
+    c(
+      same(sum(x$n_effects), J, "effects"),
+      yes(all(x$n_any >= x$n_significant), "fewer of any than of the lead"),
+      yes(all(nchar(x$signs) == nchar(x$signs[1])), "signs")
+    )
+  })
+})
+hierarchy_pool <- function() quietly(covmash::control_hierarchy(full_fit_pool()$fit))
+target("control_hierarchy", weight = 0.8, function() {
+  one <- full_fit_pool()
+  J <- nrow(one$data$Bhat)
+  args <- list(m = one$fit, level = if (chance(0.5)) stats::runif(3) else 0.05)
+  if (chance(0.7)) args$by <- sample(between(1, J), J, TRUE)
+  valid("control_hierarchy", args, check = function(x) {
+    c(
+      yes(all(x$expected_error <= args$level + 1e-9), "expected error"),
+      yes(all(x$conditions$group %in% x$groups$group), "a condition of no group"),
+      yes(nrow(x$effects) >= nrow(x$conditions) && nrow(x$conditions) >= nrow(x$groups), "levels")
+    )
+  })
+})
+for (name in c("print", "format")) local({
+  name <- name
+  target(paste0(name, ".mash_hierarchy"), weight = 0.2, prints = name == "print", function() valid(name, list(hierarchy_pool())))
+})
 contrast_pool <- function() {
   one <- fit_pool()
   while (one$problem$R < 2) one <- fit_pool()
@@ -576,8 +620,19 @@ target("get_estimated_pi", weight = 0.7, function() {
   })
 })
 
-target("get_log10bf", weight = 0.4, function() {
+target("get_log10bf", weight = 0.6, function() {
   one <- fit_pool()
+  if (chance(0.5)) {
+    args <- list(m = one$fit, data = one$data, by = "matrix")
+    return(valid("get_log10bf", args, na = "", check = function(x) {
+      pi <- quietly(covmash::get_estimated_pi(one$fit))
+      if (one$fit$fitted_g$usepointmass) pi <- pi[-1]
+      c(
+        same(dim(x), c(nrow(one$data$Bhat), length(pi)), "shape"),
+        same(unname(colSums(is.na(x)) > 0), unname(pi == 0), "NA")
+      )
+    }))
+  }
   valid("get_log10bf", list(one$fit), check = function(x) {
     if (!one$fit$fitted_g$usepointmass) return(character())
     yes(is.null(x) || length(x) == one$problem$J, "length")
