@@ -24,8 +24,8 @@
 #'
 #'   The lfsr of the lead effect is the probability that *its* sign is wrong, however it was
 #'   chosen; it needs no correction for having been the smallest, as a p-value would.
-#' @section Errors: `covmash_error_dimension` for a `by` of another length; `covmash_error_argument`
-#'   for missing values in it; `covmash_error_fit` if `m` has no lfsr.
+#' @section Errors: `covmash_error_argument` for a `by` of another length or with missing values;
+#'   `covmash_error_fit` if `m` has no lfsr.
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019). *Nature Genetics* 51, 187-195.
 #'   \doi{10.1038/s41588-018-0268-8}
 #' @seealso [control_hierarchy()]
@@ -39,7 +39,7 @@
 #' tail(summarise_effects(fit, by = gene))
 summarise_effects <- function(m, by = NULL, thresh = 0.05, predicted = FALSE) {
   lfsr <- significance(m, thresh, NULL, get_lfsr, predicted)
-  groups <- effect_groups(by, lfsr)
+  groups <- if (is.null(by)) each_effect(lfsr) else effect_groups(by, nrow(lfsr))
   labels <- condition_labels(lfsr)
   best <- row_minima(lfsr)
   lead <- first_of_each(groups$at, best, length(groups$labels))
@@ -129,7 +129,7 @@ summarise_effects <- function(m, by = NULL, thresh = 0.05, predicted = FALSE) {
 control_hierarchy <- function(m, by = NULL, level = 0.05, predicted = FALSE) {
   level <- check_levels(level)
   lfsr <- significance(m, 0.05, NULL, get_lfsr, predicted)
-  groups <- effect_groups(by, lfsr)
+  groups <- if (is.null(by)) each_effect(lfsr) else effect_groups(by, nrow(lfsr))
   claims <- claims_by_condition(lfsr, groups$at, length(groups$labels))
   # A lower level must hold what the higher ones rest on.
   lead <- first_of_each(claims$group, claims$lfsr, length(groups$labels))
@@ -163,25 +163,19 @@ check_levels <- function(level) {
   stats::setNames(as.double(level), c("groups", "conditions", "effects"))
 }
 
-# at: the number of each effect's group; labels: of the groups.
-effect_groups <- function(by, lfsr) {
-  if (is.null(by)) {
-    return(list(at = seq_len(nrow(lfsr)), labels = row_labels(lfsr)))
-  }
-  if (!is.atomic(by) || length(by) != nrow(lfsr)) {
+# Of n effects. at: the number of each effect's group; labels: of the groups.
+effect_groups <- function(by, n) {
+  if (!is.atomic(by) || length(by) != n || anyNA(by)) {
     abort_input(
-      "`by` must have one value for each of the {plural(nrow(lfsr), 'effect')}, not {describe(by)}.",
-      class = "covmash_error_dimension"
-    )
-  }
-  if (anyNA(by)) {
-    abort_input(
-      "`by` is missing for effect {which(is.na(by))[1]}; give every effect a group.", class = "covmash_error_argument"
+      "`by` must hold the group of each of the {plural(n, 'effect')}, without NA, not {describe(by)}.",
+      class = "covmash_error_argument"
     )
   }
   labels <- if (is.factor(by)) levels(droplevels(by)) else as.character(unique(by))
   list(at = match(as.character(by), labels), labels = labels)
 }
+
+each_effect <- function(x) list(at = seq_len(nrow(x)), labels = row_labels(x))
 
 row_labels <- function(x) if (is.null(rownames(x))) seq_len(nrow(x)) else rownames(x)
 

@@ -51,7 +51,7 @@ select_training_effects <- function(data, n, method = c("random", "top", "lead")
     )
   }
   if (method == "lead") {
-    by <- group_of_effects(by, data)[open]
+    by <- effect_groups(by, n_effects(data))$at[open]
   } else if (!is.null(by)) {
     abort_input("`by` is for `method = \"lead\"`.", class = "covmash_error_argument")
   }
@@ -94,16 +94,6 @@ largest_z <- function(data, rows) {
 leads <- function(x, by) {
   order <- order(by, -x)
   order[!duplicated(by[order])]
-}
-
-group_of_effects <- function(by, data) {
-  if (!is.atomic(by) || length(by) != n_effects(data) || anyNA(by)) {
-    abort_input(
-      "`by` must hold the group of each of the {plural(n_effects(data), 'effect')} of `data`, without NA, not {describe(by)}.",
-      class = "covmash_error_argument"
-    )
-  }
-  match(by, unique(by))
 }
 
 # Draws under a seed of its own, if there is one; R's generator is then as before.

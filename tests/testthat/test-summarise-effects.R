@@ -64,7 +64,7 @@ test_that("claims are as many as their means allow, each level within the one ab
 
 test_that("bad groups and levels are refused; a result prints", {
   m <- result_of(matrix(0.01, 4, 2))
-  expect_error(summarise_effects(m, 1:3), class = "covmash_error_dimension")
+  expect_error(summarise_effects(m, 1:3), class = "covmash_error_argument")
   expect_error(summarise_effects(m, c(1, NA, 1, 1)), class = "covmash_error_argument")
   expect_error(control_hierarchy(m, level = c(0.1, 0.2)), class = "covmash_error_argument")
   h <- control_hierarchy(m)
