@@ -145,31 +145,44 @@ TEST_P(EveryTable, MixturesOfNormalsMatchPlainSums) {
   }
 }
 
-// Two entries at a time, against their definition; the quantile is coarse.
+// Two entries, against their definition, in float.
 TEST_P(EveryTable, OrthantStepsFollowTheirDefinition) {
-  double value[64], lost[64] = {}, shift[32], u[128];
-  for (double& v : value) v = 1.0;
-  for (int s = 0; s < 32; ++s) shift[s] = (s + 0.5) / 37.0;
+  float value[64], lost[64] = {}, shift[32], u[128];
+  for (float& v : value) v = 1.0f;
+  for (int s = 0; s < 32; ++s) shift[s] = static_cast<float>((s + 0.5) / 37.0);
   const auto cdf = [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); };
-  const double step[2] = {std::sqrt(2.0), std::sqrt(3.0)}, second[1] = {-0.8};
-  GetParam()->orthant_step(64, 0, nullptr, -0.4, 1.0, 5.0, step[0], shift, 1e-3, u, value, lost);
-  for (int lane = 0; lane < 64; ++lane) {
-    EXPECT_NEAR(value[lane], cdf(-0.4), 1e-14);
-    const double x = (5.0 + lane / 16) * step[0] + shift[lane % 16], folded = 2.0 * std::fabs(x - std::nearbyint(x));
-    EXPECT_NEAR(cdf(-u[lane]), cdf(-0.4) * folded, 1e-6);
-    EXPECT_GT(u[lane], 0.4);
+  const double step[2] = {std::sqrt(2.0), std::sqrt(3.0)};
+  const float second[1] = {-0.8f};
+  for (double low : {-0.4, -3.0, 2.0}) {
+    for (float& v : value) v = 1.0f;
+    GetParam()->orthant_step(64, 0, nullptr, low, 1.0, 1e5, step[0], shift, 1e-9, u, value, lost);
+    for (int lane = 0; lane < 64; ++lane) {
+      EXPECT_NEAR(value[lane], cdf(low), 2e-7);
+      const double x = (1e5 + lane / 16) * step[0] + shift[lane % 16], folded = 2.0 * std::fabs(x - std::nearbyint(x));
+      EXPECT_NEAR(cdf(-u[lane]), cdf(low) * folded, 1e-6);
+      EXPECT_GT(u[lane], -low - 1e-5);
+    }
   }
+  for (float& v : value) v = 1.0f;
+  GetParam()->orthant_step(64, 0, nullptr, -0.4, 1.0, 5.0, step[0], shift, 1e-3, u, value, lost);
   GetParam()->orthant_step(64, 1, second, 0.2, 0.6, 5.0, step[1], shift + 16, 0.1, u, value, lost);
   int cut = 0;
   for (int lane = 0; lane < 64; ++lane) {
     const double expected = cdf(-0.4) * cdf((0.2 - 0.8 * u[lane]) / 0.6);
-    EXPECT_NEAR(value[lane] + lost[lane], expected, 1e-14);
-    EXPECT_TRUE(value[lane] == 0.0 || lost[lane] == 0.0);
-    EXPECT_EQ(value[lane] == 0.0, expected < 0.1);
-    cut += value[lane] == 0.0;
+    EXPECT_NEAR(value[lane] + lost[lane], expected, 4e-7);
+    EXPECT_TRUE(value[lane] == 0.0f || lost[lane] == 0.0f);
+    if (std::fabs(expected - 0.1) > 1e-6) EXPECT_EQ(value[lane] == 0.0f, expected < 0.1);
+    cut += value[lane] == 0.0f;
   }
   EXPECT_GT(cut, 0);
   EXPECT_LT(cut, 64);
+  // An entry that follows from those before.
+  for (float& v : value) v = 1.0f;
+  GetParam()->orthant_step(64, 1, second, 0.5, 0.0, 5.0, step[1], shift + 16, 1e-9, u, value, lost);
+  for (int lane = 0; lane < 64; ++lane) {
+    EXPECT_EQ(value[lane], 0.5 - 0.8 * u[lane] > 0.0 ? 1.0f : 0.0f);
+    EXPECT_EQ(u[64 + lane], 0.0f);
+  }
 }
 
 TEST_P(EveryTable, ProductsMatchPlainLoops) {

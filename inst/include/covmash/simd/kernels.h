@@ -128,8 +128,8 @@ struct DiagonalPart {
          double* y))                                                                                                  \
   KERNEL(mixture_distribution, (std::size_t n, const double* weight, const double* mean, const double*                \
          inverse_sd, double x, double* out))                                                                          \
-  KERNEL(orthant_step, (std::size_t n, std::size_t k, const double* row, double centre, double diagonal, double        \
-         point, double step, const double* shift, double cut, double* u, double* value, double* lost))                \
+  KERNEL(orthant_step, (std::size_t n, std::size_t k, const float* row, double centre, double diagonal, double          \
+         point, double step, const float* shift, double cut, float* u, float* value, float* lost))                      \
   KERNEL(pair_agreements, (std::size_t n, double factor, double mean, double variance, const double* means, const       \
          double* variances, const double* covariances, double* out))
 // clang-format on
