@@ -315,3 +315,17 @@ test_that("weights: many effects, for which levels are used, and all but a few o
   whole <- mash(sim$data, U, grid = c(1, 2), prior = "uniform", verbose = FALSE, outputlevel = 1)
   expect_close(tenth$fitted_g$pi, whole$fitted_g$pi, 1e-5)
 })
+
+test_that("weights that are next to nothing where they are needed are no obstacle", {
+  # The squares of their densities' inverses are beyond floats: it was an error.
+  withr::local_seed(1)
+  data <- mash_set_data(matrix(rnorm(16000, 0, 6), 8000) + matrix(rnorm(16000), 8000))
+  U <- c(cov_canonical(data), list(a = matrix(c(1, 0.3, 0.3, 1), 2), b = matrix(c(2, -0.3, -0.3, 1), 2)))
+  fit <- mash(data, U, verbose = FALSE, outputlevel = 1)
+  P <- length(fit$fitted_g$pi)
+  for (small in c(1e-10, 1e-20, 1e-50)) {
+    again <- mash(data, U, verbose = FALSE, outputlevel = 1, start = c(1, rep(small, P - 1)))
+    expect_true(again$convergence$converged)
+    expect_equal(again$loglik, fit$loglik, tolerance = 1e-8)
+  }
+})

@@ -247,25 +247,16 @@ class BlockDensity : public Density {
 
   Model model() override {
     fetch();
-    const std::size_t s = support_.size(), W = kernels_.width;
+    const std::size_t s = support_.size();
     // A base is one more column, of ones.
     const bool with_base = source_.base() != 0.0;
     const std::size_t n = s + (with_base ? 1 : 0), width = (n + 3) / 4 * 4;
     // Few effects leave the rounding of float sums no room to average out, and are cheap in double.
     const bool wide = static_cast<double>(s * s) * level_effects_ < 2e7 || with_base;
-    std::vector<arma::mat> partial(n_chunks_);
-    std::vector<double> sums(n_chunks_ * n * W, 0.0);
-    over_chunks(static_cast<double>(s * s * simd::lanes),
-                [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
-                  partial[chunk].zeros(width, width);
-                  double* g = sums.data() + chunk * n * W;
-                  if (wide)
-                    add_model<double>(from, to, n, kernels_.scaled_support_wide, kernels_.gram_wide, g, partial[chunk]);
-                  else
-                    add_model<float>(from, to, n, kernels_.scaled_support, kernels_.gram_float, g, partial[chunk]);
-                });
-    arma::mat H(width, width, arma::fill::zeros);
-    for (const auto& h : partial) H += h;
+    std::vector<double> sums;
+    arma::mat H = products(n, width, wide, sums);
+    // An effect whose density is next to nothing under the weights so far: its square is beyond floats.
+    if (!wide && !H.is_finite()) H = products(n, width, true, sums);
     // row-major upper triangle: the lower one here
     Model model{sum_lanes(sums, n), arma::symmatl(arma::mat(H.submat(0, 0, n - 1, n - 1)))};
     if (with_base) {
@@ -324,6 +315,24 @@ class BlockDensity : public Density {
   // Below all products of a weight in use and a float, so that only a zero is raised to it.
   static constexpr double smallest_density = 1e-60;
   static constexpr std::uint64_t full = ~std::uint64_t(0);
+
+  // Sums of the products of n scaled columns, width x width, and their sums by lane.
+  arma::mat products(std::size_t n, std::size_t width, bool wide, std::vector<double>& sums) {
+    std::vector<arma::mat> partial(n_chunks_);
+    sums.assign(n_chunks_ * n * kernels_.width, 0.0);
+    over_chunks(static_cast<double>(support_.size() * support_.size() * simd::lanes),
+                [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
+                  partial[chunk].zeros(width, width);
+                  double* g = sums.data() + chunk * n * kernels_.width;
+                  if (wide)
+                    add_model<double>(from, to, n, kernels_.scaled_support_wide, kernels_.gram_wide, g, partial[chunk]);
+                  else
+                    add_model<float>(from, to, n, kernels_.scaled_support, kernels_.gram_float, g, partial[chunk]);
+                });
+    arma::mat H(width, width, arma::fill::zeros);
+    for (const auto& h : partial) H += h;
+    return H;
+  }
 
   // What is in the slot of a column: nothing yet, likelihoods of a support that stands alone, or those of the level.
   enum class State : unsigned char { unplaced, empty, alone, known };

@@ -143,6 +143,13 @@ class WeightsSolver {
         expectation_steps(3);
         continue;
       }
+      // A column in use that wants a thousand times its weight: the model of the logarithm holds nowhere near there, and
+      // Newton's step would no more than double it.
+      if (most_wanted(g) > 1e3 * n_) {
+        ++result.iterations;
+        expectation_steps(1);
+        continue;
+      }
       const double within = std::min(tolerance, excess);
       if (extend_support(g, 0.5 * within)) grew = true;
       // No new column and no progress: rounding has been reached.
@@ -251,6 +258,14 @@ class WeightsSolver {
     density_.use(support_);
     mix();
     return true;
+  }
+
+  // The largest gradient of a column in use.
+  double most_wanted(const std::vector<double>& g) const {
+    double most = 0.0;
+    for (std::size_t s = 0; s < x_.size(); ++s)
+      if (x_[s] > 0.0) most = std::max(most, g[support_[s]]);
+    return most;
   }
 
   void expectation_steps(int steps) {
