@@ -82,7 +82,7 @@ cv_deconvolve <- function(data, subset = NULL, K = c(2, 4, 8), lambda = NULL, ca
     seconds[jobs$candidate[i]] <- seconds[jobs$candidate[i]] + scored[[i]]$seconds
   }
   df <- vapply(prepared[match(seq_along(candidates), jobs$candidate)], function(p) {
-    parameters_of(p$plan$kind, p$plan$rank, n_conditions(data), length(p$plan$kind))
+    parameters_of(p$plan$kind, p$plan$rank, n_conditions(data), length(p$plan$kind) * length(p$settings$scales))
   }, 0)
   table <- cv_table(heldout, weights[rows], df, seconds)
   best <- which.max(table$heldout)

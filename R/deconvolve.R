@@ -19,7 +19,11 @@
 #'   factor models \eqn{QQ' + D}.
 #' @param q Number of factors of a factor model.
 #' @param scaled,fixed Lists of R x R covariance matrices: components \eqn{c U} whose
-#'   size alone is learned, and components that stay as they are.
+#'   size alone is learned, and components that stay as they are. `cov_ted()`: `NULL` stands for
+#'   the identity and for equal effects, so that the other matrices need not imitate them;
+#'   `list()` for none.
+#' @param scales Every component comes at these scales (factors of its covariance), each with a
+#'   weight of its own: effects of one pattern and several sizes share one matrix.
 #' @param start Matrices to start from, one for each full, rank-one and factor component,
 #'   in this order, in place of `n_starts` starts. A named list keeps its names.
 #' @param n_starts Number of starts: the first from the principal components of the
@@ -46,7 +50,8 @@
 #' @param ... Arguments of `deconvolve()`.
 #'
 #' @return `cov_ted()`: a named list of R x R matrices `TED_1`, `TED_2`, ... on the scale
-#'   of `data$Bhat`, for [mash()], with the names of the conditions, and their restrictions
+#'   of `data$Bhat`, for [mash()], with the names of the conditions, the scaled ones
+#'   (`TED_identity`, `TED_equal`), and restrictions
 #'   `TED_1_top4`, ... (to four conditions). `cov_fa()`: the same
 #'   of `factor_cov` objects `FA_1`, ..., which [mash()] keeps factored. Components to
 #'   which less than half an effect (of average weight) belongs are left out.
@@ -125,26 +130,27 @@
 #' fit <- deconvolve(data, strong, n_full = 2, n_rank1 = 1, n_threads = 1)
 #' fit
 deconvolve <- function(data, subset = NULL, n_full = 8, n_rank1 = 0, n_factor = 0, q = 3,
-                       scaled = list(), fixed = list(), start = NULL, n_starts = 7,
+                       scaled = list(), fixed = list(), scales = 1, start = NULL, n_starts = 7,
                        penalty = c("iw", "nuclear", "none"), lambda = NULL,
                        update = c("ted", "ed"), refine = c("none", "mash"), weights = NULL,
                        accelerate = TRUE, tol = 1e-6, max_evaluations = 2000,
                        trial_steps = 15, n_threads = NULL) {
   fit_prepared(prepare_deconvolution(
-    data, subset, n_full, n_rank1, n_factor, q, scaled, fixed, start, n_starts, penalty, lambda, update, refine,
+    data, subset, n_full, n_rank1, n_factor, q, scaled, fixed, scales, start, n_starts, penalty, lambda, update, refine,
     weights, accelerate, tol, max_evaluations, trial_steps, n_threads
   ))
 }
 
 # What is checked and drawn before a fit, which draws nothing itself.
 prepare_deconvolution <- function(data, subset = NULL, n_full = 8, n_rank1 = 0, n_factor = 0, q = 3, scaled = list(),
-                                  fixed = list(), start = NULL, n_starts = 7, penalty = "iw", lambda = NULL,
+                                  fixed = list(), scales = 1, start = NULL, n_starts = 7, penalty = "iw", lambda = NULL,
                                   update = "ted", refine = "none", weights = NULL, accelerate = TRUE, tol = 1e-6,
                                   max_evaluations = 2000, trial_steps = 15, n_threads = NULL) {
   data <- take_data(data)
   R <- n_conditions(data)
   settings <- deconvolve_settings(
-    R, penalty, lambda, update, accelerate, tol, max_evaluations, trial_steps, resolve_threads(n_threads)
+    R, penalty, lambda, update, accelerate, tol, max_evaluations, trial_steps, resolve_threads(n_threads),
+    check_scales(scales)
   )
   refine <- check_choice(refine, c("none", "mash"), "refine")
   n_starts <- few(n_starts, "n_starts", 1)
@@ -165,11 +171,14 @@ prepare_deconvolution <- function(data, subset = NULL, n_full = 8, n_rank1 = 0, 
     abort_input("`weights` of the chosen rows of `data` are all 0.", class = "covmash_error_argument")
   }
   starts <- if (is.null(start)) {
-    lapply(deconvolution_starts(used, plan, n_starts, settings$n_threads), start_of_plan, plan = plan)
+    lapply(
+      deconvolution_starts(used, plan, n_starts, settings$n_threads), start_of_plan, plan = plan,
+      n_scales = length(settings$scales)
+    )
   } else {
     given <- given_start(start, plan, data)
     plan$names[plan$learned] <- names(given)
-    list(start_of_plan(given, plan))
+    list(start_of_plan(given, plan, n_scales = length(settings$scales)))
   }
   list(
     data = data, used = used, chosen = chosen, starts = starts, plan = plan, weights = weights, settings = settings,
@@ -182,6 +191,7 @@ fit_prepared <- function(p) {
   # cv_deconvolve() does not keep the rows of each of its fits.
   used <- if (is.null(p$used)) p$data[p$chosen, ] else p$used
   fit <- run_deconvolution(used, p$starts, p$plan, p$weights[p$chosen], p$settings)
+  fit$scales <- p$settings$scales
   if (p$refine == "mash") {
     fit <- refine_on_all(p$data, fit, p$plan, p$weights, p$settings)
     used <- p$data[observed_rows(p$data, seq_len(n_effects(p$data))), ]
@@ -200,16 +210,25 @@ fit_prepared <- function(p) {
 
 #' @rdname deconvolve
 #' @export
-cov_ted <- function(data, subset = NULL, K = 8, sparse = 3, ..., n_threads = NULL) {
+cov_ted <- function(data, subset = NULL, K = 5, sparse = 3, scaled = NULL, scales = c(0.25, 1, 4), tol = 1e-5, ...,
+                    n_threads = NULL) {
   data <- take_data(data)
   sparse <- whole_number(sparse, "sparse")
-  fit <- deconvolve(data, subset, n_full = few(K, "K", 1), ..., n_threads = n_threads)
+  if (is.null(scaled)) scaled <- plain_patterns(n_conditions(data))
+  fit <- deconvolve(
+    data, subset, n_full = few(K, "K", 1), scaled = scaled, scales = scales, tol = tol, ...,
+    n_threads = n_threads
+  )
   Ulist <- renamed(fit$Ulist, "full", "TED")
   scale <- typical_error(data)
   restricted <- lapply(names(Ulist)[fit$components$kind == "full"], function(name) {
     restrictions(Ulist[[name]], name, sparse, scale)
   })
   c(Ulist, unlist(restricted, recursive = FALSE))
+}
+
+plain_patterns <- function(R) {
+  c(list(TED_identity = diag(R)), if (R > 1L) list(TED_equal = matrix(1, R, R)))
 }
 
 #' @rdname deconvolve
@@ -250,7 +269,8 @@ few <- function(x, name, lower = 0, most = 1000) {
   x
 }
 
-deconvolve_settings <- function(R, penalty, lambda, update, accelerate, tol, max_evaluations, trial_steps, n_threads) {
+deconvolve_settings <- function(R, penalty, lambda, update, accelerate, tol, max_evaluations, trial_steps, n_threads,
+                                scales = 1) {
   settings <- cpp_defaults("deconvolve")
   settings$penalty <- check_choice(penalty, c("iw", "nuclear", "none"), "penalty")
   if (is.null(lambda)) {
@@ -266,8 +286,17 @@ deconvolve_settings <- function(R, penalty, lambda, update, accelerate, tol, max
   settings$max_evaluations <- few(max_evaluations, "max_evaluations", most = 1e9)
   settings$trial_steps <- few(trial_steps, "trial_steps", most = 1e9)
   settings$n_threads <- n_threads
-  settings$scales <- 1
+  settings$scales <- scales
   settings
+}
+
+check_scales <- function(scales) {
+  if (!is_plain(scales) || !checkmate::test_numeric(scales, lower = 1e-10, upper = 1e10, any.missing = FALSE, min.len = 1, max.len = 100)) {
+    abort_input(
+      "`scales` must hold 1 to 100 numbers from 1e-10 to 1e10, not {describe(scales)}.", class = "covmash_error_argument"
+    )
+  }
+  sort(unique(as.double(scales)))
 }
 
 # Which components there are: kind, name and rank of each; `learned`: whether it has a start of its own.
@@ -400,14 +429,15 @@ second_moments <- function(Bhat, scale, L, n_threads) {
 }
 
 # The list that the core wants: learned matrices, then the given ones.
-start_of_plan <- function(learned, plan, pi = NULL) {
+start_of_plan <- function(learned, plan, pi = NULL, n_scales = 1) {
   K <- length(plan$kind)
+  size <- K * n_scales
   Ulist <- c(learned, plan$given)
   list(
     components = lapply(seq_len(K), function(k) {
       list(kind = plan$kind[k], U = unname(as.matrix(Ulist[[k]])), rank = plan$rank[k])
     }),
-    pi = if (is.null(pi)) rep(1 / K, K) else pi
+    pi = if (is.null(pi)) rep(1 / size, size) else pi
   )
 }
 
@@ -431,11 +461,12 @@ refine_on_all <- function(data, fit, plan, weights, settings) {
   all <- observed_rows(data, seq_len(n_effects(data)))
   L <- length(refinement_scales)
   null <- max(0.05, 1 - sum(fit$mass) / length(all))
+  pi <- pmax(colSums(matrix(fit$pi, length(fit$scales))), 1e-3)
   settings$scales <- refinement_scales
   settings$null <- TRUE
   start <- start_of_plan(
     lapply(fit$components, `[[`, "U"), list(kind = plan$kind, rank = plan$rank, given = NULL),
-    c((1 - null) * rep(pmax(fit$pi, 1e-3) / sum(pmax(fit$pi, 1e-3)) / L, each = L), null)
+    c((1 - null) * rep(pi / sum(pi) / L, each = L), null)
   )
   refined <- run_deconvolution(data[all, ], list(start), plan, weights[all], settings)
   refined$starts <- fit$starts
@@ -451,7 +482,7 @@ refine_on_all <- function(data, fit, plan, weights, settings) {
 
 new_deconvolution <- function(fit, plan, data, settings, refine, n_used, seconds) {
   K <- length(plan$kind)
-  L <- max(1L, length(fit$scales))
+  L <- length(fit$scales)
   null <- length(fit$pi) > K * L
   by_scale <- matrix(fit$pi[seq_len(K * L)], L, K)
   mass <- colSums(matrix(fit$mass[seq_len(K * L)], L, K))
@@ -468,7 +499,7 @@ new_deconvolution <- function(fit, plan, data, settings, refine, n_used, seconds
   pi <- pi / sum(pi)
   # Of the effects that are not null, if there are any.
   weight <- if (sum(by_scale) > 0) colSums(by_scale) / sum(by_scale) else rep(1 / length(kept), length(kept))
-  grid <- if (null) sqrt(fit$scales) else 1
+  grid <- sqrt(fit$scales)
   structure(
     list(
       Ulist = Ulist,

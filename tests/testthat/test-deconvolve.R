@@ -183,7 +183,9 @@ test_that("starts follow set.seed(), and the seed is left alone where none is dr
 test_that("cov_ted() and cov_fa() make lists for mash()", {
   data <- mixture_data(150)
   U <- withr::with_seed(1, cov_ted(data, K = 3, sparse = 0))
-  expect_true(all(grepl("^TED_[1-3]$", names(U))))
+  expect_true(all(grepl("^TED_([1-3]|identity|equal)$", names(U))))
+  plain <- withr::with_seed(1, cov_ted(data, K = 3, sparse = 0, scaled = list(), scales = 1, tol = 1e-6))
+  expect_identical(unname(plain), unname(withr::with_seed(1, deconvolve(data, n_full = 3))$Ulist))
   expect_true(is.finite(mash(data, U, verbose = FALSE)$loglik))
   factors <- withr::with_seed(1, cov_fa(data, K = 2, q = 1))
   expect_true(all(grepl("^FA_[1-2]$", names(factors))))
@@ -205,7 +207,7 @@ test_that("restrictions are zero where the variance is small beside the noise", 
   set.seed(1)
   all <- cov_ted(data, K = 3)
   set.seed(1)
-  expect_identical(all[grepl("^TED_[1-3]$", names(all))], cov_ted(data, K = 3, sparse = 0))
+  expect_identical(all[!grepl("_top[0-9]$", names(all))], cov_ted(data, K = 3, sparse = 0))
   expect_true(is.finite(mash(data, all, verbose = FALSE)$loglik))
 })
 
@@ -274,6 +276,28 @@ test_that("the second stage fits all rows with scales and a null component", {
   expect_gt(fit$loglik, mash_compute_loglik(first, data))
 })
 
+test_that("components at several scales share a matrix", {
+  withr::local_seed(8)
+  U <- stats::rWishart(1, 6, diag(4))[, , 1] / 6
+  B <- matrix(stats::rnorm(1200), 300) %*% chol(U) * sample(c(1, 4), 300, TRUE)
+  data <- mash_set_data(B + stats::rnorm(1200))
+  set.seed(1)
+  one <- deconvolve(data, n_full = 1)
+  set.seed(1)
+  fit <- deconvolve(data, n_full = 1, scales = c(1, 16), tol = 1e-9)
+  expect_gt(min(diff(fit$objective)), -1e-8)
+  expect_gt(fit$loglik, one$loglik + 20)
+  expect_length(fit$fitted_g$grid, 2)
+  expect_equal(mash_compute_loglik(fit, data), fit$loglik, tolerance = 1e-10)
+  expect_equal(unname(rowSums(get_posterior_weights(fit, data))), rep(1, 300))
+  expect_equal(sum(fit$pi), 1)
+  # The shape is that of the truth.
+  expect_gt(cor(as.vector(fit$Ulist[[1]]), as.vector(U)), 0.97)
+  refined <- quiet_deconvolve(data, n_full = 1, scales = c(1, 16), refine = "mash", max_evaluations = 50)
+  expect_length(refined$fitted_g$grid, 5)
+  expect_error(deconvolve(data, scales = -1), class = "covmash_error_argument")
+})
+
 test_that("it calibrates where maximum likelihood does not", {
   withr::local_seed(6)
   R <- 5
@@ -288,7 +312,7 @@ test_that("it calibrates where maximum likelihood does not", {
     sum(sign(m$PosteriorMean)[called] * sign(B)[called] < 1) / sum(m$lfsr[called])
   }
   penalised <- surprise(cov_ted(data, strong))
-  free <- surprise(cov_ted(data, strong, penalty = "none"))
+  free <- surprise(deconvolve(data, strong, penalty = "none")$Ulist)
   expect_lt(penalised, 3)
   expect_gt(free, 2 * penalised)
 })
