@@ -224,6 +224,7 @@ target("deconvolve", weight = 4, draws = TRUE, function() {
   if (args$penalty != "nuclear") args$n_factor <- between(0, 1)
   if (chance(0.3)) args$q <- between(1, p$R)
   if (chance(0.2)) args$scaled <- list(a = diag(p$R))
+  if (chance(0.3)) args$scales <- stats::rexp(between(1, 3)) + 0.01
   if (args$n_full + args$n_rank1 == 0 || chance(0.2)) args$fixed <- list(b = 1e-3 + diag(p$R))
   valid("deconvolve", args, na = "components|starts|best_start", may_fail = deconvolution_may_fail(p), check = function(fit) {
     check_deconvolution(fit, args)
@@ -238,6 +239,8 @@ for (name in c("cov_ted", "cov_fa")) local({
     if (name == "cov_fa" && args$penalty == "nuclear") args$penalty <- "iw"
     args$K <- between(1, 4)
     if (name == "cov_ted" && chance(0.4)) args$sparse <- between(0, 4)
+    if (name == "cov_ted" && chance(0.3)) args$scales <- stats::rexp(between(1, 3)) + 0.01
+    if (name == "cov_ted" && chance(0.3)) args$scaled <- list()
     valid(name, args, may_fail = deconvolution_may_fail(p), check = function(U) {
       c(
         yes(all(grepl(if (name == "cov_ted") "^TED_" else "^FA_", names(U))), "names"),
