@@ -23,8 +23,8 @@
 #' @details Two effects \eqn{b_i, b_k} have one sign and are within the factor \eqn{f} where
 #'   \eqn{b_i - f b_k} and \eqn{b_k - f b_i} have the same sign. Given a component of the posterior
 #'   these two are normal, so that the probability is that of two opposite quadrants of a normal pair:
-#'   exact where they are tied (rank one), else by Gauss and Legendre's rule, with an error of
-#'   some 1e-9. Components whose posterior weights in an effect together are below 1e-6 are left out.
+#'   exact where they are tied (rank one), else by Gauss and Legendre's rule, with an error
+#'   below 1e-6. Components whose posterior weights in an effect together are below 1e-6 are left out.
 #'   Effects that are exactly zero are not shared. No draws: the result is the limit of
 #'   [get_pairwise_sharing_from_samples()] for many of them.
 #'

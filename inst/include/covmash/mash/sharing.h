@@ -2,9 +2,9 @@
 // How far effects are shared between pairs of conditions, in expectation: over the effects that count for a pair, the mean
 // probability that its two effects have the same sign and are within a factor f of one another. Both are positive and
 // within it where X = b_i - f b_j and Y = b_j - f b_i are positive, and both negative where X and Y are negative: under a
-// component two opposite quadrants of a normal pair, which have one integral in common (Gauss and Legendre's rule, error
-// 2e-9). Components whose weights together are below 1e-6 are left out. Sums are kept in fixed point, so that they do not depend on how effects are shared out.
-// O(R^2) a component with weight, 30 ns a pair and component.
+// component two opposite quadrants of a normal pair, which have one integral in common (Gauss and Legendre's rule, in
+// float: error 1e-6). Components whose weights together are below 1e-6 are left out. Sums are kept in fixed point, so that they do not depend on how effects are shared out.
+// O(R^2) a component with weight, 10 ns a pair and component.
 
 #include <algorithm>
 #include <armadillo>
@@ -112,8 +112,9 @@ class ExpectedSharing final : public JointQuestion {
     std::vector<const JointPart*> by_weight;
     std::vector<std::size_t> order, live;  // conditions, those that make the effect count first; positions in it
     std::size_t leading = 0;
-    std::vector<double> shared, mean, variance, covariance, agreement;  // shared: of pairs of positions
-    std::vector<std::int64_t> sums, totals;                             // R x R, in either order of a pair
+    std::vector<double> shared, mean, variance, covariance;  // shared: of pairs of positions
+    std::vector<float> agreement;
+    std::vector<std::int64_t> sums, totals;  // R x R, in either order of a pair
   };
 
   std::int64_t fixed(double x) const { return std::llround(x * unit_); }
@@ -134,8 +135,9 @@ class ExpectedSharing final : public JointQuestion {
         }
       return;
     }
-    const std::size_t padded = m + 8;  // the loops read whole registers
-    for (auto* v : {&s.mean, &s.variance, &s.covariance, &s.agreement}) v->assign(padded, 1.0);
+    const std::size_t padded = m + 16;  // the loops read whole registers
+    for (auto* v : {&s.mean, &s.variance, &s.covariance}) v->assign(padded, 1.0);
+    s.agreement.resize(padded);
     for (std::size_t a = 0; a < m; ++a) {
       const std::size_t r = s.order[s.live[a]];
       s.mean[a] = part.mean[r];

@@ -131,7 +131,7 @@ struct DiagonalPart {
   KERNEL(orthant_step, (std::size_t n, std::size_t k, const float* row, double centre, double diagonal, double          \
          point, double step, const float* shift, double cut, float* u, float* value, float* lost))                      \
   KERNEL(pair_agreements, (std::size_t n, double factor, double mean, double variance, const double* means, const       \
-         double* variances, const double* covariances, double* out))
+         double* variances, const double* covariances, float* out))
 // clang-format on
 
 struct KernelTable {
