@@ -2,10 +2,34 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 using namespace covmash;
 
 namespace {
+
+// error: four standard errors, and what was neglected; 0 where the value is exact.
+struct Probability {
+  double value = 0.0, error = 0.0;
+};
+
+// All entries of N(mean, Y Y') positive, to a tolerance of the error or max_points, whichever is first.
+Probability orthant(const arma::vec& mean, const arma::mat& Y, double tolerance = 1e-4,
+                           std::size_t max_points = 131072) {
+  std::vector<arma::uword> entries(mean.n_elem);
+  std::iota(entries.begin(), entries.end(), arma::uword(0));
+  arma::vec sd(mean.n_elem);
+  for (arma::uword i = 0; i < mean.n_elem; ++i) sd[i] = arma::norm(Y.row(i));
+  Orthant one;
+  one.assign(mean, Y, entries, sd, {});
+  if (one.exact()) return {one.value(), 0.0};
+  double error;
+  do {
+    one.refine();
+    error = 4.0 * one.standard_error() + one.neglected();
+  } while ((error > tolerance || one.points() < 256) && one.points() < max_points);
+  return {one.value(), error};
+}
 
 const double pi = 3.14159265358979323846;
 

@@ -12,7 +12,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <numeric>
 #include <vector>
 
 #include "../base/normal.h"
@@ -21,11 +20,6 @@
 #include "../simd/dispatch.h"
 
 namespace covmash {
-
-// error: four standard errors, and what was neglected; 0 where the value is exact.
-struct Probability {
-  double value = 0.0, error = 0.0;
-};
 
 struct OrthantOptions {
   double negligible = 0.0;   // entries that are this unlikely, all together, to be negative are left out
@@ -274,23 +268,5 @@ class Orthant {
   double sums_[shifts] = {}, lost_sums_[shifts] = {};
   double exact_ = 1.0, mean_ = 1.0, spread_ = 0.0, lost_ = 0.0, left_out_ = 0.0;
 };
-
-// All entries of N(mean, Y Y') positive, to a tolerance of the error or max_points, whichever is first.
-inline Probability orthant(const arma::vec& mean, const arma::mat& Y, double tolerance = 1e-4,
-                           std::size_t max_points = 131072) {
-  std::vector<arma::uword> entries(mean.n_elem);
-  std::iota(entries.begin(), entries.end(), arma::uword(0));
-  arma::vec sd(mean.n_elem);
-  for (arma::uword i = 0; i < mean.n_elem; ++i) sd[i] = arma::norm(Y.row(i));
-  Orthant one;
-  one.assign(mean, Y, entries, sd, {});
-  if (one.exact()) return {one.value(), 0.0};
-  double error;
-  do {
-    one.refine();
-    error = 4.0 * one.standard_error() + one.neglected();
-  } while ((error > tolerance || one.points() < 256) && one.points() < max_points);
-  return {one.value(), error};
-}
 
 }  // namespace covmash
