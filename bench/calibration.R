@@ -303,7 +303,7 @@ summarise <- function(lines) {
     ratio <- ratio_of_sums(part$wrong, part$promised)
     false <- ratio_of_sums(part$wrong, pmax(part$calls, 1e-9))
     power <- ratio_of_sums(part$right_at_5, part$nonzero)
-    se <- function(x) stats::sd(x) / sqrt(sum(!is.na(x)))
+    se <- function(x) stats::sd(x, na.rm = TRUE) / sqrt(sum(!is.na(x)))
     data.frame(
       scenario = s$scenario, method = s$method, repeats = nrow(part), strong = round(mean(part$strong)),
       heldout = mean(lost), heldout_se = se(lost), ours_minus = mean(against, na.rm = TRUE),
