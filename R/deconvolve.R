@@ -14,7 +14,8 @@
 #' @param K Number of matrices.
 #' @param sparse How many restrictions of each matrix are added at most: the same matrix on
 #'   the conditions of largest variance, exactly 0 on the others, cut where the variance
-#'   (in units of the noise) falls most, by a factor of 1.5 at least.
+#'   (in units of the noise) falls most, by a factor of 1.5 at least. Of three to six conditions,
+#'   moreover, the identity on every two and three of them. 0 for none of either.
 #' @param n_full,n_rank1,n_factor Numbers of components: of full rank, of rank one, and
 #'   factor models \eqn{QQ' + D}.
 #' @param q Number of factors of a factor model.
@@ -52,7 +53,7 @@
 #' @return `cov_ted()`: a named list of R x R matrices `TED_1`, `TED_2`, ... on the scale
 #'   of `data$Bhat`, for [mash()], with the names of the conditions, the scaled ones
 #'   (`TED_identity`, `TED_equal`), and restrictions
-#'   `TED_1_top4`, ... (to four conditions). `cov_fa()`: the same
+#'   `TED_1_top4`, ... (to four conditions) and `TED_on_1_3`, ... (the identity on conditions 1 and 3). `cov_fa()`: the same
 #'   of `factor_cov` objects `FA_1`, ..., which [mash()] keeps factored. Components to
 #'   which less than half an effect (of average weight) belongs are left out.
 #'
@@ -224,7 +225,19 @@ cov_ted <- function(data, subset = NULL, K = 5, sparse = 3, scaled = NULL, scale
   restricted <- lapply(names(Ulist)[fit$components$kind == "full"], function(name) {
     restrictions(Ulist[[name]], name, sparse, scale)
   })
-  c(Ulist, unlist(restricted, recursive = FALSE))
+  c(Ulist, unlist(restricted, recursive = FALSE), if (sparse > 0) plain_restrictions(colnames(data$Bhat), n_conditions(data)))
+}
+
+# The identity on two and on three conditions, exactly 0 in the others, where these are few.
+plain_restrictions <- function(labels, R) {
+  sizes <- if (R >= 3L && R <= 6L) seq(2L, min(3L, R - 1L))
+  chosen <- unlist(lapply(sizes, function(size) utils::combn(R, size, simplify = FALSE)), recursive = FALSE)
+  Ulist <- lapply(chosen, function(on) {
+    U <- diag(as.numeric(seq_len(R) %in% on))
+    if (!is.null(labels)) dimnames(U) <- list(labels, labels)
+    U
+  })
+  stats::setNames(Ulist, vapply(chosen, function(on) paste(c("TED_on", on), collapse = "_"), ""))
 }
 
 plain_patterns <- function(R) {

@@ -184,7 +184,7 @@ methods <- list(
     suppressWarnings(covmash::cov_ted(data, strong, n_threads = 1))
   },
   # without its restrictions to some conditions: cov_ted(sparse = 0)
-  ted0 = function(data, strong, pca, seed, before) before$ted[!grepl("_top[0-9]+$", names(before$ted))],
+  ted0 = function(data, strong, pca, seed, before) before$ted[!grepl("_top[0-9]+$|_on_", names(before$ted))],
   fa = function(data, strong, pca, seed, before) {
     set.seed(seed)
     suppressWarnings(covmash::cov_fa(data, strong, n_threads = 1))

@@ -207,8 +207,14 @@ test_that("restrictions are zero where the variance is small beside the noise", 
   set.seed(1)
   all <- cov_ted(data, K = 3)
   set.seed(1)
-  expect_identical(all[!grepl("_top[0-9]$", names(all))], cov_ted(data, K = 3, sparse = 0))
+  expect_identical(all[!grepl("_top[0-9]$|_on_", names(all))], cov_ted(data, K = 3, sparse = 0))
   expect_true(is.finite(mash(data, all, verbose = FALSE)$loglik))
+  on <- plain_restrictions(letters[1:4], 4L)
+  expect_named(on, paste0("TED_on_", c("1_2", "1_3", "1_4", "2_3", "2_4", "3_4", "1_2_3", "1_2_4", "1_3_4", "2_3_4")))
+  expect_identical(diag(on[["TED_on_1_3_4"]]), c(a = 1, b = 0, c = 1, d = 1))
+  expect_true(all(names(on) %in% sub("_5", "", names(plain_restrictions(NULL, 5L)))))
+  expect_length(plain_restrictions(NULL, 2L), 0)
+  expect_length(plain_restrictions(NULL, 7L), 0)
 })
 
 test_that("names of a start are kept, and a fit can be the start of the next", {
