@@ -53,7 +53,8 @@
 #' @return `cov_ted()`: a named list of R x R matrices `TED_1`, `TED_2`, ... on the scale
 #'   of `data$Bhat`, for [mash()], with the names of the conditions, the scaled ones
 #'   (`TED_identity`, `TED_equal`), and restrictions
-#'   `TED_1_top4`, ... (to four conditions) and `TED_on_1_3`, ... (the identity on conditions 1 and 3). `cov_fa()`: the same
+#'   `TED_1_top4`, ... (to four conditions) and `TED_on_1_3`, ... (the identity on conditions 1 and
+#'   3). `cov_fa()`: the same
 #'   of `factor_cov` objects `FA_1`, ..., which [mash()] keeps factored. Components to
 #'   which less than half an effect (of average weight) belongs are left out.
 #'
@@ -225,7 +226,8 @@ cov_ted <- function(data, subset = NULL, K = 5, sparse = 3, scaled = NULL, scale
   restricted <- lapply(names(Ulist)[fit$components$kind == "full"], function(name) {
     restrictions(Ulist[[name]], name, sparse, scale)
   })
-  c(Ulist, unlist(restricted, recursive = FALSE), if (sparse > 0) plain_restrictions(colnames(data$Bhat), n_conditions(data)))
+  plain <- if (sparse > 0) plain_restrictions(colnames(data$Bhat), n_conditions(data))
+  c(Ulist, unlist(restricted, recursive = FALSE), plain)
 }
 
 # The identity on two and on three conditions, exactly 0 in the others, where these are few.
@@ -304,7 +306,8 @@ deconvolve_settings <- function(R, penalty, lambda, update, accelerate, tol, max
 }
 
 check_scales <- function(scales) {
-  if (!is_plain(scales) || !checkmate::test_numeric(scales, lower = 1e-10, upper = 1e10, any.missing = FALSE, min.len = 1, max.len = 100)) {
+  numbers <- checkmate::test_numeric(scales, lower = 1e-10, upper = 1e10, any.missing = FALSE, min.len = 1, max.len = 100)
+  if (!is_plain(scales) || !numbers) {
     abort_input(
       "`scales` must hold 1 to 100 numbers from 1e-10 to 1e10, not {describe(scales)}.", class = "covmash_error_argument"
     )

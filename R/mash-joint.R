@@ -90,7 +90,8 @@ mash_joint <- function(fit, data, include = NULL, exclude = NULL, test = c("all"
   )
   answer <- joint_answer(problem, resolve_threads(n_threads), statement = statement)
   data.frame(
-    effect = row_labels(problem$data$Bhat), lapply(answer[names(answer) %in% c("probability", "positive", "negative", "error")], as.vector),
+    effect = row_labels(problem$data$Bhat),
+    lapply(answer[intersect(c("probability", "positive", "negative", "error"), names(answer))], as.vector),
     row.names = NULL
   )
 }
@@ -129,6 +130,7 @@ joint_answer <- function(problem, n_threads, ...) {
   joint <- joint_request(problem$data, ...)
   posterior_of(
     problem$data, problem$model, problem$model$pi, cpp_defaults("posterior")$pi_thresh, 1, n_threads,
-    keep_weights = FALSE, joint = joint, answers = c("probability", "positive", "negative", "error", "active", "sharing", "largest", "none")
+    keep_weights = FALSE, joint = joint,
+    answers = c("probability", "positive", "negative", "error", "active", "sharing", "largest", "none")
   )$result
 }

@@ -140,7 +140,8 @@ control_hierarchy <- function(m, by = NULL, level = 0.05, predicted = FALSE) {
   chosen_conditions <- with_others(claims[in_group, ], lead[selected], which(in_group), min(level[2:3]))
   all_effects <- claims_of_effects(lfsr, groups$at, chosen_conditions)
   chosen_effects <- with_others(
-    all_effects, match(claim_keys(chosen_conditions, lfsr), claim_keys(all_effects, lfsr)), seq_len(nrow(all_effects)), level[3]
+    all_effects, match(claim_keys(chosen_conditions, lfsr), claim_keys(all_effects, lfsr)), seq_len(nrow(all_effects)),
+    level[3]
   )
   parts <- lapply(
     list(groups = chosen_groups, conditions = chosen_conditions, effects = chosen_effects),
@@ -231,7 +232,8 @@ take_while <- function(x, level) {
   order[seq_len(sum(cumsum(x[order]) <= level * seq_along(x)))]
 }
 
-# `claims`, those numbered `given` among them (by `numbers`) and others, the smallest first, as many as have a mean of at most `level`.
+# Of `claims`, numbered by `numbers`: those that are `given`, and others, the smallest first, as many as have a mean of at
+# most `level`.
 with_others <- function(claims, given, numbers, level) {
   first <- match(given, numbers)
   others <- setdiff(seq_len(nrow(claims)), first)
@@ -244,7 +246,8 @@ with_others <- function(claims, given, numbers, level) {
 describe_claims <- function(claims, labels, lfsr, means) {
   claims <- claims[order(claims$group, claims$condition, claims$lfsr), ]
   data.frame(
-    group = labels[claims$group], effect = row_labels(lfsr)[claims$effect], condition = condition_labels(lfsr)[claims$condition],
+    group = labels[claims$group], effect = row_labels(lfsr)[claims$effect],
+    condition = condition_labels(lfsr)[claims$condition],
     sign = ifelse(means[cbind(claims$effect, claims$condition)] < 0, -1, 1), lfsr = claims$lfsr
   )
 }

@@ -156,8 +156,8 @@ struct Joint {
                                           Rcpp::List::create(wanted["effects"], asked_for["labels"]));
       out.none = results.add_vector("none");
       out.error = results.add_vector("error");
-      questions.push_back(std::make_unique<covmash::LargestCondition>(J, std::max(Q, problem.data.n_conditions()), options, out,
-                                                                    executor.workers()));
+      questions.push_back(std::make_unique<covmash::LargestCondition>(J, std::max(Q, problem.data.n_conditions()),
+                                                                      options, out, executor.workers()));
     }
     if (!Rf_isNull(wanted["sharing"])) {
       const Rcpp::List sharing = wanted["sharing"];
@@ -165,8 +165,8 @@ struct Joint {
       const Rcpp::NumericVector weights = sharing["weights"];
       const Rcpp::List names = Rcpp::List::create(wanted["outcomes"], wanted["outcomes"]);
       double* out = results.add_array("sharing", {Q, Q}, names);
-      auto question = std::make_unique<covmash::ExpectedSharing>(J, Q, counts.begin(), weights.begin(),
-                                                                 Rcpp::as<double>(sharing["factor"]), executor.workers());
+      auto question = std::make_unique<covmash::ExpectedSharing>(
+          J, Q, counts.begin(), weights.begin(), Rcpp::as<double>(sharing["factor"]), executor.workers());
       finish = [q = question.get(), out] { q->result(NA_REAL, out); };
       questions.push_back(std::move(question));
     }
@@ -341,9 +341,9 @@ Rcpp::List cpp_count_entries(const Rcpp::List& data, const Rcpp::List& settings)
       count[k] = static_cast<double>(counts[k].count);
       first[k] = counts[k].count == 0 ? NA_REAL : static_cast<double>(counts[k].first) + 1.0;
     }
-    count.names() = first.names() = Rcpp::CharacterVector::create(
-        "bhat_not_a_number", "shat_not_a_number", "shat_missing", "shat_negative", "both_zero", "shat_zero",
-        "unobserved", "shat_unused");
+    count.names() = first.names() =
+        Rcpp::CharacterVector::create("bhat_not_a_number", "shat_not_a_number", "shat_missing", "shat_negative",
+                                      "both_zero", "shat_zero", "unobserved", "shat_unused");
     return Rcpp::List::create(_["count"] = count, _["first"] = first);
   });
 }
@@ -391,7 +391,7 @@ Rcpp::List cpp_bad_correlation(const Rcpp::NumericVector& array) {
 Rcpp::NumericVector cpp_placeholders(const Rcpp::List& data) {
   return bridge::guarded([&] {
     bridge::Threads threads(1);
-    return positions(covmash::find_placeholders(bridge::Data(data).effects(), covmash::PlaceholderOptions(),
-                                                &threads.executor));
+    return positions(
+        covmash::find_placeholders(bridge::Data(data).effects(), covmash::PlaceholderOptions(), &threads.executor));
   });
 }

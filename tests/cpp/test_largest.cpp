@@ -56,10 +56,12 @@ TEST(Largest, OfIndependentConditionsByTheirSizes) {
 }
 
 TEST(Largest, RankOneZerosAndTiesAreExact) {
-  const Given line = given(arma::mat(arma::vec{1.0, -2.0, 2.0, 0.0})), single = given(arma::mat(arma::vec{0.0, 0.0, 0.0, 1.0}));
+  const Given line = given(arma::mat(arma::vec{1.0, -2.0, 2.0, 0.0})),
+              single = given(arma::mat(arma::vec{0.0, 0.0, 0.0, 1.0}));
   JointPart nothing{0.2, nullptr, nullptr, nullptr, nullptr, arma::vec(4, arma::fill::zeros)};
-  const Answer a = ask({part(0.5, line, arma::vec{0.3, -0.6, 0.6, 0.0}), part(0.3, single, arma::vec(4, arma::fill::zeros)), nothing},
-                       4, {0, 1, 2, 3});
+  const Answer a = ask(
+      {part(0.5, line, arma::vec{0.3, -0.6, 0.6, 0.0}), part(0.3, single, arma::vec(4, arma::fill::zeros)), nothing}, 4,
+      {0, 1, 2, 3});
   EXPECT_EQ(a.probability[0], 0.0);
   EXPECT_DOUBLE_EQ(a.probability[1], 0.25);
   EXPECT_DOUBLE_EQ(a.probability[2], 0.25);
@@ -67,7 +69,8 @@ TEST(Largest, RankOneZerosAndTiesAreExact) {
   EXPECT_DOUBLE_EQ(a.none, 0.2);
   EXPECT_EQ(a.error, 0.0);
   // Among the first two only.
-  const Answer b = ask({part(0.5, line, arma::vec{0.3, -0.6, 0.6, 0.0}), part(0.5, single, arma::vec(4, arma::fill::zeros))}, 4, {0, 1});
+  const Answer b = ask(
+      {part(0.5, line, arma::vec{0.3, -0.6, 0.6, 0.0}), part(0.5, single, arma::vec(4, arma::fill::zeros))}, 4, {0, 1});
   EXPECT_DOUBLE_EQ(b.probability[1], 0.5);
   EXPECT_DOUBLE_EQ(b.none, 0.5);
 }

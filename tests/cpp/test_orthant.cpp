@@ -15,7 +15,7 @@ struct Probability {
 
 // All entries of N(mean, Y Y') positive, to a tolerance of the error or max_points, whichever is first.
 Probability orthant(const arma::vec& mean, const arma::mat& Y, double tolerance = 1e-4,
-                           std::size_t max_points = 131072) {
+                    std::size_t max_points = 131072) {
   std::vector<arma::uword> entries(mean.n_elem);
   std::iota(entries.begin(), entries.end(), arma::uword(0));
   arma::vec sd(mean.n_elem);

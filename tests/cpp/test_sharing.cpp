@@ -11,7 +11,8 @@ namespace {
 // One integral over b_j; the interval of b_i given b_j is between f b_j and b_j / f.
 double by_quadrature(double f, double mi, double mj, double vi, double vj, double c) {
   // Either side of 0 by itself, where the integrand has an edge.
-  const double sd = std::sqrt(vj), slope = c / vj, rest = std::sqrt(vi - c * slope), inverse = f > 0.0 ? 1.0 / f : 1e300;
+  const double sd = std::sqrt(vj), slope = c / vj, rest = std::sqrt(vi - c * slope),
+               inverse = f > 0.0 ? 1.0 / f : 1e300;
   double total = 0.0;
   for (double side : {1.0, -1.0}) {
     const int n = 20000;

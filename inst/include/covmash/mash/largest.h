@@ -29,9 +29,13 @@ struct LargestOutput {
 
 class LargestCondition final : public JointQuestion {
  public:
-  LargestCondition(std::size_t n_effects, std::size_t n_conditions, const LargestOptions& options, const LargestOutput& out,
-                   std::size_t workers)
-      : n_effects_(n_effects), options_(options), out_(out), batch_size_(n_conditions * simd::lanes), workers_(workers) {
+  LargestCondition(std::size_t n_effects, std::size_t n_conditions, const LargestOptions& options,
+                   const LargestOutput& out, std::size_t workers)
+      : n_effects_(n_effects),
+        options_(options),
+        out_(out),
+        batch_size_(n_conditions * simd::lanes),
+        workers_(workers) {
     n_batches_ = options.points / simd::lanes + 65;
     table_.resize(n_batches_ * batch_size_);
     for (std::size_t b = 0; b < n_batches_; ++b)
@@ -63,7 +67,8 @@ class LargestCondition final : public JointQuestion {
     }
     // The scale of an effect that was not observed may be unknown: then it cannot be compared.
     if (s.unknown) {
-      for (std::size_t i = 0; i < m; ++i) out_.probability[i * n_effects_ + j] = std::numeric_limits<double>::quiet_NaN();
+      for (std::size_t i = 0; i < m; ++i)
+        out_.probability[i * n_effects_ + j] = std::numeric_limits<double>::quiet_NaN();
       out_.none[j] = out_.error[j] = std::numeric_limits<double>::quiet_NaN();
       return;
     }

@@ -177,8 +177,9 @@ class Orthant {
     std::size_t best = k;
     double least = std::numeric_limits<double>::infinity();
     for (std::size_t i = k; i < n; ++i) {
-      const double ratio = rest_[i] > known ? expected_[i] / std::sqrt(rest_[i])
-                                            : expected_[i] > 0.0 ? std::numeric_limits<double>::max() : -std::numeric_limits<double>::max();
+      const double ratio = rest_[i] > known     ? expected_[i] / std::sqrt(rest_[i])
+                           : expected_[i] > 0.0 ? std::numeric_limits<double>::max()
+                                                : -std::numeric_limits<double>::max();
       if (ratio < least) {
         least = ratio;
         best = i;
@@ -261,7 +262,7 @@ class Orthant {
   arma::vec z_;
   std::size_t q_ = 0, points_ = 0, reached_ = 0;
   std::vector<double> unit_, basis_, diagonal_, expected_, rest_, correlation_, first_;  // unit_, basis_: by row
-  std::vector<float> L_, u_, shift_;                                                      // L_ by row, below the diagonal
+  std::vector<float> L_, u_, shift_;  // L_ by row, below the diagonal
   std::vector<std::size_t> kept_, block_;
   std::vector<unsigned char> seen_;
   RandomStream random_{0, 0};

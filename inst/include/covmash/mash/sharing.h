@@ -40,9 +40,14 @@ class ExpectedSharing final : public JointQuestion {
  public:
   // counts: J x R, column-major; 2: an effect that makes it count for the condition's pairs, 1: one that may be the other of
   // a pair, 0: in no pair. weights: of the effects, from 0 to 1.
-  ExpectedSharing(std::size_t n_effects, std::size_t n_conditions, const int* counts, const double* weights, double factor,
-                  std::size_t workers)
-      : n_effects_(n_effects), R_(n_conditions), counts_(counts), weights_(weights), factor_(factor), workers_(workers) {
+  ExpectedSharing(std::size_t n_effects, std::size_t n_conditions, const int* counts, const double* weights,
+                  double factor, std::size_t workers)
+      : n_effects_(n_effects),
+        R_(n_conditions),
+        counts_(counts),
+        weights_(weights),
+        factor_(factor),
+        workers_(workers) {
     require(factor >= 0.0 && factor <= 1.0, "the factor must be from 0 to 1");
     // As many digits as a sum over all effects leaves room for.
     int bits = 0;
@@ -147,8 +152,8 @@ class ExpectedSharing final : public JointQuestion {
     for (std::size_t a = 0; a + 1 < m && s.live[a] < s.leading; ++a) {
       const double* column = part.covariance->colptr(s.order[s.live[a]]);
       for (std::size_t b = a + 1; b < m; ++b) s.covariance[b] = column[s.order[s.live[b]]];
-      kernels.pair_agreements(m - a - 1, factor_, s.mean[a], s.variance[a], s.mean.data() + a + 1, s.variance.data() + a + 1,
-                              s.covariance.data() + a + 1, s.agreement.data() + a + 1);
+      kernels.pair_agreements(m - a - 1, factor_, s.mean[a], s.variance[a], s.mean.data() + a + 1,
+                              s.variance.data() + a + 1, s.covariance.data() + a + 1, s.agreement.data() + a + 1);
       double* shared = s.shared.data() + s.live[a] * n;
       for (std::size_t b = a + 1; b < m; ++b) {
         double p = s.agreement[b];

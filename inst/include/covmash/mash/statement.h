@@ -122,7 +122,8 @@ class Signs {
     for (std::size_t i = 0; i < n_terms_; ++i)
       for (const bool negative : {false, true}) chosen_.push_back({i, negative});
     const auto bound = [&](const Choice& c) { return terms_[c.term].bound[c.negative]; };
-    std::stable_sort(chosen_.begin(), chosen_.end(), [&](const Choice& a, const Choice& b) { return bound(a) > bound(b); });
+    std::stable_sort(chosen_.begin(), chosen_.end(),
+                     [&](const Choice& a, const Choice& b) { return bound(a) > bound(b); });
     double sum = 0.0;
     for (std::size_t i = chosen_.size(); i-- > 0;) {
       const Term& t = terms_[chosen_[i].term];
@@ -151,7 +152,8 @@ class JointStatement final : public JointQuestion {
     double probability = 0.0;
     s.signs.clear();
     for (const JointPart& part : parts) {
-      if (std::any_of(options_.exclude.begin(), options_.exclude.end(), [&](std::size_t r) { return !part.zero_at(r); }))
+      if (std::any_of(options_.exclude.begin(), options_.exclude.end(),
+                      [&](std::size_t r) { return !part.zero_at(r); }))
         continue;
       s.active.clear();
       for (std::size_t r : options_.include)
