@@ -20,6 +20,7 @@
 #'   unless `predicted = TRUE`.
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
 #'   *Nature Genetics* 51, 187-195. \doi{10.1038/s41588-018-0268-8}
+#' @seealso [get_expected_sharing()] for what the posterior says of the effects themselves
 #' @export
 #' @examples
 #' set.seed(1)

@@ -149,7 +149,8 @@ class JointStatement final : public JointQuestion {
 
   void effect(std::size_t j, const std::vector<JointPart>& parts, std::size_t worker) const override {
     Scratch& s = scratch_[worker];
-    double probability = 0.0;
+    const double small = 0.01 * options_.tolerance / static_cast<double>(parts.size());
+    double probability = 0.0, left_out = 0.0;
     s.signs.clear();
     for (const JointPart& part : parts) {
       if (std::any_of(options_.exclude.begin(), options_.exclude.end(),
@@ -161,10 +162,17 @@ class JointStatement final : public JointQuestion {
       const bool holds = options_.any ? !s.active.empty() : s.active.size() == options_.include.size();
       if (!holds) continue;
       probability += part.weight;
-      if (options_.sign && !s.active.empty()) s.signs.add(part, s.active);
+      if (!options_.sign || s.active.empty()) continue;
+      // Not worth a look, unless it is exact anyway.
+      if (part.weight < small && s.active.size() > 2)
+        left_out += part.weight;
+      else
+        s.signs.add(part, s.active);
     }
-    if (options_.sign)
+    if (options_.sign) {
       probability = s.signs.probability(options_.tolerance, out_.positive[j], out_.negative[j], out_.error[j]);
+      out_.error[j] += left_out;
+    }
     out_.probability[j] = std::min(probability, 1.0);
   }
 
