@@ -4,7 +4,8 @@
 #   Rscript bench/questions.R [--what=calibration,draws,training,hierarchy,speed] [--out=DIR]
 #
 #   calibration  what is said against how often it is so: 20 simulated studies of 20,000 x 6, with missing values,
-#                correlated errors and standard errors that vary; what users compute by hand beside it
+#                correlated errors and standard errors that vary, under the prior that drew them and under fitted weights;
+#                what users compute by hand beside it
 #   draws        against 10^6 draws from the posterior: 200 random problems
 #   training     mixture weights of 20,000 of 500,000 effects against those of all, with and without weights: 50 seeds
 #   hierarchy    realised shares of wrong signs at each level, and power beside flat thresholds: 200 studies
@@ -99,7 +100,13 @@ in_bins <- function(what, method, promised, held) {
 
 one_calibration <- function(seed) {
   s <- study(20000, 6, seed)
-  fit <- mash(s$data, s$g$Ulist, grid = s$g$grid, normalizeU = FALSE, verbose = FALSE)
+  fitted <- calibration_of(s, mash(s$data, s$g$Ulist, grid = s$g$grid, normalizeU = FALSE, verbose = FALSE))
+  known <- calibration_of(s, suppressMessages(mash(s$data, g = s$g, fixg = TRUE, verbose = FALSE)))
+  fitted$method[fitted$method == "covmash"] <- "covmash, fitted weights"
+  rbind(known[known$method == "covmash", ], fitted)
+}
+
+calibration_of <- function(s, fit) {
   B <- s$B
   pm <- get_pm(fit)
   psd <- get_psd(fit)
