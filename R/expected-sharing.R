@@ -28,8 +28,9 @@
 #'   Effects that are exactly zero are not shared. No draws: the result is the limit of
 #'   [get_pairwise_sharing_from_samples()] for many of them.
 #'
-#'   It takes 2 to 3 times as long as the posterior for complete data with common standard errors;
-#'   with standard errors of their own, effects take R^3 operations each and component.
+#'   It takes some four times as long as the posterior, 5 s for 100,000 effects of which 30 % are
+#'   significant, 44 conditions and common standard errors; with standard errors of their own, significant effects
+#'   take 2 to 3 ms each.
 #' @section Errors: As [mash_compute_posterior_matrices()].
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019). *Nature Genetics* 51, 187-195.
 #'   \doi{10.1038/s41588-018-0268-8}

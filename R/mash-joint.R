@@ -43,7 +43,8 @@
 #'
 #'   Signs in 44 conditions under matrices of full rank take 0.1 ms an effect where the answer
 #'   is near 0, and 1 to 2 ms where it is not; ten times as long for a `tolerance` of 0.001. The
-#'   other statements take less than 0.1 ms.
+#'   other statements take less than 0.1 ms. With standard errors of its own an effect takes 1 to 2 ms
+#'   for any of them: its posterior under each component is decomposed anew.
 #'
 #'   Which condition is largest comes of `4 / tolerance^2` points of each effect, shared out among the
 #'   components by their weights, and the same for every effect; exact for components of rank one.

@@ -154,14 +154,14 @@ control_hierarchy <- function(m, by = NULL, level = 0.05, predicted = FALSE) {
 }
 
 check_levels <- function(level) {
-  if (length(level) == 1L) level <- rep(level, 3L)
-  if (!is_plain(level) || !checkmate::test_numeric(level, lower = 0, upper = 1, any.missing = FALSE, len = 3L)) {
+  numbers <- is_plain(level) && checkmate::test_numeric(level, lower = 0, upper = 1, any.missing = FALSE)
+  if (!numbers || !length(level) %in% c(1L, 3L)) {
     abort_input(
       "`level` must be one number from 0 to 1, or three, of groups, conditions and effects, not {describe(level)}.",
       class = "covmash_error_argument"
     )
   }
-  stats::setNames(as.double(level), c("groups", "conditions", "effects"))
+  stats::setNames(rep_len(as.double(level), 3L), c("groups", "conditions", "effects"))
 }
 
 # Of n effects. at: the number of each effect's group; labels: of the groups.

@@ -67,6 +67,7 @@ test_that("bad groups and levels are refused; a result prints", {
   expect_error(summarise_effects(m, 1:3), class = "covmash_error_argument")
   expect_error(summarise_effects(m, c(1, NA, 1, 1)), class = "covmash_error_argument")
   expect_error(control_hierarchy(m, level = c(0.1, 0.2)), class = "covmash_error_argument")
+  expect_error(control_hierarchy(m, level = 2), "not 2", class = "covmash_error_argument")
   h <- control_hierarchy(m)
   expect_output(print(h), "4 groups, 8 conditions of them, 8 effects in these")
   h$groups <- NULL
