@@ -28,9 +28,8 @@ load_harness <- function() {
   options(covmash.progress = FALSE, warn = 1, cli.progress_show_after = 1e6)
   fuzz <- new.env(parent = globalenv())
   reference <- file.path(dirname(home), "testthat", "helper-reference.R")
-  for (file in c(reference, file.path(home, c(
-    "pools.R", "checks.R", "targets-mash.R", "targets-more.R", "targets-factor.R", "calls.R"
-  )))) {
+  others <- setdiff(list.files(home, "^targets-.*[.]R$"), "targets-mash.R")
+  for (file in c(reference, file.path(home, c("pools.R", "checks.R", "targets-mash.R", others, "calls.R")))) {
     sys.source(file, fuzz)
   }
   fuzz

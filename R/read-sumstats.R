@@ -1,0 +1,672 @@
+# Files of summary statistics, one condition or more each, put together effect by effect.
+
+#' Read summary statistics from files
+#'
+#' Reads estimates and standard errors of many conditions from the files that programs write, matches effects between
+#' them and gives two matrices, with a report of what was left out, flipped and missing. Effects that were tested in
+#' some conditions only stay, with `NA` in the others.
+#'
+#' @param files One of
+#'   * paths, one condition each, named by their conditions (without names: by what differs between the file names;
+#'     files of the same name are of one condition, such as one for each chromosome);
+#'   * one path of a long table (with a column for the condition) or of a wide one (two columns for each condition);
+#'   * `c(Bhat = path, Shat = path)`: a matrix of estimates and one of standard errors, effects in rows;
+#'   * a data frame with the columns `file`, `condition` and, where a file has the results of one gene, `gene`;
+#'   * a data frame that is such a table itself, or a list of paths and data frames.
+#'
+#'   Text may be compressed (.gz, .bgz); `.parquet` needs the package nanoparquet or arrow; `.rds` holds a data frame.
+#'   Text is read with data.table where that is installed (and the option `covmash.fread` is not `FALSE`), which is
+#'   ten times as fast.
+#' @param format `"auto"` (default): told from the columns; or one of the formats below.
+#' @param columns Names of columns that hold other things than the format says, or for tables of no known format: a
+#'   character vector named by `gene`, `variant`, `effect` (a name for the whole, in place of both), `chromosome`,
+#'   `position`, `effect_allele`, `other_allele`, `estimate`, `odds` (an odds ratio, of which the logarithm is taken),
+#'   `se`, `statistic` (estimate / se), `pval`, `condition`, `test`, `frequency` (of the effect allele).
+#' @param test Which rows to keep of tables that have several tests for a variant (REGENIE, PLINK).
+#' @param duplicates Of several rows of one effect in one condition with different numbers keep the one with the
+#'   smallest standard error (`"precise"`, the default) or the `"first"`, `"drop"` the effect in this condition, or
+#'   stop (`"error"`). Rows with the same numbers are one.
+#' @param ambiguous What becomes of effects with the alleles A/T or C/G, whose strand cannot be told: `"keep"` (default)
+#'   takes all files to be on the same strand; `"frequency"` turns those whose allele frequency is nearer to that of the
+#'   other allele in the first file that has the effect, and drops them where it is between 0.4 and 0.6 or not known;
+#'   `"drop"` drops them.
+#' @param min_conditions Keep effects with an estimate in at least so many conditions.
+#' @param verbose Say in a message what was flipped or left out?
+#' @return A list of class `"mash_sumstats"`:
+#'   * `Bhat`, `Shat`: J x R matrices, `NA` where there is no estimate; rows are named `gene_variant` (or by what there
+#'     is), columns by condition;
+#'   * `effects`: a data frame with a row for each effect: `gene`, `variant`, `chromosome`, `position`, `effect_allele`,
+#'     `other_allele`, as the first file has them that has the effect; only the columns that there are;
+#'   * `report`: a data frame with a row for each condition: `format`, `rows` (of its files), `other_tests`,
+#'     `unusable` (no finite estimate or no positive standard error), `duplicates`, `flipped` (alleles swapped against
+#'     the first file: the sign is turned), `strand` (alleles on the other strand), `ambiguous` (dropped or turned by
+#'     the rule), `used`, and `not_tested`, effects of other conditions that are not in its files;
+#'   * `entries`: a data frame that lists them one by one: `condition`, `effect`, `what`;
+#'   * `dropped`: how many effects had no estimate at all, or too few conditions.
+#'
+#'   [as_mash_data()] makes a data object of it, [mash_pipeline()] takes it as it is. `print()` returns it invisibly.
+#' @details
+#' | format | columns it is known by | effect allele |
+#' |---|---|---|
+#' | `fastqtl` | gene_id, variant_id, slope, slope_se (GTEx) | last in variant_id |
+#' | `fastqtl_raw` | no header; 5, 6 or 9 columns | last in the second |
+#' | `tensorqtl` | phenotype_id, variant_id, slope, slope_se | last in variant_id |
+#' | `tensorqtl_trans`, `tensorqtl_interaction` | ... b, b_se; ... b_gi, b_gi_se | last in variant_id |
+#' | `eqtl_catalogue` | molecular_trait_id, ref, alt, beta, se (also the xQTL protocol) | alt |
+#' | `matrixeqtl` | SNP, gene, beta, t-stat; se = beta / t | last in SNP |
+#' | `regenie` | GENPOS, ALLELE0, ALLELE1, BETA, SE; TEST is ADD | ALLELE1 |
+#' | `saige` | MarkerID, Allele1, Allele2, BETA, SE | Allele2 |
+#' | `plink2` | ID, REF, ALT, A1, BETA or OR, SE; TEST is ADD | A1, which may be REF |
+#' | `gwas_ssf` | effect_allele, other_allele, standard_error | effect_allele |
+#' | `limma`, `dreamlet` | logFC, t (and assay, ID); se = logFC / t | |
+#' | `deseq2` | log2FoldChange, lfcSE | |
+#' | `wide` | beta_X and se_X, or X_beta and X_se, for each condition X; without a header METASOFT's input | |
+#' | `generic` | usual names such as gene, snp, beta, se, tissue, in any case | effect_allele, a1, alt |
+#'
+#' *Missing.* `NA`, nothing, `.`, `nan`, `-nan` (FastQTL, monomorphic variants) and `#NA` are missing.
+#'
+#' *Standard errors* are, in this order, those of the file, estimate / statistic, or those that give a normal z-score
+#' with the p-value of the file.
+#'
+#' *Same effects.* Two rows are of the same effect if they have the same gene and variant. Of variants called
+#' `chr1_12345_A_G_b38` (also with `:`, without `chr` or the build) place and alleles are compared, of
+#' others the name and the alleles in columns. If the alleles are swapped against the first file that has the
+#' effect, the sign of the estimate is turned; if they are those of the other strand, they are matched.
+#' @section Errors: `covmash_error_file` for a file that is not there or cannot be read; `covmash_error_columns` for
+#'   columns that cannot be told, or that hold no numbers; `covmash_error_duplicates` if asked for;
+#'   `covmash_error_package` for Parquet without a package that reads it. A file that shares no effect with the others
+#'   warns, `covmash_warning_no_overlap`.
+#' @references Ongen H, Buil A, Brown AA, Dermitzakis ET, Delaneau O (2016). Fast and efficient QTL mapper for thousands
+#'   of molecular phenotypes. *Bioinformatics* 32(10), 1479-1485. \doi{10.1093/bioinformatics/btv722}
+#'
+#'   Taylor-Weiner A et al. (2019). Scaling computational genomics to millions of individuals with GPUs. *Genome
+#'   Biology* 20, 228. \doi{10.1186/s13059-019-1836-7}
+#' @seealso [as_mash_data()], [mash_pipeline()], [write_mash()]
+#' @export
+#' @examples
+#' liver <- data.frame(
+#'   gene_id = "g1", variant_id = c("chr1_100_A_G_b38", "chr1_200_C_T_b38"), slope = c(0.5, 0.1), slope_se = c(0.1, 0.2)
+#' )
+#' lung <- liver
+#' lung$variant_id[1] <- "chr1_100_G_A_b38" # the other way round
+#' read <- read_sumstats(list(liver = liver, lung = lung))
+#' read$Bhat
+#' read
+read_sumstats <- function(files, format = "auto", columns = NULL, test = "ADD",
+                          duplicates = c("precise", "first", "drop", "error"),
+                          ambiguous = c("keep", "frequency", "drop"), min_conditions = 1, verbose = TRUE) {
+  refuse_missing(missing(files), "files", "paths of files, or data frames", "covmash_error_file")
+  format <- check_choice(format, c("auto", names(sumstats_formats), "fastqtl_raw", "wide", "generic"), "format")
+  columns <- check_columns(columns)
+  settings <- list(
+    test = check_test(test), ambiguous = check_choice(ambiguous, c("keep", "frequency", "drop"), "ambiguous"),
+    duplicates = check_choice(duplicates, c("precise", "first", "drop", "error"), "duplicates")
+  )
+  min_conditions <- whole_number(min_conditions, "min_conditions", 1)
+  check_flag(verbose, "verbose")
+  if (is_pair_of_matrices(files)) {
+    return(read_matrices(files, min_conditions))
+  }
+  sources <- list_sources(files)
+  state <- new_reading()
+  for (source in sources) {
+    read_source(state, source, format, columns, settings)
+  }
+  out <- finish_reading(state, min_conditions)
+  warn_no_overlap(out)
+  if (verbose) tell_reading(out)
+  out
+}
+
+check_columns <- function(columns) {
+  if (is.null(columns)) {
+    return(NULL)
+  }
+  columns <- if (is.list(columns) && all(lengths(columns) == 1L)) unlist(columns) else columns
+  if (!is.character(columns) || anyNA(columns) || is.null(names(columns)) || !all(names(columns) %in% sumstats_parts) ||
+        anyDuplicated(names(columns)) > 0L) {
+    abort_input(
+      "`columns` must be a character vector with names among {paste(sumstats_parts, collapse = ', ')}, each once, e.g. ",
+      "c(estimate = \"beta\"), not {if (is.character(columns)) paste('one named', quote_some(names(columns), 20L)) else describe(columns)}.",
+      class = "covmash_error_columns"
+    )
+  }
+  columns
+}
+
+check_test <- function(test) {
+  if (!checkmate::test_string(test, min.chars = 1L)) {
+    abort_input("`test` must be one name, such as \"ADD\", not {describe(test)}.", class = "covmash_error_argument")
+  }
+  test
+}
+
+# ---- what to read ----------------------------------------------------------------
+
+# A list of list(table =, condition = NULL or a name, gene = NULL or a name).
+list_sources <- function(files) {
+  if (is.data.frame(files)) {
+    if (is.character(files[["file"]])) {
+      return(sources_of_table(files))
+    }
+    return(list(list(source = files)))
+  }
+  if (!(is.character(files) || is.list(files)) || length(files) == 0L) {
+    abort_input("`files` must hold paths of files or data frames, not {describe(files)}.", class = "covmash_error_file")
+  }
+  labels <- names(files)
+  sources <- unlist(lapply(seq_along(files), function(i) {
+    parts <- files[[i]]
+    parts <- if (is.character(parts)) as.list(parts) else list(parts)
+    lapply(parts, function(part) list(source = part, condition = if (!is.null(labels)) labels[i]))
+  }), recursive = FALSE)
+  if (length(sources) == 0L) {
+    abort_input("`files` is empty; give at least one path.", class = "covmash_error_file")
+  }
+  if (length(sources) > 1L && is.null(labels)) {
+    labels <- labels_of_files(sources)
+    for (i in seq_along(sources)) sources[[i]]$condition <- labels[i]
+  } else if (!is.null(labels) && (anyNA(labels) || !all(nzchar(labels)))) {
+    abort_input("`files` must have a name, its condition, for each element or for none.", class = "covmash_error_names")
+  }
+  sources
+}
+
+sources_of_table <- function(files) {
+  strings <- function(x) is.null(x) || checkmate::test_character(as.character(x), any.missing = FALSE)
+  if (nrow(files) == 0L || !strings(files$file) || !strings(files$condition) || !strings(files$gene)) {
+    abort_input(
+      "`files` must have at least one row, and no NA in its columns `file`, `condition` and `gene`.", class = "covmash_error_file"
+    )
+  }
+  condition <- if (is.null(files$condition)) labels_of_files(lapply(files$file, list)) else as.character(files$condition)
+  gene <- if (!is.null(files$gene)) as.character(files$gene)
+  lapply(seq_len(nrow(files)), function(i) list(source = files$file[i], condition = condition[i], gene = gene[i]))
+}
+
+# What differs between the names of files, at a dot, dash or underscore.
+labels_of_files <- function(sources) {
+  paths <- vapply(sources, function(x) if (is.character(x[[1]])) basename(x[[1]]) else "", "")
+  if (!all(nzchar(paths))) {
+    return(paste0("condition_", seq_along(sources)))
+  }
+  words <- strsplit(sub("[.](gz|bgz|bz2|xz)$", "", paths), "(?<=[._-])", perl = TRUE)
+  words <- lapply(words, after, n_shared(words))
+  back <- n_shared(lapply(words, rev))
+  labels <- vapply(words, function(x) paste(x[seq_len(length(x) - back)], collapse = ""), "")
+  make.unique(sub("[._-]$", "", labels))
+}
+
+# How many words all begin with; one of each is left.
+n_shared <- function(words) {
+  n <- min(lengths(words)) - 1L
+  same <- vapply(seq_len(n), function(k) length(unique(vapply(words, `[`, "", k))) == 1L, NA)
+  if (all(same)) n else match(FALSE, same) - 1L
+}
+
+# ---- reading -------------------------------------------------------------------
+
+# estimate, se: a vector for each condition, as long as the index was when it was read last.
+new_reading <- function() {
+  list2env(list(
+    index = new_effect_index(), estimate = list(), se = list(), frequency = NULL, counts = list(), entries = list(),
+    format = list(), chromosome = NULL, position = NULL
+  ), parent = emptyenv())
+}
+
+id_parts <- c("gene", "variant", "chromosome", "position", "effect_allele", "other_allele")
+
+read_source <- function(state, source, format, columns, settings) {
+  cpp_listen()
+  table <- open_table(source$source)
+  spec <- recognise(table, format, columns)
+  at <- spec$at
+  if (settings$ambiguous != "frequency") at <- at[names(at) != "frequency"]
+  text <- !names(at) %in% c("estimate", "odds", "se", "statistic", "pval", "frequency", "position")
+  data <- read_columns(table, at, text)
+  ids <- ids_of(data, source$gene)
+  if (spec$format == "wide") {
+    for (k in seq_len(nrow(spec$wide))) {
+      pair <- c(estimate = spec$wide$estimate[k], se = spec$wide$se[k])
+      values <- read_columns(table, pair, c(FALSE, FALSE))
+      add_results(state, spec$wide$condition[k], ids, values, spec$format, settings)
+    }
+    return(invisible(NULL))
+  }
+  if (is.null(source$condition) && !is.null(data$condition)) {
+    for (condition in unique(data$condition[!is.na(data$condition)])) {
+      here <- which(data$condition == condition)
+      add_results(state, condition, lapply(ids, `[`, here), lapply(data, `[`, here), spec$format, settings)
+    }
+    return(invisible(NULL))
+  }
+  condition <- source$condition
+  if (is.null(condition)) condition <- if (is.character(source$source)) labels_of_files(list(source$source)) else "condition_1"
+  add_results(state, condition, ids, data, spec$format, settings)
+}
+
+ids_of <- function(data, gene) {
+  n <- length(data[[1]])
+  # `$` would take effect_allele for it.
+  if (!is.null(data[["effect"]])) {
+    data$variant <- data[["effect"]]
+    data$gene <- NULL
+  }
+  if (!is.null(data$ref)) data$other_allele <- other_allele_of(data)
+  if (!is.null(gene)) data$gene <- rep(gene, n)
+  if (is.null(data$other_allele) || is.null(data$effect_allele)) data$other_allele <- data$effect_allele <- NULL
+  data[intersect(id_parts, names(data))]
+}
+
+# PLINK's A1 is either of REF and ALT; the other one is OMITTED, where it is said.
+other_allele_of <- function(data) {
+  other <- ifelse(data$effect_allele == data$ref, data$alt, data$ref)
+  if (is.null(data$omitted)) other else ifelse(is.na(data$omitted), other, data$omitted)
+}
+
+# The rows of one condition from one table.
+add_results <- function(state, condition, ids, data, format, settings) {
+  n <- length(data[[c("estimate", "odds")[c("estimate", "odds") %in% names(data)][1]]])
+  counts <- c(rows = n, other_tests = 0L, unusable = 0L, duplicates = 0L, flipped = 0L, strand = 0L, ambiguous = 0L)
+  if (!is.null(data$test)) {
+    kept <- which(data$test == settings$test)
+    if (length(kept) == 0L && n > 0L) {
+      abort_input(
+        "No row of '{condition}' has the test '{settings$test}'; there are {quote_some(unique(data$test), 6L)}. Choose one with `test`.",
+        class = "covmash_error_columns"
+      )
+    }
+    counts["other_tests"] <- n - length(kept)
+    ids <- lapply(ids, `[`, kept)
+    data <- lapply(data, `[`, kept)
+  }
+  values <- estimate_and_se(data)
+  placed <- place_effects(state$index, ids)
+  keep_places(state, ids, placed$rows)
+  rows <- placed$rows
+  turned <- placed$turned
+  if (!is.null(placed$ambiguous) && settings$ambiguous != "keep") {
+    rule <- settle_ambiguous(state, placed, turned, data$frequency, settings$ambiguous)
+    turned <- rule$turned
+    values$se[rule$dropped] <- NA
+    counts["ambiguous"] <- sum(rule$changed)
+    note(state, condition, rows[rule$changed], "ambiguous")
+  } else if (settings$ambiguous == "frequency") {
+    keep_frequencies(state, rows, data$frequency, turned)
+  }
+  if (!is.null(turned)) {
+    values$estimate[turned] <- -values$estimate[turned]
+    counts["flipped"] <- length(unique(rows[turned]))
+    note(state, condition, unique(rows[turned]), "flipped")
+  }
+  if (!is.null(placed$strand)) {
+    counts["strand"] <- length(unique(rows[placed$strand]))
+    note(state, condition, unique(rows[placed$strand]), "strand")
+  }
+  bad <- which(!(is.finite(values$estimate) & is.finite(values$se) & values$se > 0))
+  if (length(bad) > 0L) {
+    counts["unusable"] <- length(bad)
+    note(state, condition, rows[bad], "unusable")
+    values$estimate[bad] <- values$se[bad] <- NA
+  }
+  J <- length(state$index$keys)
+  old <- state$estimate[[condition]]
+  if (is.null(old)) {
+    estimate <- se <- rep(NA_real_, J)
+    tested <- raw(J)
+  } else {
+    estimate <- c(old, rep(NA_real_, J - length(old)))
+    se <- c(state$se[[condition]], rep(NA_real_, J - length(old)))
+    tested <- c(state$tested[[condition]], raw(J - length(old)))
+  }
+  if (placed$duplicated || any(tested[rows] > 0)) {
+    kept <- settle_duplicates(state, condition, rows, values, estimate, se, tested, settings$duplicates)
+    counts["duplicates"] <- kept$n
+    rows <- rows[kept$rows]
+    values <- lapply(values, `[`, kept$rows)
+    estimate[kept$cleared] <- se[kept$cleared] <- NA
+  }
+  estimate[rows] <- values$estimate
+  se[rows] <- values$se
+  tested[placed$rows] <- as.raw(1)
+  state$estimate[[condition]] <- estimate
+  state$se[[condition]] <- se
+  state$tested[[condition]] <- tested
+  state$format[[condition]] <- unique(c(state$format[[condition]], format))
+  before <- state$counts[[condition]]
+  state$counts[[condition]] <- if (is.null(before)) counts else before + counts
+}
+
+estimate_and_se <- function(data) {
+  estimate <- if (is.null(data$estimate)) log(pmax(data$odds, 0)) else data$estimate
+  se <- data$se
+  if (is.null(se)) {
+    se <- if (is.null(data$statistic)) {
+      # Through logarithms: p-values of 1e-300 have z-scores too.
+      abs(estimate) / -stats::qnorm(log(data$pval) - log(2), log.p = TRUE)
+    } else {
+      abs(estimate / data$statistic)
+    }
+  }
+  list(estimate = estimate, se = se)
+}
+
+note <- function(state, condition, rows, what) {
+  if (length(rows) > 0L) {
+    state$entries <- c(state$entries, list(list(condition = condition, rows = rows, what = what)))
+  }
+}
+
+# Chromosome and position of effects that come for the first time.
+keep_places <- function(state, ids, rows) {
+  J <- length(state$index$keys)
+  for (part in c("chromosome", "position")) {
+    if (is.null(ids[[part]])) next
+    old <- state[[part]]
+    kept <- if (is.null(old)) rep(ids[[part]][NA_integer_], J) else c(old, rep(old[NA_integer_], J - length(old)))
+    new <- which(is.na(kept[rows]))
+    kept[rows[new]] <- ids[[part]][new]
+    state[[part]] <- kept
+  }
+}
+
+# ---- rules -----------------------------------------------------------------------
+
+# Frequencies of the effect allele of the effect, as it lies in the first file.
+keep_frequencies <- function(state, rows, frequency, turned) {
+  J <- length(state$index$keys)
+  kept <- c(state$frequency, rep(NA_real_, J - length(state$frequency)))
+  if (!is.null(frequency)) {
+    frequency <- toward(frequency, turned)
+    new <- which(is.na(kept[rows]))
+    kept[rows[new]] <- frequency[new]
+  }
+  state$frequency <- kept
+}
+
+toward <- function(frequency, turned) {
+  if (!is.null(turned)) frequency[turned] <- 1 - frequency[turned]
+  frequency
+}
+
+# Which effects with alleles A/T or C/G are turned or dropped.
+settle_ambiguous <- function(state, placed, turned, frequency, rule) {
+  ambiguous <- placed$ambiguous
+  if (rule == "drop") {
+    return(list(turned = turned, dropped = ambiguous, changed = ambiguous))
+  }
+  rows <- placed$rows
+  keep_frequencies(state, rows, frequency, turned)
+  theirs <- state$frequency[rows]
+  own <- if (is.null(frequency)) rep(NA_real_, length(rows)) else toward(frequency, turned)
+  unsure <- rows <= placed$known & (is.na(own) | is.na(theirs) | abs(own - 0.5) < 0.1 | abs(theirs - 0.5) < 0.1)
+  dropped <- ambiguous & unsure
+  other <- which(ambiguous & !unsure & (own < 0.5) != (theirs < 0.5))
+  if (is.null(turned)) turned <- logical(length(rows))
+  turned[other] <- !turned[other]
+  list(turned = turned, dropped = dropped, changed = replace(dropped, other, TRUE))
+}
+
+# Of rows of the same effect the one to keep; also against those that a file before had. A list of `rows`, which to
+# write; `cleared`, effects to be made NA; `n`, how many rows were left out.
+settle_duplicates <- function(state, condition, rows, values, estimate, se, tested, rule) {
+  again <- which(rows %in% rows[duplicated(rows)] | tested[rows] > 0)
+  effect <- rows[again]
+  # Those of a file before stand first, as row 0.
+  known <- unique(effect[tested[effect] > 0])
+  all <- data.frame(
+    effect = c(known, effect), at = c(rep(0L, length(known)), again),
+    estimate = c(estimate[known], values$estimate[again]), se = c(se[known], values$se[again])
+  )
+  differs <- function(x) {
+    first <- x[match(all$effect, all$effect)]
+    !(is.na(x) & is.na(first) | !is.na(x) & !is.na(first) & x == first)
+  }
+  # Nothing usable is no rival.
+  all <- all[order(all$effect, is.na(all$se)), ]
+  rivals <- unique(all$effect[(differs(all$estimate) | differs(all$se)) & !is.na(all$se)])
+  if (rule == "error" && length(rivals) > 0L) {
+    abort_input(
+      "'{condition}' has {plural(length(rivals), 'effect')} with several different estimates, first ",
+      "'{effect_names(state$index, rivals[1])}'; mend the file, or choose a rule with `duplicates`.",
+      class = "covmash_error_duplicates"
+    )
+  }
+  if (rule == "precise") all <- all[order(all$effect, all$se), ] # NA last; equal ones as they come
+  chosen <- all[!duplicated(all$effect), ]
+  cleared <- if (rule == "drop") rivals else integer()
+  chosen <- chosen[chosen$at > 0L & !chosen$effect %in% cleared, ]
+  note(state, condition, rivals, "duplicate")
+  list(rows = sort(c(setdiff(seq_along(rows), again), chosen$at)), cleared = cleared, n = nrow(all) - sum(!duplicated(all$effect)))
+}
+
+# ---- the result ------------------------------------------------------------------
+
+finish_reading <- function(state, min_conditions) {
+  conditions <- names(state$estimate)
+  J <- length(state$index$keys)
+  R <- length(conditions)
+  n_observed <- integer(J)
+  for (r in seq_len(R)) {
+    there <- which(!is.na(state$estimate[[r]]))
+    n_observed[there] <- n_observed[there] + 1L
+  }
+  kept <- which(n_observed >= min_conditions)
+  if (length(kept) == 0L) {
+    abort_input(
+      "No effect has an estimate in {plural(min_conditions, 'condition')} or more; the files have {plural(J, 'effect')} in all.",
+      class = "covmash_error_data"
+    )
+  }
+  all <- length(kept) == J
+  labels <- effect_names(state$index)
+  report <- report_of(state, kept, J)
+  fill <- function(part) {
+    out <- matrix(NA_real_, length(kept), R, dimnames = list(if (all) labels else labels[kept], conditions))
+    for (r in seq_len(R)) {
+      cpp_listen()
+      x <- state[[part]][[r]]
+      out[, r] <- if (all) c(x, rep(NA_real_, J - length(x))) else x[kept]
+      # Its memory is given back.
+      state[[part]][r] <- list(NULL)
+    }
+    out
+  }
+  structure(
+    list(
+      Bhat = fill("estimate"), Shat = fill("se"), effects = effects_of(state, kept), report = report,
+      entries = entries_of(state, labels, conditions), dropped = J - length(kept)
+    ),
+    class = "mash_sumstats"
+  )
+}
+
+report_of <- function(state, kept, J) {
+  counts <- do.call(rbind, state$counts)
+  used <- vapply(state$estimate, function(x) sum(!is.na(x[kept])), 0L)
+  tested <- vapply(state$tested, function(x) sum(x[kept] > 0, na.rm = TRUE), 0L)
+  data.frame(
+    condition = names(state$estimate), format = vapply(state$format, paste, "", collapse = ", "), counts,
+    used = used, not_tested = length(kept) - tested, row.names = NULL
+  )
+}
+
+effects_of <- function(state, kept) {
+  index <- state$index
+  string <- index$strings[index$string[kept]]
+  pair <- index$pair[kept]
+  key <- index$pairs$keys[pair]
+  out <- list(
+    gene = if (length(index$genes)) index$genes[replace(index$gene[kept], index$gene[kept] == 0L, NA)],
+    variant = if (any(nzchar(string))) string,
+    chromosome = state$chromosome[kept], position = state$position[kept],
+    effect_allele = index$pairs$alleles[key %% 2^26], other_allele = index$pairs$alleles[key %/% 2^26]
+  )
+  if (all(is.na(pair))) out$effect_allele <- out$other_allele <- NULL
+  out <- Filter(Negate(is.null), out)
+  structure(out, class = "data.frame", row.names = .set_row_names(length(kept)))
+}
+
+# gene_variant; where two effects have the same name, with their alleles.
+effect_names <- function(index, rows = seq_along(index$keys)) {
+  gene <- index$gene[rows]
+  out <- index$strings[index$string[rows]]
+  of_gene <- which(gene > 0L)
+  if (length(of_gene) > 0L) {
+    label <- index$genes[gene[of_gene]]
+    variant <- out[of_gene]
+    out[of_gene] <- paste(label, variant, sep = "_")
+    bare <- !nzchar(variant)
+    out[of_gene[bare]] <- label[bare]
+  }
+  if (anyDuplicated(out) == 0L) {
+    return(out)
+  }
+  twice <- which(out %in% out[duplicated(out)])
+  key <- index$pairs$keys[index$pair[rows[twice]]]
+  alleles <- paste(index$pairs$alleles[key %/% 2^26], index$pairs$alleles[key %% 2^26], sep = "_")
+  out[twice] <- make.unique(ifelse(is.na(key), out[twice], paste(out[twice], alleles, sep = "_")))
+  out
+}
+
+entries_of <- function(state, labels, conditions) {
+  parts <- state$entries
+  n <- vapply(parts, function(x) length(x$rows), 0L)
+  out <- data.frame(
+    condition = rep(vapply(parts, `[[`, "", "condition"), n), effect = labels[unlist(lapply(parts, `[[`, "rows"))],
+    what = rep(vapply(parts, `[[`, "", "what"), n)
+  )
+  out
+}
+
+warn_no_overlap <- function(x) {
+  if (ncol(x$Bhat) < 2L || nrow(x$Bhat) == 0L) {
+    return(invisible(NULL))
+  }
+  elsewhere <- rowSums(!is.na(x$Bhat)) > 1
+  for (r in seq_len(ncol(x$Bhat))) {
+    here <- !is.na(x$Bhat[, r])
+    if (any(here) && !all(here) && !any(elsewhere & here)) {
+      mine <- rownames(x$Bhat)[which(here)[1]]
+      other <- rownames(x$Bhat)[which(!here)[1]]
+      warn_covmash(
+        "No effect of '{colnames(x$Bhat)[r]}' is in any other condition; are genes and variants named alike? It has e.g. ",
+        "'{mine}', others '{other}'.",
+        class = "covmash_warning_no_overlap"
+      )
+      return(invisible(NULL))
+    }
+  }
+}
+
+tell_reading <- function(x) {
+  total <- colSums(x$report[c("other_tests", "unusable", "duplicates", "flipped", "strand", "ambiguous")])
+  words <- c(
+    other_tests = "rows of other tests left out", unusable = "without a usable estimate",
+    duplicates = "duplicates left out", flipped = "flipped (alleles swapped)", strand = "matched over the other strand",
+    ambiguous = "with ambiguous alleles turned or dropped"
+  )
+  said <- paste(format_count(total), words[names(total)])[total > 0]
+  if (x$dropped > 0L) said <- c(said, paste(plural(x$dropped, "effect"), "without enough estimates dropped"))
+  inform_covmash(
+    "{plural(nrow(x$Bhat), 'effect')} in {plural(ncol(x$Bhat), 'condition')}, {format_percent(mean(is.na(x$Bhat)))} missing",
+    "{if (length(said)) paste0('; ', paste(said, collapse = ', ')) else ''}.",
+    class = "covmash_message_sumstats"
+  )
+}
+
+format_percent <- function(x) paste(format(100 * x, digits = 2), "%")
+
+# ---- a matrix of estimates and one of standard errors ------------------------------
+
+is_pair_of_matrices <- function(files) {
+  length(files) == 2L && !is.data.frame(files) && setequal(names(files), c("Bhat", "Shat"))
+}
+
+read_matrices <- function(files, min_conditions) {
+  parts <- lapply(c(Bhat = "Bhat", Shat = "Shat"), function(part) matrix_of_table(open_table(files[[part]]), part))
+  Bhat <- parts$Bhat
+  Shat <- parts$Shat
+  at <- list(match(rownames(Bhat), rownames(Shat)), match(colnames(Bhat), colnames(Shat)))
+  if (!identical(dim(Bhat), dim(Shat)) || anyNA(unlist(at))) {
+    abort_input(
+      "The matrices of `files` must have the same effects and conditions, but Bhat is {nrow(Bhat)} x {ncol(Bhat)}, Shat ",
+      "{nrow(Shat)} x {ncol(Shat)}{if (anyNA(at[[1]])) paste0(\", and '\", rownames(Bhat)[is.na(at[[1]])][1], \"' of Bhat is not in Shat\") else \"\"}.",
+      class = "covmash_error_dimensions"
+    )
+  }
+  Shat <- Shat[at[[1]], at[[2]], drop = FALSE]
+  bad <- is.na(Bhat) | is.na(Shat) | Shat <= 0
+  lost <- colSums(bad & !(is.na(Bhat) & is.na(Shat)))
+  Bhat[bad] <- Shat[bad] <- NA
+  kept <- which(rowSums(!bad) >= min_conditions)
+  none <- rep(0L, ncol(Bhat))
+  structure(
+    list(
+      Bhat = Bhat[kept, , drop = FALSE], Shat = Shat[kept, , drop = FALSE],
+      effects = data.frame(effect = rownames(Bhat)[kept]),
+      report = data.frame(
+        condition = colnames(Bhat), format = "matrix", rows = nrow(Bhat), other_tests = none, unusable = as.integer(lost),
+        duplicates = none, flipped = none, strand = none, ambiguous = none,
+        used = as.integer(colSums(!bad[kept, , drop = FALSE])), not_tested = none
+      ),
+      entries = data.frame(condition = character(), effect = character(), what = character()),
+      dropped = nrow(Bhat) - length(kept)
+    ),
+    class = "mash_sumstats"
+  )
+}
+
+# Row names in the first column, unless it holds numbers.
+matrix_of_table <- function(table, part) {
+  at <- seq_along(table$columns)
+  first <- unlist(read_columns(table, c(first = 1L), TRUE), use.names = FALSE)
+  named <- !all(is_numeral(first))
+  if (named) at <- at[-1]
+  values <- read_columns(table, stats::setNames(at, table$columns[at]), rep(FALSE, length(at)))
+  labels <- if (isFALSE(table$header)) NULL else table$columns[at]
+  matrix(
+    unlist(values, use.names = FALSE), ncol = length(at),
+    dimnames = list(if (named) first else paste0("effect_", seq_along(first)), if (is.null(labels)) paste0("condition_", seq_along(at)) else labels)
+  )
+}
+
+# ---- printing --------------------------------------------------------------------
+
+check_sumstats <- function(x, name = "x") {
+  ok <- inherits(x, "mash_sumstats") && is.list(x) && is.matrix(x$Bhat) && is.numeric(x$Bhat) && is.matrix(x$Shat) &&
+    identical(dim(x$Bhat), dim(x$Shat)) && is.data.frame(x$effects) && nrow(x$effects) == nrow(x$Bhat) &&
+    is.data.frame(x$report) && all(c("condition", "rows", "used") %in% names(x$report))
+  if (!ok) {
+    abort_input("`{name}` must be a result of read_sumstats(), not {describe(x)}.", class = "covmash_error_data")
+  }
+  invisible(x)
+}
+
+#' @rdname read_sumstats
+#' @param x A result of `read_sumstats()`.
+#' @param n Print so many conditions of the report.
+#' @param ... Not used.
+#' @export
+print.mash_sumstats <- function(x, n = 20, ...) {
+  check_sumstats(x)
+  check_printing(n = n)
+  cat(format(x), "\n", sep = "")
+  shown <- x$report[seq_len(min(n, nrow(x$report))), , drop = FALSE]
+  quiet <- c("other_tests", "unusable", "duplicates", "flipped", "strand", "ambiguous", "not_tested")
+  idle <- vapply(x$report[intersect(quiet, names(x$report))], function(column) all(column == 0), NA)
+  print(shown[setdiff(names(shown), names(idle)[idle])], row.names = FALSE)
+  left <- nrow(x$report) - nrow(shown)
+  if (left > 0L) cat("... and ", left, " more; print(x, n = Inf) shows all\n", sep = "")
+  invisible(x)
+}
+
+#' @rdname read_sumstats
+#' @export
+format.mash_sumstats <- function(x, ...) {
+  check_sumstats(x)
+  paste0(
+    "<mash_sumstats> ", plural(nrow(x$Bhat), "effect"), " in ", plural(ncol(x$Bhat), "condition"), ", ",
+    format_percent(mean(is.na(x$Bhat))), " missing"
+  )
+}

@@ -1,0 +1,100 @@
+# Calls of what reads and writes data.
+
+# A table of results, long or of one condition, with what real files have.
+sumstats_table <- function(n = between(3, 12), conditions = NULL) {
+  x <- data.frame(
+    gene = sample(c("g1", "g2"), n, TRUE), variant = paste0("chr1_", sample(1000, n), "_A_G"), beta = stats::rnorm(n),
+    se = stats::runif(n, 0.1, 2)
+  )
+  if (!is.null(conditions)) x$condition <- sample(conditions, n, TRUE)
+  if (chance(0.3)) x$se[between(1, n)] <- NA
+  if (chance(0.2)) x$variant <- sub("A_G", "G_A", x$variant)
+  x
+}
+
+sumstats_pool <- function() {
+  tables <- list(a = sumstats_table(), b = sumstats_table())
+  suppressWarnings(covmash::read_sumstats(tables, verbose = FALSE))
+}
+
+target("read_sumstats", weight = 1, function() {
+  files <- if (chance(0.5)) {
+    list(a = sumstats_table(), b = sumstats_table())
+  } else {
+    list(sumstats_table(conditions = c("liver", "lung")))
+  }
+  if (chance(0.4)) {
+    files <- lapply(files, function(x) {
+      path <- tempfile(fileext = ".txt")
+      utils::write.table(x, path, sep = pick(list("\t", ",")), row.names = FALSE, quote = FALSE)
+      path
+    })
+    if (chance(0.5)) files <- unlist(files)
+  }
+  args <- list(files = files)
+  if (chance(0.2)) args$duplicates <- pick(c("first", "precise"))
+  if (chance(0.2)) args$ambiguous <- pick(c("drop", "frequency"))
+  valid("read_sumstats", args, na = "Bhat|Shat|effects", check = function(x) {
+    c(
+      same(is.na(x$Bhat), is.na(x$Shat), "missing"), yes(all(rowSums(!is.na(x$Bhat)) > 0), "no empty effects"),
+      same(x$report$used, as.integer(colSums(!is.na(x$Bhat))), "used")
+    )
+  })
+})
+
+target("print.mash_sumstats", weight = 0.3, prints = TRUE, function() {
+  valid("print", list(sumstats_pool()), na = "Bhat|Shat|effects")
+})
+target("format.mash_sumstats", weight = 0.2, function() valid("format", list(sumstats_pool())))
+
+target("as_mash_data", weight = 0.5, function() {
+  valid("as_mash_data", list(x = pick(list(sumstats_pool(), sumstats_table(conditions = c("u", "v"))))), na = "Bhat|Shat")
+})
+target("as_mash_data.default", weight = 0.2, function() {
+  refused("as_mash_data", list(pick(list(1i, NULL, quote(x), mean))))
+})
+target("as_mash_data.mash", weight = 0.2, function() {
+  p <- new_problem()
+  valid("as_mash_data", list(quietly(covmash::mash_set_data(p$Bhat, p$Shat))), na = "Bhat|Shat")
+})
+target("as_mash_data.mash_sumstats", weight = 0.2, function() valid("as_mash_data", list(sumstats_pool()), na = "Bhat|Shat"))
+target("as_mash_data.data.frame", weight = 0.3, function() {
+  valid("as_mash_data", list(sumstats_table(conditions = c("u", "v"))), na = "Bhat|Shat")
+})
+target("as_mash_data.matrix", weight = 0.2, function() {
+  valid("as_mash_data", list(matrix(stats::rnorm(12), 4), matrix(stats::runif(12), 4)))
+})
+target("as_mash_data.character", weight = 0.2, function() {
+  path <- tempfile(fileext = ".txt")
+  utils::write.table(sumstats_table(conditions = c("u", "v")), path, row.names = FALSE, quote = FALSE)
+  valid("as_mash_data", list(path), na = "Bhat|Shat")
+})
+target("as_mash_data.list", weight = 0.3, function() {
+  B <- matrix(stats::rnorm(12), 4)
+  valid("as_mash_data", list(pick(list(
+    list(Bhat = B, Shat = abs(B) + 0.1), list(strong.b = B, strong.s = abs(B) + 0.1), list(strong.z = B, random.z = B)
+  ))))
+})
+if (requireNamespace("SummarizedExperiment", quietly = TRUE)) {
+  target("as_mash_data.SummarizedExperiment", weight = 0.1, function() {
+    B <- matrix(stats::rnorm(12), 4)
+    valid("as_mash_data", list(SummarizedExperiment::SummarizedExperiment(list(beta = B, se = abs(B) + 0.1))))
+  })
+} else {
+  target("as_mash_data.SummarizedExperiment", weight = 0, function() valid("as_mash_data", list(diag(2))))
+}
+
+target("write_mash_rds", weight = 0.4, function() {
+  p <- new_problem(J = between(5, 20))
+  data <- quietly(covmash::mash_set_data(p$Bhat, p$Shat))
+  valid("write_mash_rds", list(x = data, file = tempfile(fileext = ".rds"), strong = 1:2, random = 3:5), function(file) {
+    parts <- quietly(covmash::read_mash_rds(file))
+    c(same(names(parts), c("strong", "random"), "parts"), near(unname(parts$random$Bhat), unname(data$Bhat[3:5, , drop = FALSE]), 1e-12))
+  })
+})
+target("read_mash_rds", weight = 0.2, function() {
+  path <- tempfile(fileext = ".rds")
+  B <- matrix(stats::rnorm(12), 4)
+  saveRDS(list(strong.z = B, random.z = B), path)
+  valid("read_mash_rds", list(file = path))
+})

@@ -1,0 +1,173 @@
+test_that("every shape of the same data gives the same matrices, with what was done to each effect", {
+  dir <- withr::local_tempdir()
+  set.seed(3)
+  truth <- sumstats_truth(120, paste0("Tissue_", 1:4), 6, swapped = 0.1, repeated = 0.05, unusable = 0.02)
+  observed <- rowSums(!is.na(truth$expected$Bhat)) > 0
+  for (format in names(sumstats_writers)) {
+    files <- write_sumstats_files(truth, format, file.path(dir, format))
+    x <- read_sumstats(files, verbose = FALSE)
+    expect_s3_class(x, "mash_sumstats")
+    expect_identical(x$Bhat, truth$expected$Bhat[observed, ], info = format)
+    expect_identical(x$Shat, truth$expected$Shat[observed, ], info = format)
+    expect_identical(x$report$format, rep(format, 4))
+    expect_identical(x$report$flipped, as.integer(colSums(truth$swap)))
+    expect_identical(x$report$unusable, as.integer(colSums(truth$nan)))
+    expect_identical(x$report$duplicates, as.integer(colSums(truth$again)))
+    expect_identical(x$report$used, as.integer(colSums(!is.na(truth$expected$Bhat))))
+    expect_identical(x$report$not_tested, as.integer(colSums(truth$absent[observed, ])))
+    expect_identical(x$effects$gene, truth$effects$gene[observed])
+    expect_identical(x$effects$effect_allele, truth$effects$effect[observed])
+    expect_identical(x$dropped, sum(!observed))
+    flipped <- which(truth$swap, arr.ind = TRUE)
+    listed <- x$entries[x$entries$what == "flipped", ]
+    expect_setequal(
+      paste(listed$condition, listed$effect),
+      paste(colnames(truth$Bhat)[flipped[, 2]], rownames(truth$Bhat)[flipped[, 1]])
+    )
+  }
+})
+
+test_that("it reads without data.table, compressed files, and names conditions by what differs", {
+  dir <- withr::local_tempdir()
+  set.seed(4)
+  truth <- sumstats_truth(50, c("Liver", "Lung"), 5)
+  files <- write_sumstats_files(truth, "fastqtl", dir)
+  expected <- read_sumstats(files$file, verbose = FALSE)
+  expect_identical(colnames(expected$Bhat), c("Liver", "Lung"))
+  packed <- paste0(files$file, ".gz")
+  for (i in 1:2) {
+    con <- gzfile(packed[i], "w")
+    writeLines(readLines(files$file[i]), con)
+    close(con)
+  }
+  expect_identical(read_sumstats(packed, verbose = FALSE), expected)
+  withr::local_options(covmash.fread = FALSE)
+  expect_identical(read_sumstats(packed, verbose = FALSE), expected)
+  expect_identical(read_sumstats(files$file, verbose = FALSE), expected)
+})
+
+test_that("files of one condition are put together, and later ones do not overwrite", {
+  a <- data.frame(gene = "g", variant = paste0("v", 1:3), beta = 1:3, se = 1)
+  b <- data.frame(gene = "g", variant = paste0("v", 3:5), beta = 13:15, se = c(0.5, 1, 1))
+  x <- read_sumstats(list(one = a, one = b), verbose = FALSE)
+  expect_identical(unname(x$Bhat[, 1]), c(1, 2, 13, 14, 15))
+  expect_identical(x$report$duplicates, 1L)
+  x <- read_sumstats(list(one = a, one = b), duplicates = "first", verbose = FALSE)
+  expect_identical(unname(x$Bhat[, 1]), c(1, 2, 3, 14, 15))
+  x <- read_sumstats(list(one = a, one = b), duplicates = "drop", verbose = FALSE)
+  expect_identical(rownames(x$Bhat), paste0("g_v", c(1, 2, 4, 5)))
+  expect_error(read_sumstats(list(one = a, one = b), duplicates = "error"), "g_v3", class = "covmash_error_duplicates")
+  # The same numbers are no rivals.
+  again <- read_sumstats(list(one = a, one = a), duplicates = "error", verbose = FALSE)
+  expect_identical(unname(again$Bhat[, 1]), c(1, 2, 3))
+  expect_identical(again$report$duplicates, 3L)
+})
+
+test_that("long and wide tables and pairs of matrices are read", {
+  long <- data.frame(
+    gene = rep(c("a", "b"), 2), tissue = rep(c("liver", "lung"), each = 2), estimate = c(1, 2, 3, 4), se = c(0.1, 0.2, 0.3, 0.4)
+  )
+  expected <- matrix(c(1, 2, 3, 4), 2, dimnames = list(c("a", "b"), c("liver", "lung")))
+  expect_identical(read_sumstats(long, verbose = FALSE)$Bhat, expected)
+  expect_identical(unname(read_sumstats(long[-3, ], verbose = FALSE)$Bhat["a", "lung"]), NA_real_)
+  wide <- data.frame(snp = c("a", "b"), BETA_liver = 1:2, SE_liver = c(0.1, 0.2), BETA_lung = 3:4, SE_lung = c(0.3, 0.4))
+  expect_identical(read_sumstats(wide, verbose = FALSE)$Bhat, expected)
+  names(wide) <- c("x", "liver.b", "liver.se", "lung.b", "lung.se")
+  read <- read_sumstats(wide, verbose = FALSE)
+  expect_identical(read$Bhat, expected)
+  expect_identical(read$report$format, c("wide", "wide"))
+  dir <- withr::local_tempdir()
+  paths <- file.path(dir, c("b.txt", "s.txt", "metasoft.txt"))
+  write.table(expected, paths[1])
+  write.table(expected[2:1, 2:1] / 10, paths[2])
+  read <- read_sumstats(c(Shat = paths[2], Bhat = paths[1]))
+  expect_identical(read$Bhat, expected)
+  expect_identical(read$Shat, expected / 10)
+  writeLines(c("a 1 0.1 3 0.3", "b 2 0.2 NA NA"), paths[3])
+  read <- read_sumstats(paths[3], verbose = FALSE)
+  expect_identical(unname(read$Bhat), cbind(1:2, c(3, NA)) + 0)
+  expect_identical(colnames(read$Bhat), c("study_1", "study_2"))
+})
+
+test_that("ambiguous alleles follow the rule", {
+  one <- data.frame(
+    variant = paste0("rs", 1:4), effect_allele = c("A", "A", "A", "C"), other_allele = c("T", "T", "T", "A"),
+    beta = 1:4, se = 1, eaf = c(0.2, 0.2, 0.45, 0.3)
+  )
+  # rs1 on the other strand, rs2 swapped and on the same, rs3 cannot be told, rs4 over the other strand.
+  two <- data.frame(
+    variant = paste0("rs", 1:4), effect_allele = c("A", "T", "A", "G"), other_allele = c("T", "A", "T", "T"),
+    beta = c(-1, -2, 3, 4), se = 1, eaf = c(0.8, 0.8, 0.45, 0.3)
+  )
+  files <- list(one = one, two = two)
+  expect_identical(unname(read_sumstats(files, verbose = FALSE)$Bhat[, 2]), c(-1, 2, 3, 4))
+  x <- read_sumstats(files, ambiguous = "frequency", verbose = FALSE)
+  expect_identical(unname(x$Bhat[, 2]), c(1, 2, NA, 4))
+  expect_identical(x$report$ambiguous, c(0L, 2L))
+  x <- read_sumstats(files, ambiguous = "drop", verbose = FALSE)
+  expect_identical(rownames(x$Bhat), "rs4")
+  expect_identical(x$report$strand, c(0L, 1L))
+})
+
+test_that("standard errors come from statistics and p-values where there are none", {
+  p <- c(1e-300, 0.05)
+  x <- read_sumstats(data.frame(gene = c("a", "b"), beta = c(-2, 1), pval = p), verbose = FALSE)
+  expect_equal(2 * pnorm(-abs(x$Bhat / x$Shat))[2], 0.05, tolerance = 1e-12)
+  expect_equal(pnorm(x$Bhat[1] / x$Shat[1], log.p = TRUE), log(1e-300) - log(2), tolerance = 1e-12)
+  x <- read_sumstats(data.frame(SNP = "v", gene = "a", beta = 1.5, "t-stat" = 3, check.names = FALSE), verbose = FALSE)
+  expect_identical(unname(x$Shat[1, 1]), 0.5)
+  x <- read_sumstats(
+    data.frame(variant_id = "rs1", effect_allele = "A", other_allele = "G", odds_ratio = exp(0.3), standard_error = 0.1),
+    verbose = FALSE
+  )
+  expect_equal(unname(x$Bhat[1, 1]), 0.3)
+  expect_identical(x$report$format, "gwas_ssf")
+})
+
+test_that("what was done is said, and nothing is joined in silence", {
+  a <- data.frame(gene = "g", variant = paste0("chr1_", 1:3, "_A_G"), beta = 1:3, se = 1)
+  b <- transform(a, variant = sub("A_G", "G_A", variant))
+  expect_message(read_sumstats(list(a = a, b = b)), "3 flipped", class = "covmash_message_sumstats")
+  b$variant <- paste0("rs", 1:3)
+  expect_warning(read_sumstats(list(a = a, b = b), verbose = FALSE), "rs1", class = "covmash_warning_no_overlap")
+  b$se <- NA
+  expect_identical(read_sumstats(list(a = a, b = b), verbose = FALSE)$dropped, 3L)
+  expect_identical(nrow(read_sumstats(list(a = a, b = a[1:2, ]), min_conditions = 2, verbose = FALSE)$Bhat), 2L)
+  expect_output(print(read_sumstats(list(a = a, b = a), verbose = FALSE)), "3 effects in 2 conditions, 0 % missing")
+})
+
+test_that("bad input names file, column and row", {
+  expect_error(read_sumstats(), class = "covmash_error_file")
+  expect_error(read_sumstats("no-such-file.txt"), "does not exist", class = "covmash_error_file")
+  expect_error(read_sumstats(tempdir()), "folder", class = "covmash_error_file")
+  expect_error(read_sumstats(character()), class = "covmash_error_file")
+  a <- data.frame(gene = "g", variant = "v", beta = "x", se = 1)
+  expect_error(read_sumstats(a), "row 1 has 'x'", class = "covmash_error_columns")
+  expect_error(read_sumstats(a["gene"]), "estimate", class = "covmash_error_columns")
+  expect_error(read_sumstats(a, columns = c(estimate = "nothing")), "nothing", class = "covmash_error_columns")
+  expect_error(read_sumstats(a, columns = c(b = "beta")), "named", class = "covmash_error_columns")
+  expect_error(read_sumstats(a, format = "vcf"), class = "covmash_error_argument")
+  expect_error(read_sumstats(transform(a, beta = 1, se = -1)), "No effect", class = "covmash_error_data")
+  path <- withr::local_tempfile()
+  writeLines(c("gene\tbeta\tse", "a\t1\t1", "b\t2"), path)
+  expect_error(read_sumstats(path), basename(path), class = "covmash_error_file")
+  file.create(empty <- withr::local_tempfile())
+  expect_error(read_sumstats(empty), "is empty", class = "covmash_error_file")
+})
+
+test_that("Parquet is read where a package for it is installed", {
+  skip_if_not_installed("nanoparquet")
+  set.seed(6)
+  truth <- sumstats_truth(40, c("a", "b"), 4)
+  dir <- withr::local_tempdir()
+  tables <- lapply(1:2, function(r) {
+    x <- sumstats_table(truth, r)
+    data.frame(phenotype_id = x$gene, variant_id = x$variant, af = 0.1, slope = x$estimate, slope_se = replace(x$se, x$nan, NaN))
+  })
+  paths <- file.path(dir, c("a.cis_qtl_pairs.1.parquet", "b.cis_qtl_pairs.1.parquet"))
+  Map(nanoparquet::write_parquet, tables, paths)
+  x <- read_sumstats(paths, verbose = FALSE)
+  observed <- rowSums(!is.na(truth$expected$Bhat)) > 0
+  expect_identical(x$Bhat, truth$expected$Bhat[observed, ])
+  expect_identical(x$report$format, c("tensorqtl", "tensorqtl"))
+})
