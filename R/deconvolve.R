@@ -216,7 +216,7 @@ cov_ted <- function(data, subset = NULL, K = 5, sparse = 3, scaled = NULL, scale
                     n_threads = NULL) {
   data <- take_data(data)
   sparse <- whole_number(sparse, "sparse")
-  if (is.null(scaled)) scaled <- plain_patterns(n_conditions(data))
+  if (is.null(scaled)) scaled <- plain_patterns(n_conditions(data), typical_error(data))
   fit <- deconvolve(
     data, subset, n_full = few(K, "K", 1), scaled = scaled, scales = scales, tol = tol, ...,
     n_threads = n_threads
@@ -242,8 +242,11 @@ plain_restrictions <- function(labels, R) {
   stats::setNames(Ulist, vapply(chosen, function(on) paste(c("TED_on", on), collapse = "_"), ""))
 }
 
-plain_patterns <- function(R) {
-  c(list(TED_identity = diag(R)), if (R > 1L) list(TED_equal = matrix(1, R, R)))
+# About as large as the noise, of which `scale` are standard errors: their multiple is free, but its start has to be seen
+# beside the noise. A power of four, so that nothing is rounded.
+plain_patterns <- function(R, scale) {
+  size <- 4^round(log(mean(scale^2), 4))
+  c(list(TED_identity = size * diag(R)), if (R > 1L) list(TED_equal = matrix(size, R, R)))
 }
 
 #' @rdname deconvolve

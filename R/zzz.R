@@ -19,7 +19,8 @@ with_door <- function(f) {
 # Functions that call UseMethod() cannot be among them.
 behind_door <- c(
   "check_covariance", "conditional", "correlation", "cov_canonical", "cov_ed", "cov_fa", "cov_flash",
-  "cov_empirical", "cov_pca", "cov_ted", "cov_udi", "cv_deconvolve", "deconvolve", "eigenvalues", "estimate_null_correlation_simple", "factor_scores",
+  "cov_empirical", "cov_pca", "cov_ted", "cov_udi", "cv_deconvolve", "deconvolve", "eigenvalues", "estimate_error_correlation",
+  "estimate_null_correlation_simple", "factor_scores",
   "fit_factor_model", "generate_factor_covariance", "get_n_significant_conditions",
   "get_pairwise_sharing", "get_pairwise_sharing_from_samples",
   "get_posterior_condition_wise_summary", "get_posterior_weights", "get_qvalue",
@@ -27,7 +28,7 @@ behind_door <- c(
   "mash_1by1", "mash_compute_loglik", "mash_compute_posterior_matrices",
   "mash_compute_vloglik", "mash_estimate_corr_em", "mash_set_data", "mash_update_data", "nearest_covariance",
   "partial_correlation", "partial_correlation_network", "placeholder_to_na", "precision",
-  "rfactor_cov", "select_n_factors", "sim_contrast1", "sim_contrast2", "simple_sims",
+  "rfactor_cov", "select_n_factors", "select_strong_effects", "mash_pipeline", "read_sumstats", "sim_contrast1", "sim_contrast2", "simple_sims",
   "simple_sims2"
 )
 

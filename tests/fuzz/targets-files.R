@@ -98,3 +98,46 @@ target("read_mash_rds", weight = 0.2, function() {
   saveRDS(list(strong.z = B, random.z = B), path)
   valid("read_mash_rds", list(file = path))
 })
+
+# ---- the whole analysis ------------------------------------------------------------
+
+small_data <- function() {
+  p <- new_problem(J = between(20, 60), R = between(1, 4))
+  quietly(covmash::mash_set_data(p$Bhat, p$Shat, V = p$V))
+}
+
+target("select_strong_effects", weight = 0.4, function() {
+  data <- small_data()
+  args <- list(data = data)
+  J <- nrow(data$Bhat)
+  if (chance(0.5)) args$by <- sample(between(1, J), J, TRUE)
+  valid("select_strong_effects", args, check = function(rows) {
+    c(same(anyDuplicated(unname(rows)), 0L, "once each"), if (!is.null(args$by)) same(anyDuplicated(args$by[rows]), 0L, "groups"))
+  })
+})
+
+target("estimate_error_correlation", weight = 0.3, draws = TRUE, function() {
+  data <- small_data()
+  valid("estimate_error_correlation", list(data = data), may_fail = TRUE, check = function(V) {
+    c(same(dim(V), rep(ncol(data$Bhat), 2), "dim"), check_psd(matrix(V, nrow(V)), "V"), near(as.vector(diag(as.matrix(V))), rep(1, nrow(V)), 1e-12))
+  })
+})
+
+pipeline_pool <- function() quietly(covmash::mash_pipeline(small_data(), verbose = FALSE))
+
+target("mash_pipeline", weight = 0.4, draws = TRUE, function() {
+  data <- small_data()
+  args <- list(data = data, verbose = FALSE)
+  if (chance(0.4)) args$by <- sample(5, nrow(data$Bhat), TRUE)
+  if (chance(0.3)) args$Ulist <- quietly(covmash::cov_canonical(data))
+  if (chance(0.3)) args["V"] <- list(NULL)
+  valid("mash_pipeline", args, na = "fit|data|V", may_fail = TRUE, check = function(x) {
+    same(dim(covmash::get_pm(x$fit)), dim(data$Bhat), "posterior")
+  })
+})
+for (name in c("print", "format", "summary")) local({
+  name <- name
+  target(paste0(name, ".mash_pipeline"), weight = 0.2, draws = TRUE, prints = name == "print", function() {
+    valid(name, list(pipeline_pool()), na = "fit|data|V")
+  })
+})

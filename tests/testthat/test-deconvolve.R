@@ -383,3 +383,14 @@ test_that("a step that loses all digits ends the run, not the session's work", {
   }
   expect_true(any(grepl("close to singular", said)))
 })
+
+test_that("cov_ted() learns the same on any scale of the data", {
+  set.seed(1)
+  B <- (matrix(rnorm(120) * rep(c(0, 3), 60), 60, 2) + rnorm(120))
+  learned <- function(unit) {
+    set.seed(2)
+    lapply(cov_ted(mash_set_data(B * unit, unit), 1:40), function(U) U / max(U))
+  }
+  expect_equal(learned(2^-36), learned(1), tolerance = 1e-8)
+  expect_equal(learned(2^40), learned(1), tolerance = 1e-8)
+})
