@@ -264,7 +264,7 @@ ash_without_data <- function(n, label) {
   )
 }
 
-# fits: log-likelihood, convergence and prior of each condition. alpha: that of the function, on top of that of the data.
+# fits: log-likelihood, convergence and prior of each condition. alpha: that of the function, on top of the data's.
 new_mash_1by1 <- function(result, fits, data, prior, alpha) {
   missing <- if (anyNA(data$Bhat)) which(is.na(data$Bhat)) else integer()
   structure(
@@ -290,11 +290,12 @@ new_mash_1by1 <- function(result, fits, data, prior, alpha) {
   )
 }
 
-# Intervals of the effects in `data`, with the conditions of `m`, under the prior of each condition. NA where that has none.
+# Intervals of the effects in `data`, with the conditions of `m`, under the prior of each. NA where it has none.
 onebyone_intervals <- function(m, data, interval, n_threads) {
-  if (!is.list(m$fitted_g) || length(m$fitted_g) != ncol(data$Bhat) || !checkmate::test_number(m$alpha, finite = TRUE)) {
+  whole <- is.list(m$fitted_g) && length(m$fitted_g) == ncol(data$Bhat)
+  if (!whole || !checkmate::test_number(m$alpha, finite = TRUE)) {
     abort_input(
-      "`x` does not hold the priors of its conditions, without which there are no intervals; make it again with mash_1by1().",
+      "`x` does not hold the priors of its conditions, which intervals need; make it again with mash_1by1().",
       class = "covmash_error_fit"
     )
   }

@@ -27,7 +27,8 @@
 #'   * `level`.
 #'
 #'   `tidy()` and `as.data.frame()`: a data frame with one row for each effect and contrast:
-#'   `effect`, `contrast`, `estimate`, `std.error`, `lfsr`, `lfdr`, and `conf.low` and `conf.high` of probability `level`.
+#'   `effect`, `contrast`, `estimate`, `std.error`, `lfsr`, `lfdr`, and the ends of intervals of probability `level`,
+#'   `conf.low` and `conf.high`.
 #'   `print()`: `x`, invisibly; `format()`: one line of text.
 #' @details Under a component of the prior \eqn{A b} is normal with mean \eqn{A \mu_{jp}} and
 #'   covariance \eqn{A \Lambda_{jp} A'}, so its posterior is a mixture as that of \eqn{b}

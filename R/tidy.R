@@ -115,11 +115,12 @@ are_combinations <- function(x) {
   if (is.null(fitted) || is.null(colnames(means))) ncol(means) != x$dim[2L] else !all(colnames(means) %in% fitted)
 }
 
-# Intervals of all effects of a result, in its order.
-intervals_of <- function(x, data, level) {
+# Intervals of the effects of a result, in its order: of all, or of these rows.
+intervals_of <- function(x, data, level, rows = NULL) {
   interval <- interval_settings(level, "equal", "conf.level")
   if (inherits(x, "mash_1by1") && identical(x$prior, "flat")) {
-    return(flat_intervals(x$result, interval$level))
+    ends <- flat_intervals(x$result, interval$level)
+    return(if (is.null(rows)) ends else lapply(ends, function(end) end[rows, , drop = FALSE]))
   }
   if (is.null(data)) {
     abort_input(
@@ -127,27 +128,20 @@ intervals_of <- function(x, data, level) {
       class = "covmash_error_argument"
     )
   }
-  if (are_combinations(x)) {
-    abort_input(
-      "The results are of combinations of the conditions; their intervals are those of get_credible_intervals(A = ).",
-      class = "covmash_error_fit"
-    )
-  }
   means <- get_pm(x)
   data <- data_of_result(x, data)
-  rows <- match_effects(rownames(data$Bhat), rownames(means), nrow(data$Bhat), nrow(means))
-  order <- match(seq_len(nrow(means)), rows)
-  if (anyNA(order)) {
+  at <- match_effects(rownames(data$Bhat), rownames(means), nrow(data$Bhat), nrow(means))
+  at <- match(if (is.null(rows)) seq_len(nrow(means)) else rows, at)
+  if (anyNA(at)) {
     abort_input(
-      "`data` lacks {plural(sum(is.na(order)), 'effect')} of the fit; give the data of the fit.",
+      "`data` lacks {plural(sum(is.na(at)), 'effect')} of the fit; give the data of the fit.",
       class = "covmash_error_dimensions"
     )
   }
-  lapply(intervals_of_data(x, data, interval), function(end) {
-    end <- end[order, , drop = FALSE]
-    dimnames(end) <- dimnames(means)
-    end
-  })
+  if (!is.null(rows)) {
+    return(intervals_of_data(x, data[at, ], interval))
+  }
+  lapply(intervals_of_data(x, data, interval), function(end) end[at, , drop = FALSE])
 }
 
 # Of the effects in `data`, which has the conditions of the result.
@@ -162,6 +156,13 @@ intervals_of_data <- function(x, data, interval) {
 # Data with the conditions of a result, in its order.
 data_of_result <- function(x, data) {
   data <- take_data(data)
+  if (are_combinations(x)) {
+    abort_input(
+      "The results are of combinations of the conditions, which `data` does not have; get_credible_intervals(A = ) ",
+      "gives their intervals.",
+      class = "covmash_error_fit"
+    )
+  }
   means <- get_pm(x)
   known <- if (inherits(x, "mash_1by1")) x[["dimnames"]][[2L]] else conditions_of(x)
   data <- match_conditions(data, known)
@@ -302,7 +303,7 @@ augment.mash_fit <- function(x, data, conf.int = FALSE, conf.level = 0.95, ...) 
   }
   if (conf.int) {
     parts[c("conf.low", "conf.high")] <- if (inherits(x, "mash_1by1") && identical(x$prior, "flat")) {
-      lapply(intervals_of(x, NULL, conf.level), function(end) end[rows, , drop = FALSE])
+      intervals_of(x, NULL, conf.level, rows)
     } else {
       intervals_of_data(x, data, interval_settings(conf.level, "equal", "conf.level"))
     }

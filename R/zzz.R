@@ -28,7 +28,7 @@ behind_door <- c(
   "mash_compute_vloglik", "mash_estimate_corr_em", "mash_set_data", "mash_update_data", "nearest_covariance",
   "partial_correlation", "partial_correlation_network", "placeholder_to_na", "precision",
   "rfactor_cov", "select_n_factors", "sim_contrast1", "sim_contrast2", "simple_sims",
-  "simple_sims2"
+  "simple_sims2", "write_mash"
 )
 
 for (name in behind_door) {

@@ -31,7 +31,8 @@ for (method in c("tidy.mash_fit", "as.data.frame.mash_fit", "tidy.mash_1by1", "a
   target(method, weight = 0.5, function() {
     one <- table_pool(sub(".*[.]", "", method))
     if (method == "tidy.mash_fit" && chance(0.2)) {
-      return(valid("tidy", list(one$fit, "weights"), check = function(x) near(sum(x$weight), 1, 1e-8, what = "weights")))
+      sum_of <- function(x) near(sum(x$weight), 1, 1e-8, what = "weights")
+      return(valid("tidy", list(one$fit, "weights"), check = sum_of))
     }
     valid(generic, c(list(one$fit), interval_args(one)), na = ".", check = function(x) {
       c(long_check(x, one$fit$result), interval_check(x))
@@ -85,4 +86,50 @@ for (generic in c("tidy", "as.data.frame")) local({
 target("glance.mash_hierarchy", weight = 0.2, function() {
   x <- hierarchy_pool()
   valid("glance", list(x), check = function(out) same(out$n_effects, nrow(x$effects), "n_effects"))
+})
+
+# ---- files ---------------------------------------------------------------------------
+
+# What is written reads back the same. Without `format`: names without a known ending are refused, so that no spoilt one
+# becomes a file.
+target("write_mash", weight = 1.5, function() {
+  ending <- pick(c(".tsv", ".tsv.gz", ".txt", if (requireNamespace("nanoparquet", quietly = TRUE)) ".parquet"))
+  file <- tempfile("fuzz-", fileext = ending)
+  read <- function(file) {
+    if (ending == ".parquet") return(as.data.frame(nanoparquet::read_parquet(file)))
+    utils::read.delim(file, check.names = FALSE, colClasses = "character")
+  }
+  as_number <- function(x) if (is.character(x)) as.numeric(x) else x
+  kind <- pick(c("result", "result", "wide", "contrast", "hierarchy", "table", "matrix"))
+  if (kind %in% c("result", "wide")) {
+    one <- table_pool()
+    call <- list(one$fit, file, overwrite = TRUE)
+    if (chance(0.4)) call$effects <- sample.int(nrow(one$data$Bhat), between(1, nrow(one$data$Bhat)))
+    if (chance(0.3)) call$conditions <- between(1, ncol(one$data$Bhat))
+    if (chance(0.3)) call[c("conf.int", "data")] <- list(TRUE, one$data)
+    if (kind == "wide") call$layout <- "wide"
+    rows <- if (is.null(call$effects)) TRUE else call$effects
+    columns <- if (is.null(call$conditions)) TRUE else call$conditions
+    lfsr <- unname(one$fit$result$lfsr[rows, columns, drop = FALSE])
+    return(valid("write_mash", call, check = function(files) {
+      on.exit(unlink(files))
+      table <- read(if (kind == "wide") files[["lfsr"]] else files)
+      got <- if (kind == "wide") vapply(table[-1], as_number, numeric(nrow(table))) else as_number(table$lfsr)
+      near(as.vector(got), as.vector(lfsr), 0, what = "lfsr")
+    }))
+  }
+  x <- switch(kind,
+    contrast = contrast_pool()$x, hierarchy = hierarchy_pool(),
+    table = data.frame(a = stats::rnorm(3), b = letters[1:3]),
+    matrix = matrix(stats::rnorm(4), 2, dimnames = list(c("a", "b"), c("a", "b")))
+  )
+  valid("write_mash", list(x, file, overwrite = TRUE), check = function(files) {
+    on.exit(unlink(files))
+    switch(kind,
+      contrast = near(as_number(read(files)$estimate), as.vector(x$result$PosteriorMean), 0, what = "estimates"),
+      hierarchy = near(as_number(read(files)$lfsr), x$effects$lfsr, 0, what = "lfsr"),
+      table = near(as_number(read(files)$a), x$a, 0, what = "numbers"),
+      matrix = near(as_number(read(files)$a), unname(x[, "a"]), 0, what = "numbers")
+    )
+  })
 })

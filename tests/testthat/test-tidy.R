@@ -41,8 +41,9 @@ test_that("intervals are those of get_credible_intervals(), whatever the order o
   some <- augment(s$fit, s$data[c(7, 3), ], conf.int = TRUE, conf.level = 0.8)
   expect_entries(some, "conf.low", ends$lower)
   expect_error(tidy(s$fit, conf.int = TRUE), "give `data`", class = "covmash_error_argument")
-  expect_error(tidy(s$fit, conf.int = TRUE, data = s$data[1:5, ]), "lacks 15 effects", class = "covmash_error_dimensions")
-  expect_error(tidy(s$fit, conf.int = TRUE, conf.level = 2, data = s$data), "conf.level", class = "covmash_error_argument")
+  refused <- function(text, class, ...) expect_error(tidy(s$fit, conf.int = TRUE, ...), text, class = class)
+  refused("lacks 15 effects", "covmash_error_dimensions", data = s$data[1:5, ])
+  refused("conf.level", "covmash_error_argument", conf.level = 2, data = s$data)
   expect_error(tidy(s$fit, conf.int = "yes"), "conf.int", class = "covmash_error_argument")
 })
 
