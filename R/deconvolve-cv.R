@@ -17,6 +17,7 @@
 #'   that depend on one another (of one gene, say) stay together.
 #' @param ... Arguments of [deconvolve()] for all candidates.
 #' @param x,object A result of `cv_deconvolve()`.
+#' @param n Number of candidates to show, `Inf` for all.
 #' @param n_jobs Number of fits that run side by side, in forked processes (not on
 #'   Windows); the result is the same for any number.
 #'
@@ -231,11 +232,12 @@ format.deconvolution_cv <- function(x, ...) {
 
 #' @rdname cv_deconvolve
 #' @export
-print.deconvolution_cv <- function(x, ...) {
-  cat(format(x), "\n", sep = "")
+print.deconvolution_cv <- function(x, n = 20, ...) {
+  text_lines(format(x))
+  check_printing(n = n)
   shown <- x$table
   shown$candidate <- paste0(shown$candidate, ifelse(shown$candidate == x$best, " (best)", ""))
-  print(shown, row.names = FALSE, digits = 4)
+  print_table(shown, n, digits = 4)
   invisible(x)
 }
 

@@ -326,7 +326,7 @@ flat_intervals <- function(result, level) {
 #' @param ... Not used.
 #' @return `print`: `x`, invisibly. `format`: one line of text. `summary`: a list of
 #'   class `"summary.mash_1by1"` with the number of significant effects by
-#'   condition and the convergence of each prior.
+#'   condition and the convergence of each prior; `print(summary(x), n = Inf)` shows more than 20 of them.
 #' @name mash_1by1-methods
 #' @examples
 #' set.seed(1)
@@ -420,12 +420,6 @@ print.summary.mash_1by1 <- function(x, n = 20, ...) {
   if (!is.na(x$loglik)) {
     status_line("log-lik.:", format_loglik(x$loglik))
   }
-  cat(
-    "Effects with lfsr < 0.05: ", format_count(x$n_significant),
-    " in at least one condition; by condition:\n",
-    sep = ""
-  )
-  print(first_rows(x$conditions, n), row.names = FALSE)
-  print_more(nrow(x$conditions) - n)
+  print_conditions(x, n)
   invisible(x)
 }

@@ -17,6 +17,7 @@
 #' @param level Probability of the intervals; `NULL` for none.
 #' @param n_threads Number of threads, see [covmash_threads].
 #' @param x A result of `mash_contrast()`.
+#' @param n Number of contrasts to show, `Inf` for all.
 #' @param conf.int Give the intervals too?
 #' @param row.names,optional,... Not used.
 #' @return `mash_contrast()`: a list of class `"mash_contrast"` with
@@ -113,15 +114,13 @@ check_mash_contrast <- function(x, name = "x") {
 
 #' @rdname mash_contrast
 #' @export
-print.mash_contrast <- function(x, ...) {
+print.mash_contrast <- function(x, n = 20, ...) {
   check_mash_contrast(x)
+  check_printing(n = n)
   cat(format(x), "\n", sep = "")
   lfsr <- x$result$lfsr
-  counts <- stats::setNames(colSums(lfsr < 0.05, na.rm = TRUE), condition_labels(lfsr))
-  shown <- first_few(counts, 20)
   cat("Effects with lfsr < 0.05:\n")
-  print(shown)
-  print_more(length(counts) - length(shown))
+  print_table(data.frame(contrast = condition_labels(lfsr), effects = colSums(lfsr < 0.05, na.rm = TRUE)), n)
   invisible(x)
 }
 
