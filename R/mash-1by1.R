@@ -78,7 +78,9 @@ mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
     array(NA_real_, dim(data$Bhat), dimnames(data$Bhat))
   }, simplify = FALSE)
   fits <- vector("list", ncol(data$Bhat))
+  begin_steps("Condition", length(fits))
   for (r in seq_along(fits)) {
+    next_step(labels[r])
     condition <- one_condition(data, r, ones)
     fit <- if (identical(settings$prior, "flat")) {
       list(result = flat_posterior(condition), loglik = NA_real_)
@@ -303,7 +305,9 @@ onebyone_intervals <- function(m, data, interval, n_threads) {
   ones <- if (data$alpha == 0) array(1, c(nrow(data$Bhat), 1L))
   none <- array(NA_real_, dim(data$Bhat), dimnames(data$Bhat))
   out <- list(lower = none, upper = none)
+  begin_steps("Condition", ncol(none))
   for (r in which(!vapply(m$fitted_g, is.null, NA))) {
+    next_step(condition_labels(none)[r])
     condition <- one_condition(data, r, ones)
     problem <- list(data = condition, model = model_from_g(m$fitted_g[[r]], condition))
     ends <- posterior_with_intervals(problem, NULL, interval, n_threads)

@@ -2,17 +2,18 @@
 # there, so that no function has to think of it.
 
 # R's errors about memory become those of covmash, and the clock of the progress bar counts from
-# here.
-enter <- function(expr) {
+# here. name: of the function that the user called.
+enter <- function(expr, name = "covmash") {
   if (is.null(progress$entered)) {
     progress$entered <- elapsed()
-    on.exit(progress$entered <- NULL)
+    progress$called <- name
+    on.exit(progress$entered <- progress$called <- NULL)
   }
   name_memory_errors(expr)
 }
 
-with_door <- function(f) {
-  body(f) <- call("enter", body(f))
+with_door <- function(f, name) {
+  body(f) <- call("enter", body(f), paste0(name, "()"))
   f
 }
 
@@ -32,6 +33,6 @@ behind_door <- c(
 )
 
 for (name in behind_door) {
-  assign(name, with_door(get(name)))
+  assign(name, with_door(get(name), name))
 }
 rm(name)
