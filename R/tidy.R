@@ -138,10 +138,15 @@ intervals_of <- function(x, data, level, rows = NULL) {
       class = "covmash_error_dimensions"
     )
   }
-  if (!is.null(rows)) {
-    return(intervals_of_data(x, data[at, ], interval))
+  ends <- intervals_of_data(x, if (is.null(rows)) data else data[at, ], interval)
+  named <- !is.null(colnames(ends$lower)) && !is.null(colnames(means))
+  if (ncol(ends$lower) != ncol(means) || named && !identical(colnames(ends$lower), colnames(means))) {
+    abort_input(
+      "The results are of combinations of the conditions; their intervals are those of get_credible_intervals(A = ).",
+      class = "covmash_error_fit"
+    )
   }
-  lapply(intervals_of_data(x, data, interval), function(end) end[at, , drop = FALSE])
+  if (is.null(rows)) lapply(ends, function(end) end[at, , drop = FALSE]) else ends
 }
 
 # Of the effects in `data`, which has the conditions of the result.
@@ -155,24 +160,8 @@ intervals_of_data <- function(x, data, interval) {
 
 # Data with the conditions of a result, in its order.
 data_of_result <- function(x, data) {
-  data <- take_data(data)
-  if (are_combinations(x)) {
-    abort_input(
-      "The results are of combinations of the conditions, which `data` does not have; get_credible_intervals(A = ) ",
-      "gives their intervals.",
-      class = "covmash_error_fit"
-    )
-  }
-  means <- get_pm(x)
   known <- if (inherits(x, "mash_1by1")) x[["dimnames"]][[2L]] else conditions_of(x)
-  data <- match_conditions(data, known)
-  if (ncol(data$Bhat) != ncol(means)) {
-    abort_input(
-      "`data` have {plural(ncol(data$Bhat), 'condition')}, but the fit has {ncol(means)}; give the data of the fit.",
-      class = "covmash_error_dimensions"
-    )
-  }
-  data
+  match_conditions(take_data(data), known)
 }
 
 #' @rdname mash_tidiers
@@ -294,9 +283,21 @@ glance.mash_hierarchy <- function(x, ...) {
 augment.mash_fit <- function(x, data, conf.int = FALSE, conf.level = 0.95, ...) {
   refuse_missing(missing(data), "data", "a data object made by mash_set_data()", "covmash_error_data")
   check_flag(conf.int, "conf.int")
-  data <- data_of_result(x, data)
   parts <- table_parts(x)
   means <- parts$estimate
+  if (are_combinations(x)) {
+    abort_input(
+      "The results are of combinations of the conditions, which `data` does not have; tidy() gives them alone.",
+      class = "covmash_error_fit"
+    )
+  }
+  data <- data_of_result(x, data)
+  if (ncol(data$Bhat) != ncol(means)) {
+    abort_input(
+      "`data` have {plural(ncol(data$Bhat), 'condition')}, but the fit has {ncol(means)}; give the data of the fit.",
+      class = "covmash_error_dimensions"
+    )
+  }
   rows <- match_effects(rownames(data$Bhat), rownames(means), nrow(data$Bhat), nrow(means))
   if (!identical(rows, seq_len(nrow(means)))) {
     parts <- lapply(parts, function(part) part[rows, , drop = FALSE])

@@ -58,6 +58,11 @@ write_mash <- function(x, file, what = NULL, format = c("auto", "tsv", "parquet"
   format <- file_format(file, format)
   x <- as_result(x)
   if (is_result(x)) {
+    if (conf.int && !inherits(x, c("mash", "mash_1by1", "mash_contrast"))) {
+      abort_input(
+        "`x` does not hold the prior that intervals need; give the fit itself.", class = "covmash_error_argument"
+      )
+    }
     parts <- chosen_parts(x, what, layout, effects, conditions, conf.int, conf.level, data)
     tables <- if (layout == "long") {
       list(parts_in_rows(parts, if (inherits(x, "mash_contrast")) "contrast" else "condition"))

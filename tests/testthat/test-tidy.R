@@ -55,6 +55,11 @@ test_that("results of combinations are not called observed, and have no interval
   expect_identical(unique(long$condition), "difference")
   expect_identical(long$observed, rep(NA, 20))
   expect_error(tidy(fit, conf.int = TRUE, data = s$data), "combinations", class = "covmash_error_fit")
+  expect_error(augment(fit, s$data), "combinations", class = "covmash_error_fit")
+  # Of contrasts to the mean there is one more than was fitted.
+  data <- mash_update_data(small_data(J = 20, R = 3)$data, ref = "mean")
+  fit <- mash(data, cov_canonical(data), verbose = FALSE)
+  expect_entries(tidy(fit, conf.int = TRUE, data = data), "conf.low", get_credible_intervals(fit, data)$lower)
 })
 
 test_that("a result of mash_1by1() has the same table, with the intervals of its own posterior", {

@@ -174,6 +174,7 @@ test_that("bad arguments are refused", {
   refused(s$fit, digits = 18)
   refused(s$fit, digits = 0)
   refused(s$fit, conf.int = TRUE)
+  refused(s$fit$result, conf.int = TRUE, data = s$data)
   refused(s$fit, overwrite = NA)
   refused(s$fit, effects = "stranger", class = "covmash_error_index")
   refused(s$fit, conditions = 0, class = "covmash_error_index")
