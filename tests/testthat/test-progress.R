@@ -155,6 +155,10 @@ test_that("loops over conditions, folds and steps have names", {
     mash_estimate_corr_em(sim$data, cov_canonical(sim$data), max_iter = 2, details = FALSE)
   ))
   expect_identical(progress$loop_name, "Correlation of the errors, step")
+  captured_progress(get_pairwise_sharing(mash_1by1(sim$data)))
+  expect_identical(progress$loop_name, "Sharing, pairs of conditions")
+  captured_progress(estimate_null_correlation_simple(mash_set_data(matrix(rnorm(400), 100)), rule = "pairwise"))
+  expect_identical(progress$loop_name, "Correlations, pairs of conditions")
   expect_no_bar()
 })
 
