@@ -17,6 +17,7 @@
 #'   that depend on one another (of one gene, say) stay together.
 #' @param ... Arguments of [deconvolve()] for all candidates.
 #' @param x,object A result of `cv_deconvolve()`.
+#' @param n Number of candidates to show, `Inf` for all.
 #' @param n_jobs Number of fits that run side by side, in forked processes (not on
 #'   Windows); the result is the same for any number.
 #'
@@ -62,13 +63,18 @@ cv_deconvolve <- function(data, subset = NULL, K = c(2, 4, 8), lambda = NULL, ca
 
   # The starts of all fits, in order; then fits that draw nothing.
   jobs <- expand.grid(fold = unique(folds), candidate = seq_along(candidates))
+  # Starts, fits, which do not tell if they are forked, and that of all rows.
+  begin_steps("Cross-validation", nrow(jobs) * (if (n_jobs == 1L) 2 else 1) + 1)
+  about <- paste0(names(candidates)[jobs$candidate], ", fold ", match(jobs$fold, unique(jobs$fold)))
   prepared <- lapply(seq_len(nrow(jobs)), function(i) {
+    next_step(paste0(about[i], ": starts"))
     train <- rows[folds != jobs$fold[i]]
     p <- prepare_candidate(candidates[jobs$candidate[i]], data, train, weights, n_threads)
     p["used"] <- list(NULL)
     p
   })
   scored <- run_jobs(seq_len(nrow(jobs)), n_jobs, function(i) {
+    next_step(about[i])
     test <- rows[folds == jobs$fold[i]]
     fit <- silently(fit_prepared(prepared[[i]]))
     list(vloglik = mash_compute_vloglik(fit, data[test, ], n_threads = n_threads), seconds = fit$timing$total)
@@ -88,6 +94,7 @@ cv_deconvolve <- function(data, subset = NULL, K = c(2, 4, 8), lambda = NULL, ca
   best <- which.max(table$heldout)
   near <- which(table$behind <= table$behind_se)
   chosen <- near[order(table$df[near], -table$heldout[near])[1]]
+  next_step(paste0(names(candidates)[chosen], ", all rows"))
   fit <- fit_prepared(prepare_candidate(candidates[chosen], data, rows, weights, n_threads))
   structure(
     list(
@@ -183,7 +190,11 @@ run_jobs <- function(x, n_jobs, f) {
   if (n_jobs == 1L || .Platform$OS.type == "windows") {
     return(lapply(x, f))
   }
-  done <- parallel::mclapply(x, f, mc.cores = n_jobs, mc.set.seed = FALSE)
+  done <- parallel::mclapply(x, function(i) {
+    shown <- options(covmash.progress = FALSE)
+    on.exit(options(shown))
+    f(i)
+  }, mc.cores = n_jobs, mc.set.seed = FALSE)
   failed <- vapply(done, inherits, NA, "try-error")
   if (any(failed)) {
     stop(attr(done[[which(failed)[1]]], "condition"))
@@ -231,11 +242,12 @@ format.deconvolution_cv <- function(x, ...) {
 
 #' @rdname cv_deconvolve
 #' @export
-print.deconvolution_cv <- function(x, ...) {
-  cat(format(x), "\n", sep = "")
+print.deconvolution_cv <- function(x, n = 20, ...) {
+  text_lines(format(x))
+  check_printing(n = n)
   shown <- x$table
   shown$candidate <- paste0(shown$candidate, ifelse(shown$candidate == x$best, " (best)", ""))
-  print(shown, row.names = FALSE, digits = 4)
+  print_table(shown, n, digits = 4)
   invisible(x)
 }
 

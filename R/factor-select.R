@@ -249,38 +249,6 @@ genes_that_vary <- function(x) {
   })
 }
 
-# ---- progress ---------------------------------------------------------------
-
-# A bar over all fits and permutations of the calling function, with what is being done: the core
-# shows only the single fit. Ends with that function.
-begin_steps <- function(name, total, frame = parent.frame()) {
-  selection$bar <- NULL
-  if (progress_wanted()) {
-    selection$now <- ""
-    selection$bar <- cli::cli_progress_bar(
-      name, total = total,
-      format = "{cli::pb_name}{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {selection_step()}",
-      .auto_close = FALSE, .envir = selection
-    )
-    end <- as.call(list(function() {
-      cli::cli_progress_done(id = selection$bar, .envir = selection)
-      selection$bar <- NULL
-    }))
-    do.call(on.exit, list(end, add = TRUE), envir = frame)
-  }
-}
-
-next_step <- function(what) {
-  if (!is.null(selection$bar)) {
-    selection$now <- what
-    cli::cli_progress_update(id = selection$bar, .envir = selection)
-  }
-}
-
-selection <- new.env()
-
-selection_step <- function() selection$now
-
 # ---- print ------------------------------------------------------------------
 
 check_factor_selection <- function(x, name = "x") {
