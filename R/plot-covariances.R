@@ -229,12 +229,12 @@ vector_panels <- function(given, n_vectors = 1, ncol = NULL, title = "Leading ei
         rows$note
       )
     ) +
-    theme_rows() + strips$theme + rows$layers
+    theme_rows() + strips$theme + rows$layers + ggplot2::theme(panel.spacing.x = grid::unit(10, "pt"))
 }
 
 # Zero and one round number on each side, well within the limits, so that labels of neighbours do not meet.
 inner_breaks <- function(limits) {
   at <- c(1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
-  at <- c(at[at <= 0.8 * max(abs(limits))], 0)[1]
+  at <- c(at[at <= 0.65 * max(abs(limits))], 0)[1]
   unique(c(-at, 0, at))
 }

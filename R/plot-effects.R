@@ -86,7 +86,7 @@ plot_effect <- function(m, effect, data = NULL, thresh = 0.05, top = NULL, title
   table$condition <- factor(table$condition, levels = unique(table$condition))
   table$lower <- table$mean - 1.96 * table$sd
   table$upper <- table$mean + 1.96 * table$sd
-  table$called <- factor(significance_words(table$lfsr, thresh), levels = significance_words(c(0, 1), thresh))
+  table$called <- factor(significance_words(table$lfsr, thresh), levels = called_words(thresh))
   rows <- axis_names(rev(levels(table$condition)), what = what, points = 250)
   if (is.null(title)) {
     name <- rownames(get_pm(m))[row]
@@ -135,9 +135,10 @@ plot_effect <- function(m, effect, data = NULL, thresh = 0.05, top = NULL, title
     ggplot2::theme(legend.position = "bottom", legend.margin = ggplot2::margin(0, 0, 0, 0)) + rows$layers
 }
 
-significance_words <- function(lfsr, thresh) {
-  ifelse(!is.na(lfsr) & lfsr < thresh, below(thresh), paste("lfsr >=", format(thresh)))
-}
+# What is significant, and what is not.
+called_words <- function(thresh) c(below(thresh), paste("lfsr >=", format(thresh)))
+
+significance_words <- function(lfsr, thresh) called_words(thresh)[ifelse(!is.na(lfsr) & lfsr < thresh, 1L, 2L)]
 
 # ---- raw against posterior -----------------------------------------------------
 
@@ -177,7 +178,7 @@ plot_shrinkage <- function(m, data, conditions, thresh, top, predicted, max_poin
   if (is.null(points) || nrow(points) == 0L) {
     return(empty_plot(title, "No effect is observed"))
   }
-  points$called <- factor(significance_words(points$lfsr, thresh), levels = significance_words(c(0, 1), thresh))
+  points$called <- factor(significance_words(points$lfsr, thresh), levels = called_words(thresh))
   points$condition <- factor(points$condition, levels = labels)
   all <- nrow(points)
   kept <- thin_points(points$raw, points$posterior, interaction(points$condition, points$called), max_points)

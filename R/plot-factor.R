@@ -124,7 +124,7 @@ plot_loadings <- function(Sigma, values = NULL, title = NULL) {
   plot_matrix(B, heat_loadings, values, title) + ggplot2::labs(x = NULL, y = NULL)
 }
 
-plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE) {
+plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE, equal = TRUE) {
   many <- nrow(x) > 40L
   square <- nrow(x) == ncol(x)
   rows <- if (is.null(rownames(x))) as.character(seq_len(nrow(x))) else make.unique(rownames(x))
@@ -133,7 +133,8 @@ plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE) 
     row = rep(seq_len(nrow(x)), times = ncol(x)),
     column = rep(seq_len(ncol(x)), each = nrow(x)), value = as.vector(x)
   )
-  at <- function(n) seq(1, n, by = label_step(n, if (compact) 130 else 240))
+  points <- if (compact) 130 else if (square) 240 else 280
+  at <- function(n) seq(1, n, by = label_step(n, points))
   at_rows <- at(nrow(x))
   at_columns <- at(ncol(x))
   # Beyond rounding, a negative entry has to be seen as one.
@@ -154,9 +155,9 @@ plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE) 
     ggplot2::labs(
       title = if (is.null(title)) style$title else title,
       x = if (many && square) "Gene", y = if (many) "Gene",
-      caption = if (many && !compact) notes(step_note(nrow(x), "genes", 240))
+      caption = if (many && !compact) notes(step_note(nrow(x), "genes", points))
     ) +
-    theme_heat(max(nrow(x), if (square) ncol(x) else 1L)) +
+    theme_heat(max(nrow(x), if (square) ncol(x) else 1L), points) +
     ggplot2::theme(
       axis.text.x = heat_axis_text(columns, ncol(x), compact),
       panel.border = ggplot2::element_rect(fill = NA, colour = "grey80")
@@ -164,7 +165,7 @@ plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE) 
   if (compact) {
     plot <- plot + ggplot2::theme(axis.text.y = ggplot2::element_text(size = label_size(nrow(x), 130) * 0.8))
   }
-  if (square) plot <- plot + ggplot2::coord_equal()
+  if (square && equal) plot <- plot + ggplot2::coord_equal()
   if (is.null(values)) values <- max(dim(x)) <= 12L
   if (values) plot <- plot + cell_text(cells, limit, nrow(x), compact)
   plot
@@ -184,7 +185,7 @@ cell_text <- function(cells, limit, n, compact) {
   cell_numbers(cells$value, limit, size = if (compact) 2.7 else if (n <= 6) 4.2 else 3, fontface = "bold")
 }
 
-plot_eigenvalues <- function(Sigma, bins = 30, title = NULL) {
+plot_eigenvalues <- function(Sigma, bins = 30, title = NULL, words = "; ") {
   table <- data.frame(value = eigenvalues(Sigma))
   ggplot2::ggplot(table, ggplot2::aes(x = .data$value)) +
     ggplot2::geom_histogram(
@@ -198,7 +199,7 @@ plot_eigenvalues <- function(Sigma, bins = 30, title = NULL) {
       title = if (is.null(title)) "Eigenvalues" else title,
       subtitle = paste0(
         "From ", signif(min(table$value), 4), " to ", signif(max(table$value), 4),
-        "; dashed: zero"
+        words, "dashed: zero"
       ),
       x = "Eigenvalue", y = "Count"
     ) +
@@ -208,11 +209,8 @@ plot_eigenvalues <- function(Sigma, bins = 30, title = NULL) {
 # ---- rows of panels ---------------------------------------------------------
 
 plot_decomposition <- function(Sigma, values = NULL, title = NULL) {
-  bar <- ggplot2::theme(
-    legend.position = "bottom", legend.key.width = grid::unit(0.9, "cm"),
-    legend.key.height = grid::unit(0.3, "cm"), legend.title = ggplot2::element_blank(),
-    plot.title = ggplot2::element_text(size = 11, hjust = 0.5),
-    plot.title.position = "panel"
+  bar <- legend_below() + ggplot2::theme(
+    plot.title = ggplot2::element_text(size = 11, hjust = 0.5), plot.title.position = "panel"
   )
   panel <- function(x, style, words) {
     plot_matrix(as.matrix(x), style, values, words, compact = TRUE) + bar
@@ -229,20 +227,30 @@ plot_decomposition <- function(Sigma, values = NULL, title = NULL) {
   )
 }
 
+legend_below <- function() {
+  ggplot2::theme(
+    legend.position = "bottom", legend.key.width = grid::unit(0.7, "cm"),
+    legend.key.height = grid::unit(0.3, "cm"), legend.title = ggplot2::element_blank(),
+    legend.text = ggplot2::element_text(size = 8)
+  )
+}
+
 plot_overview <- function(Sigma, bins = 30, title = NULL) {
   small <- ggplot2::theme(plot.title = ggplot2::element_text(size = 11))
+  # Panels fill their heights, so that the titles stand in one line.
+  bar <- small + legend_below()
   N <- length(Sigma$D)
   K <- ncol(Sigma$B)
   panels <- list(
     plot_matrix(
       as.matrix(Sigma), heat_covariance, FALSE,
-      paste0("Covariance (", N, " x ", N, ")"), compact = TRUE
-    ) + small,
+      paste0("Covariance (", N, " x ", N, ")"), compact = TRUE, equal = FALSE
+    ) + bar,
     if (K > 0L) plot_matrix(
       Sigma$B, heat_loadings, FALSE, paste0("Loadings (", N, " x ", K, ")"),
-      compact = TRUE
-    ) + ggplot2::labs(x = "Factor") + small,
-    plot_eigenvalues(Sigma, bins) + small
+      compact = TRUE, equal = FALSE
+    ) + ggplot2::labs(x = "Factor", y = NULL) + bar,
+    plot_eigenvalues(Sigma, bins, words = "\n") + small
   )
   panels <- panels[!vapply(panels, is.null, logical(1))]
   widths <- if (K > 0L) c(1.25, 0.8, 1) else c(1.2, 1)
@@ -353,7 +361,7 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
     ) +
     ggplot2::scale_colour_gradient2(
       low = plot_colours$low, mid = "grey92", high = plot_colours$high,
-      limits = c(-limit, limit), name = "Partial\ncorrelation"
+      limits = c(-limit, limit), name = "Partial\ncorrelation", n.breaks = 5
     ) +
     ggplot2::scale_linewidth(
       range = if (nrow(edges) <= 200) c(0.3, 2) else c(0.1, 0.6), guide = "none"
@@ -367,7 +375,7 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
       )
     ) +
     ggplot2::theme_void(base_size = 11) +
-    ggplot2::theme(legend.position = "bottom", plot.margin = ggplot2::margin(6, 6, 6, 6))
+    ggplot2::theme(legend.position = "bottom", legend.key.width = grid::unit(1.2, "cm"), plot.margin = ggplot2::margin(6, 6, 6, 6))
   if (nrow(nodes) <= 60) {
     plot <- plot + ggplot2::geom_text(
       data = nodes,

@@ -62,12 +62,12 @@ theme_covmash <- function() {
     )
 }
 
-theme_heat <- function(n) {
+theme_heat <- function(n, points = 280) {
   theme_covmash() +
     ggplot2::theme(
       panel.grid = ggplot2::element_blank(),
-      axis.text.x = ggplot2::element_text(angle = 90, hjust = 1, vjust = 0.5, size = label_size(n)),
-      axis.text.y = ggplot2::element_text(size = label_size(n))
+      axis.text.x = ggplot2::element_text(angle = 90, hjust = 1, vjust = 0.5, size = label_size(n, points)),
+      axis.text.y = ggplot2::element_text(size = label_size(n, points))
     )
 }
 
@@ -136,8 +136,9 @@ ordinal <- function(n) paste0(n, if (n %% 100 %in% 11:13) "th" else c("st", "nd"
 
 # Sentences below a picture, those that are there, in lines that fit.
 notes <- function(..., width = 105) {
-  text <- paste(c(...), collapse = " ")
-  if (nzchar(text)) paste(strwrap(text, width), collapse = "\n")
+  # No line ends within "lfsr < 0.05".
+  text <- gsub("lfsr (<|>=) ", "lfsr\001\\1\001", paste(c(...), collapse = " "))
+  if (nzchar(text)) gsub("\001", " ", paste(strwrap(text, width), collapse = "\n"), fixed = TRUE)
 }
 
 # A square map does not fill the width, and its texts begin where it does.
