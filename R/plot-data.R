@@ -58,7 +58,7 @@ plot_qq <- function(data, conditions = NULL, top = NULL, max_points = 1e4) {
   labels <- plot_labels(z)
   title <- "Quantiles of z-scores by condition"
   chosen <- if (is.null(conditions)) {
-    middle <- apply(abs(z), 2, function(x) if (all(is.na(x))) NA_real_ else stats::median(x, na.rm = TRUE))
+    middle <- apply(abs(z), 2, function(x) if (all(is.na(x))) NA_real_ else median(x, na.rm = TRUE))
     at <- utils::head(order(-middle, na.last = NA), how_many(top, 9))
     list(at = sort(at), note = shown_of(length(at), ncol(z), "conditions", "those with the largest median |z|"))
   } else {
@@ -88,8 +88,8 @@ plot_qq <- function(data, conditions = NULL, top = NULL, max_points = 1e4) {
     ggplot2::geom_point(colour = plot_colours$main, size = 0.9) +
     ggplot2::facet_wrap(ggplot2::vars(.data$condition), labeller = strips$labeller) +
     ggplot2::labs(
-      title = title, subtitle = "Grey: where 95 % of each quantile lies without effects", x = "Standard normal quantile",
-      y = "z-score",
+      title = title, subtitle = "Grey: where 95 % of each quantile lies without effects",
+      x = "Standard normal quantile", y = "z-score",
       caption = notes(
         chosen$note,
         if (nrow(parts) < total) {

@@ -30,7 +30,7 @@
 #' | `"covariances"` | the matrices as heat maps, conditions clustered | 9 | fit |
 #' | `"eigenvectors"` | the leading eigenvector of each matrix | 4 | fit |
 #' | `"sharing"` | heat map of [get_pairwise_sharing()], clustered | | fit, 1by1 |
-#' | `"map"` | conditions in the plane, near where they share much: multidimensional scaling of 1 - sharing | | fit, 1by1 |
+#' | `"map"` | conditions in the plane: multidimensional scaling of 1 - sharing | | fit, 1by1 |
 #' | `"effect"` | forest of one effect, filled where significant | 45 | fit, 1by1, contrast |
 #' | `"shrinkage"` | observed effects against posterior means | 9 | fit, 1by1 |
 #' | `"significant"` | number of significant effects by condition | `Inf` | fit, 1by1, contrast |

@@ -68,7 +68,8 @@ smallest_log_lfsr <- function(m, data, lfsr, conditions, predicted) {
       logs <- get_log_lfsr(m, data[given, ])
       if (!predicted) logs[is.na(data$Bhat[given, , drop = FALSE])] <- NA
       if (!is.null(conditions)) {
-        logs <- logs[, resolve_index(conditions, ncol(logs), colnames(get_pm(m)), "conditions", "condition"), drop = FALSE]
+        chosen <- resolve_index(conditions, ncol(logs), colnames(get_pm(m)), "conditions", "condition")
+        logs <- logs[, chosen, drop = FALSE]
       }
       value[at[given]] <- row_minima(logs)
     }

@@ -130,7 +130,10 @@ step_note <- function(n, what, points = 280) {
   if (step > 1) paste0("Every ", ordinal(step), " of ", format_count(n), " ", what, " is labelled.")
 }
 
-ordinal <- function(n) paste0(n, if (n %% 100 %in% 11:13) "th" else c("st", "nd", "rd", "th")[min((n - 1) %% 10 + 1, 4)])
+ordinal <- function(n) {
+  last <- if (n %% 100 %in% 11:13) 4 else min((n - 1) %% 10 + 1, 4)
+  paste0(n, c("st", "nd", "rd", "th")[last])
+}
 
 # ---- words -------------------------------------------------------------------
 
@@ -190,9 +193,13 @@ heat_cells <- function(x, order) {
 heat_axes <- function(order) {
   twice <- length(order) <= 20 && max(nchar(order)) <= 14
   rows <- axis_names(order, "y", points = if (twice) 220 else 285)
-  columns <- if (twice) axis_names(order, "x", points = 220)
+  columns <- if (twice) {
+    axis_names(order, "x", points = 220)
+  } else {
+    list(layers = list(ggplot2::theme(axis.text.x = ggplot2::element_blank())))
+  }
   list(
-    layers = c(rows$layers, if (twice) columns$layers else list(ggplot2::theme(axis.text.x = ggplot2::element_blank()))),
+    layers = c(rows$layers, columns$layers),
     note = c(rows$note, if (!twice) "Columns are in the order of the rows.")
   )
 }

@@ -39,13 +39,17 @@ problem_of_size <- function(R, J = 1500) {
   dimnames(Bhat) <- dimnames(S) <- list(paste0("gene_", seq_len(J)), labels)
   data <- mash_set_data(Bhat, S)
   canonical <- cov_canonical(data)
-  U <- c(canonical[seq_len(min(length(canonical), 12))], cov_pca(mash_set_data(Bhat[kind != "null", ], S[kind != "null", ]), min(4, R)))
+  strong <- mash_set_data(Bhat[kind != "null", ], S[kind != "null", ])
+  U <- c(canonical[seq_len(min(length(canonical), 12))], cov_pca(strong, min(4, R)))
   fit <- suppressWarnings(mash(data, U, grid = c(0.25, 0.5, 1, 2, 4, 8, 32), verbose = FALSE))
   list(
     R = R, data = data, U = U, fit = fit, one = mash_1by1(data[1:300, ]),
     contrast = mash_contrast(fit, data[1:60, ], "reference"),
-    deconvolution = suppressWarnings(deconvolve(data[1:300, ], n_full = 1, n_rank1 = 3, n_starts = 1, max_evaluations = 20)),
-    Sigma = factor_of_size(R), factor_fit = if (R > 4) fit_factor_model(rfactor_cov(200, factor_of_size(R)), 2, rotation = "varimax"),
+    deconvolution = suppressWarnings(
+      deconvolve(data[1:300, ], n_full = 1, n_rank1 = 3, n_starts = 1, max_evaluations = 20)
+    ),
+    Sigma = factor_of_size(R),
+    factor_fit = if (R > 4) fit_factor_model(rfactor_cov(200, factor_of_size(R)), 2, rotation = "varimax"),
     chromosome = sort(rep_len(c(1:22, "X"), J)), position = runif(J, 0, 2e8)
   )
 }
@@ -85,14 +89,16 @@ pictures <- list(
     "Conditions that share much lie near each other.", function(p) autoplot(p$fit, "map")
   ),
   effect = list(
-    "The posterior of one effect across conditions, filled where significant.", function(p) autoplot(p$fit, "effect", effect = "gene_12")
+    "The posterior of one effect across conditions, filled where significant.",
+    function(p) autoplot(p$fit, "effect", effect = "gene_12")
   ),
   `effect-raw` = list(
     "The same with the observed estimates in grey: how far each was shrunk.",
     function(p) autoplot(p$fit, "effect", effect = "gene_12", data = p$data)
   ),
   `effect-1by1` = list(
-    "One effect by analyses of each condition alone.", function(p) autoplot(p$one, effect = "gene_12", data = p$data[1:300, ])
+    "One effect by analyses of each condition alone.",
+    function(p) autoplot(p$one, effect = "gene_12", data = p$data[1:300, ])
   ),
   `effect-contrast` = list("Contrasts of one effect with the first condition.", function(p) autoplot(p$contrast)),
   shrinkage = list(
@@ -100,7 +106,8 @@ pictures <- list(
     function(p) autoplot(p$fit, "shrinkage", data = p$data)
   ),
   `shrinkage-one` = list(
-    "The same for one condition.", function(p) autoplot(p$fit, "shrinkage", data = p$data, conditions = 1, max_points = 1000)
+    "The same for one condition.",
+    function(p) autoplot(p$fit, "shrinkage", data = p$data, conditions = 1, max_points = 1000)
   ),
   significant = list("In which conditions most effects are significant.", function(p) autoplot(p$fit, "significant")),
   n_conditions = list(
