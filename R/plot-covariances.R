@@ -11,7 +11,8 @@
 #' @param ncol Number of panels in a row; chosen if `NULL`.
 #' @param max_matrices Draw at most so many, the first ones (for a fit: with the largest weights). What was left
 #'   out is said below the picture.
-#' @param cluster Put similar conditions side by side (average linkage of the mean absolute correlation)? Otherwise
+#' @param cluster Put similar conditions side by side (average linkage of one minus the mean correlation, by the
+#'   weights of a fit)? Otherwise
 #'   they are in the order of the columns.
 #' @param n_vectors Number of eigenvectors of each matrix, largest eigenvalue first.
 #' @return A ggplot object.
@@ -89,9 +90,11 @@ common_labels <- function(Ulist) {
   plot_labels(Ulist[[if (any(named)) which(named)[1] else 1L]])
 }
 
-# Conditions in the order that suits the mean absolute correlation of all matrices.
-common_order <- function(Ulist) {
-  cluster_order(Reduce(`+`, lapply(Ulist, function(U) abs(correlation_or_zero(unname(U))))) / length(Ulist))
+# Conditions in the order that suits the mean correlation of all matrices, by their weights if they have any.
+common_order <- function(Ulist, weights = NULL) {
+  if (is.null(weights)) weights <- rep(1, length(Ulist))
+  parts <- Map(function(U, w) w * correlation_or_zero(unname(U)), Ulist, weights / sum(weights))
+  cluster_order(Reduce(`+`, parts))
 }
 
 # How many panels in a row.
@@ -119,7 +122,7 @@ heat_panels <- function(values, given, cluster, legend, ncol = NULL, title = NUL
   n <- length(values)
   R <- nrow(values[[1]])
   labels <- common_labels(given$Ulist)
-  order <- if (cluster) labels[common_order(given$Ulist)] else labels
+  order <- if (cluster) labels[common_order(given$Ulist, given$weights)] else labels
   titles <- names(values)
   if (!is.null(given$weights)) titles <- paste0(titles, "\n", weight_words(given$weights))
   cells <- do.call(rbind, lapply(seq_len(n), function(k) {

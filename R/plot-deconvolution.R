@@ -60,6 +60,7 @@ plot_trace <- function(objective) {
   ggplot2::ggplot(steps, ggplot2::aes(x = .data$step, y = .data$below)) +
     ggplot2::geom_line(colour = plot_colours$main) +
     ggplot2::scale_y_log10() +
+    ggplot2::scale_x_continuous(breaks = whole_breaks) +
     ggplot2::labs(
       title = "How far the objective is below its last value", x = "Step after the trial of the starts", y = "Log units"
     ) +
@@ -80,10 +81,7 @@ plot_relative_eigenvalues <- function(given) {
     ggplot2::geom_point(colour = plot_colours$main, size = 1) +
     ggplot2::facet_wrap(ggplot2::vars(.data$matrix), labeller = strips$labeller) +
     ggplot2::scale_y_log10() +
-    ggplot2::scale_x_continuous(breaks = function(limits) {
-      at <- pretty(limits, 4)
-      at[at == round(at)]
-    }) +
+    ggplot2::scale_x_continuous(breaks = whole_breaks) +
     ggplot2::labs(
       title = "Eigenvalues of the covariances", x = NULL, y = "Relative to the largest",
       caption = notes(given$note, if (any(lines$value < 1e-6)) "Below 1e-6: drawn at 1e-6.")

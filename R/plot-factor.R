@@ -375,7 +375,10 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
       )
     ) +
     ggplot2::theme_void(base_size = 11) +
-    ggplot2::theme(legend.position = "bottom", legend.key.width = grid::unit(1.2, "cm"), plot.margin = ggplot2::margin(6, 6, 6, 6))
+    ggplot2::theme(
+      legend.position = "bottom", legend.key.width = grid::unit(1.2, "cm"),
+      legend.title = ggplot2::element_text(margin = ggplot2::margin(r = 14)), plot.margin = ggplot2::margin(6, 6, 6, 6)
+    )
   if (nrow(nodes) <= 60) {
     plot <- plot + ggplot2::geom_text(
       data = nodes,

@@ -171,7 +171,7 @@ how_many <- function(top, default, name = "top") {
 
 # ---- heat maps ---------------------------------------------------------------
 
-# Similar conditions side by side: shares or correlations, absolute, 1 for the most similar.
+# Similar conditions side by side: by shares or correlations, 1 for the most similar.
 cluster_order <- function(x) {
   if (nrow(x) < 3L) {
     return(seq_len(nrow(x)))
@@ -202,6 +202,12 @@ heat_axes <- function(order) {
     layers = c(rows$layers, columns$layers),
     note = c(rows$note, if (!twice) "Columns are in the order of the rows.")
   )
+}
+
+# Whole numbers on a continuous axis.
+whole_breaks <- function(limits) {
+  at <- pretty(limits, 4)
+  at[at == round(at)]
 }
 
 # ---- points ------------------------------------------------------------------

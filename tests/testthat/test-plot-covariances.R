@@ -82,3 +82,13 @@ test_that("correlations of conditions without variance are 0", {
   U <- diag(c(4, 0, 1))
   expect_identical(correlation_or_zero(U), diag(c(1, 0, 1)))
 })
+
+test_that("conditions that go together are side by side, also where signs differ", {
+  v <- c(1, -1, 1, -1, 1, -1)
+  order <- common_order(list(tcrossprod(v)))
+  expect_identical(sum(diff(v[order]) != 0), 1L)
+  # Weights decide between matrices that disagree.
+  w <- c(1, 1, 1, -1, -1, -1)
+  expect_identical(sum(diff(w[common_order(list(tcrossprod(v), tcrossprod(w)), c(0.1, 0.9))]) != 0), 1L)
+  expect_identical(sum(diff(v[common_order(list(tcrossprod(v), tcrossprod(w)), c(0.9, 0.1))]) != 0), 1L)
+})
