@@ -39,7 +39,7 @@ autoplot.factor_fit <- function(object, type = c("loadings", "communality"),
   if (type == "loadings") {
     plot_fit_loadings(object, shown, labels)
   } else {
-    plot_communality(communality[shown], labels, object$heywood[shown])
+    plot_communality(communality[shown], labels, object$heywood[shown], genes_note(object, shown))
   }
 }
 
@@ -59,32 +59,34 @@ plot_fit_loadings <- function(fit, shown, labels) {
     factor = factor(rep(colnames(L), each = nrow(L)), levels = colnames(L)),
     value = as.vector(L)
   )
+  rows <- axis_names(labels, what = "genes", points = 260)
   plot <- ggplot2::ggplot(
     cells, ggplot2::aes(x = .data$factor, y = .data$gene, fill = .data$value)
   ) +
     ggplot2::geom_tile(colour = "white") +
-    ggplot2::scale_fill_gradient2(
-      low = plot_colours$low, mid = "white", high = plot_colours$high,
-      limits = c(-1, 1) * max(1, abs(L)), name = "Loading"
-    ) +
+    fill_signed(max(1, abs(L)), "Loading") +
     ggplot2::labs(
       title = "Loadings of the standardised genes", x = NULL, y = NULL,
-      subtitle = if (fit$rotation != "none") paste("Rotation:", fit$rotation)
+      subtitle = if (fit$rotation != "none") paste("Rotation:", fit$rotation),
+      caption = notes(genes_note(fit, shown), rows$note)
     ) +
-    theme_heat(nrow(L))
+    theme_heat(nrow(L)) + rows$layers
   if (ncol(L) <= 8L) {
     plot <- plot + ggplot2::theme(axis.text.x = ggplot2::element_text(angle = 0, hjust = 0.5, size = 10))
   }
-  if (length(L) <= 200L) {
-    plot <- plot + ggplot2::geom_text(
-      ggplot2::aes(label = sprintf("%.2f", .data$value)), size = 3,
-      colour = ifelse(abs(cells$value) > 0.7, "white", "grey15")
-    )
+  # Where they fit.
+  if (nrow(L) <= 30L && ncol(L) <= 12L) {
+    plot <- plot + cell_numbers(cells$value, max(1, abs(L)), size = if (nrow(L) <= 20L) 3 else 2.4)
   }
   plot
 }
 
-plot_communality <- function(communality, labels, heywood) {
+genes_note <- function(fit, shown) {
+  shown_of(length(shown), length(fit$uniquenesses), "genes", "those with the largest communality")
+}
+
+plot_communality <- function(communality, labels, heywood, note = NULL) {
+  rows <- axis_names(labels[order(-communality)], what = "genes")
   bars <- data.frame(
     gene = factor(labels, levels = labels[order(communality)]),
     value = unname(communality), kind = ifelse(heywood, "Heywood", "ordinary")
@@ -96,13 +98,9 @@ plot_communality <- function(communality, labels, heywood) {
     ) +
     ggplot2::scale_x_continuous(limits = c(0, 1.001), expand = ggplot2::expansion(mult = c(0, 0.02))) +
     ggplot2::labs(
-      title = "Variance explained by the factors", x = "Communality", y = NULL
+      title = "Variance explained by the factors", x = "Communality", y = NULL, caption = notes(note, rows$note)
     ) +
-    theme_covmash() +
-    ggplot2::theme(
-      panel.grid.major.y = ggplot2::element_blank(),
-      axis.text.y = ggplot2::element_text(size = label_size(nrow(bars)))
-    )
+    theme_rows() + rows$layers
 }
 
 #' @rdname factor_fit_plots

@@ -29,7 +29,7 @@ choose_targets <- function() {
     message("Nothing in tests/fuzz/targets-*.R makes calls of: ", paste(without, collapse = ", "))
     quit(status = 3)
   }
-  pictures <- grepl("^(autoplot|plot|grid.draw|print.factor_panels)[._]", wanted) | wanted == "mash_plot_meta"
+  pictures <- grepl("^(autoplot|plot|grid.draw|print.factor_panels)[._]", wanted) | wanted %in% c("mash_plot_meta", "plot_covariances", "plot_eigenvectors")
   if (!requireNamespace("ggplot2", quietly = TRUE)) wanted <- wanted[!pictures]
   targets[wanted]
 }

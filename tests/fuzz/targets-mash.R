@@ -789,22 +789,3 @@ prints_what("summary.mash_1by1", "summary", function() onebyone_pool()$fit, FALS
 plots <- function(name, generic, make, weight) {
   target(name, prints = TRUE, weight = weight, function() valid(generic, make(), na = "."))
 }
-
-fit_plot_args <- function() {
-  one <- full_fit_pool()
-  args <- list(one$fit, type = pick(c("weights", "sharing", "effect")))
-  if (args$type == "effect" && chance(0.5)) args$effect <- sample.int(one$problem$J, 1)
-  if (args$type == "effect" && chance(0.5)) args$data <- one$data
-  args
-}
-plots("autoplot.mash_fit", "autoplot", fit_plot_args, 0.3)
-plots("plot.mash_fit", "plot", fit_plot_args, 0.03)
-plots("autoplot.mash_1by1", "autoplot", function() list(onebyone_pool()$fit), 0.2)
-plots("plot.mash_1by1", "plot", function() list(onebyone_pool()$fit), 0.03)
-plots("autoplot.mash_data", "autoplot", function() list(new_data()), 0.2)
-plots("plot.mash_data", "plot", function() list(new_data()), 0.03)
-plots("plot_covariances", "plot_covariances", function() list(new_problem()$g$Ulist), 0.2)
-plots("mash_plot_meta", "mash_plot_meta", function() {
-  one <- full_fit_pool()
-  list(one$fit, sample.int(one$problem$J, 1))
-}, 0.05)
