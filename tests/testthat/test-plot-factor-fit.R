@@ -40,7 +40,7 @@ test_that("genes are drawn in the order in which they are printed; damaged objec
   fit <- fit_factor_model(x, 2, rotation = "varimax", n_threads = 1)
   genes <- rev(levels(autoplot.factor_fit(fit)$data$gene))
   printed <- capture.output(print(fit, n = 8))
-  expect_identical(sub(" .*", "", printed[grep("Factor1 +Factor2", printed) + 1:8]), genes)
+  expect_identical(sub(" .*", "", printed[grep("Factor1 +Factor2", printed)[1] + 1:8]), genes)
   fit$noise <- NULL
   expect_error(autoplot.factor_fit(fit), class = "covmash_error_fit")
   chosen <- select_n_factors(x, max_factors = 1, criteria = "bic", n_threads = 1)
