@@ -155,7 +155,7 @@ rmsea_indices <- function(test, level) {
 # relative standard deviation is below 1e-3 anyway.
 noncentral_p <- function(chisq, df, lambda) {
   if (chisq + lambda > 2e6) {
-    return(stats::pnorm((chisq - df - lambda) / sqrt(2 * (df + 2 * lambda))))
+    return(pnorm((chisq - df - lambda) / sqrt(2 * (df + 2 * lambda))))
   }
   stats::pchisq(chisq, df, ncp = lambda)
 }
@@ -201,7 +201,10 @@ residual_indices <- function(fit, data) {
 #' @export
 print.fit_indices <- function(x, digits = 3, ...) {
   check_printing(digits)
-  numbers <- c("chisq", "df", "baseline.chisq", "rmsea", "cfi", "tli", "srmr", "rmsr", "AIC", "BIC", "level", "n_samples")
+  numbers <- c(
+    "chisq", "df", "p.value", "baseline.chisq", "baseline.df", "cfi", "tli", "rmsea", "rmsea.conf.low",
+    "rmsea.conf.high", "rmsea.p.value", "srmr", "rmsr", "AIC", "BIC", "level", "n_samples"
+  )
   if (!is.list(x) || !all(vapply(unclass(x)[numbers], checkmate::test_number, NA, na.ok = TRUE))) {
     abort_input("`x` is damaged; make it again with fit_indices().", class = "covmash_error_fit")
   }
@@ -213,7 +216,9 @@ print.fit_indices <- function(x, digits = 3, ...) {
 # Lines for those that there are; why the others are not.
 print_fit_indices <- function(x, digits) {
   index <- function(v) ifelse(is.na(v), "NA", sprintf("%.*f", as.integer(min(digits, 15)), v))
-  test <- function(chisq, df) paste0("chi-squared ", format(chisq, digits = digits + 1), " on ", format_count(df), " df")
+  test <- function(chisq, df) {
+    paste0("chi-squared ", format(chisq, digits = min(digits + 1, 22)), " on ", format_count(df), " df")
+  }
   if (!is.na(x$chisq)) {
     status_line(
       "test:", test(x$chisq, x$df), if (!is.na(x$p.value)) paste0(", p ", describe_p(x$p.value, digits))

@@ -114,23 +114,26 @@ print_loadings <- function(x, n, cutoff, sort) {
   room <- getOption("width") - 2L - max(nchar(labels, "width")) - sum(pmax(apply(nchar(other), 2, max), 3L) + 1L)
   width <- max(nchar(names, "width"), 5L) + 1L
   factors <- seq_len(max(1L, min(ncol(L), room %/% width)))
-  cells <- sprintf("%.2f", L[shown, factors])
+  cells <- two_decimals(L[shown, factors])
   cells[abs(L[shown, factors]) < cutoff] <- "."
-  # Rounding gives no loading a sign that it does not have.
-  cells <- sub("^-(0\\.00)$", "\\1", cells)
   table <- cbind(matrix(cells, nrow = length(shown), dimnames = list(labels, names[factors])), other)
   rownames(table) <- labels
-  cat("  loadings of the standardised genes", if (cutoff > 0) paste0(" (. below ", format(cutoff), ")"), ":\n", sep = "")
+  below <- if (cutoff > 0) paste0(" (. below ", format(cutoff), ")")
+  cat("  loadings of the standardised genes", below, ":\n", sep = "")
   print(table, quote = FALSE, right = TRUE)
   left_out <- nrow(L) - length(shown)
   if (left_out > 0) {
-    cat_wrapped("... and ", format_count(left_out), " more", if (sort) " of smaller communality", " (n = Inf shows all)")
+    smaller <- if (sort) " of smaller communality"
+    cat_wrapped("... and ", format_count(left_out), " more", smaller, " (n = Inf shows all)")
   }
   if (length(factors) < ncol(L)) {
     cat_wrapped("... and ", plural(ncol(L) - length(factors), "factor"), " more than fit into the window")
   }
   factors
 }
+
+# Rounding leaves no sign on a zero.
+two_decimals <- function(x) sub("^-(0[.]0*)$", "\\1", sprintf("%.2f", x))
 
 cat_wrapped <- function(...) writeLines(strwrap(paste0(...), getOption("width"), exdent = 4L))
 

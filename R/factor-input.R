@@ -82,7 +82,11 @@ tell_orientation <- function(sample) {
   rows <- rownames(sample$x)
   genes <- most(rows, gene_identifier) && !most(sample$genes, gene_identifier)
   if (genes || most(sample$genes, sample_identifier) && !most(rows, sample_identifier)) {
-    what <- if (genes) paste0("rows have names of genes ('", rows[1]) else paste0("columns have names of samples ('", sample$genes[1])
+    what <- if (genes) {
+      paste0("rows have names of genes ('", rows[1])
+    } else {
+      paste0("columns have names of samples ('", sample$genes[1])
+    }
     inform_covmash(
       "The {what}', ...), but rows are taken as samples and columns as genes ({sample$n} samples of ",
       "{plural(sample$n_genes, 'gene')}); give t(x) if it is the other way round.",

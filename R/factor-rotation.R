@@ -179,15 +179,15 @@ given_rotation <- function(rotation, estimated, fit) {
     return(matrix(0, 0, 0))
   }
   turn <- if (nrow(rotation) == N) rotation_between(estimated, rotation, fit$variance) else rotation
-  size <- if (is.null(turn)) 0 else base::rcond(turn)
   if (is.null(turn)) {
     fail("`rotation` has loadings that are no rotation of those of the fit; rotate coef(fit) or its standardised form.")
   }
-  if (!is.finite(size) || size < 1e-10) {
+  turn <- turn / rep(sqrt(colSums(turn^2)), each = K)
+  if (!all(is.finite(turn)) || base::rcond(turn) < 1e-8) {
     fail("`rotation` must be an invertible matrix.")
   }
   # Factors of variance 1.
-  turn * rep(sqrt(base::diag(base::solve(crossprod(turn)))), each = K)
+  turn * rep(sqrt(rowSums(base::solve(turn)^2)), each = K)
 }
 
 # The T with estimated T = rotated, in units of the genes or standardised; NULL if there is none.
@@ -211,7 +211,7 @@ turn_factors <- function(fit, turn, rotation, arguments = list()) {
   F <- NULL
   K <- fit$n_factors
   if (K >= 2L && (is_oblique(rotation) || max(abs(crossprod(turn) - base::diag(K))) > 1e-8)) {
-    F <- symmetrise(solve_small(crossprod(turn)))
+    F <- symmetrise(tcrossprod(base::solve(turn)))
     dimnames(F) <- list(colnames(B), colnames(B))
   }
   fit$loadings <- B

@@ -88,7 +88,9 @@ parameter_table <- function(fit, standardised) {
   factors <- as.character(colnames(fit$loadings))
   pairs <- factor_pairs(fit)
   data.frame(
-    kind = rep(c("loading", "correlation", if (standardised) "uniqueness" else "noise"), c(length(L), nrow(pairs), length(genes))),
+    kind = rep(
+      c("loading", "correlation", if (standardised) "uniqueness" else "noise"), c(length(L), nrow(pairs), length(genes))
+    ),
     name = c(
       paste0(rep(factors, each = length(genes)), rep("=~", length(L)), rep(genes, times = length(factors))),
       if (nrow(pairs) > 0L) paste0(factors[pairs[, 1]], "~~", factors[pairs[, 2]]), paste0(genes, "~~", genes)
@@ -242,7 +244,8 @@ parameter_information <- function(at) {
     X[columns, l, drop = FALSE] * Y[rows, k, drop = FALSE]
   noise_correlation <- Y[, k, drop = FALSE] * Y[, l, drop = FALSE]
   rbind(
-    cbind(loading, loading_correlation, loading_noise), cbind(t(loading_correlation), correlation, t(noise_correlation)),
+    cbind(loading, loading_correlation, loading_noise),
+    cbind(t(loading_correlation), correlation, t(noise_correlation)),
     cbind(t(loading_noise), noise_correlation, noise)
   )
 }
@@ -425,4 +428,5 @@ promax_derivatives <- function(at, fit) {
   )
 }
 
-cosines <- function(A, B) crossprod(A / rep(sqrt(colSums(A^2)), each = nrow(A)), B / rep(sqrt(colSums(B^2)), each = nrow(B)))
+# Of the columns of A with those of B.
+cosines <- function(A, B) crossprod(A, B) / sqrt(outer(colSums(A^2), colSums(B^2)))

@@ -195,7 +195,7 @@ heat_axis_text <- function(labels, n, compact) {
 # Numbers in the cells, white where the cell is dark.
 cell_text <- function(cells, limit, n, compact) {
   ggplot2::geom_text(
-    ggplot2::aes(label = sprintf("%.2f", .data$value)),
+    ggplot2::aes(label = two_decimals(.data$value)),
     size = if (compact) 2.7 else if (n <= 6) 4.2 else 3,
     colour = ifelse(abs(cells$value) > 0.55 * limit, "white", "grey15"),
     fontface = "bold"
@@ -370,13 +370,13 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
       size = if (nrow(nodes) <= 40) 3 else 1.2, colour = "grey25"
     ) +
     ggplot2::scale_colour_gradient2(
-      low = heat_loadings$low, mid = "grey92", high = heat_loadings$high,
+      low = plot_colours$low, mid = "grey92", high = plot_colours$high,
       limits = c(-limit, limit), name = "Partial\ncorrelation"
     ) +
     ggplot2::scale_linewidth(
       range = if (nrow(edges) <= 200) c(0.3, 2) else c(0.1, 0.6), guide = "none"
     ) +
-    ggplot2::coord_equal(clip = "off", xlim = c(-1.2, 1.2), ylim = c(-1.2, 1.2)) +
+    ggplot2::coord_equal(clip = "off", xlim = c(-1.4, 1.4), ylim = c(-1.4, 1.4)) +
     ggplot2::labs(
       title = if (is.null(title)) "Network of partial correlations" else title,
       subtitle = paste0(
@@ -385,17 +385,28 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
       )
     ) +
     ggplot2::theme_void(base_size = 11)
-  if (nrow(nodes) <= 60) {
-    plot <- plot + ggplot2::geom_text(
-      data = nodes,
-      ggplot2::aes(
-        x = 1.1 * .data$x, y = 1.1 * .data$y, label = .data$gene,
-        hjust = (1 - .data$x) / 2, vjust = (1 - .data$y) / 2
-      ),
-      size = if (nrow(nodes) <= 30) 3.4 else 2.4, colour = "grey15"
-    )
+  if (nrow(nodes) <= 120) {
+    plot <- plot + node_labels(nodes)
   }
   plot
+}
+
+# Beside the nodes; where they stand close, along the radius and the smaller the more there are.
+node_labels <- function(nodes) {
+  n <- nrow(nodes)
+  left <- nodes$x < -1e-9
+  radial <- n > 12
+  nodes$angle <- if (radial) atan2(nodes$y, nodes$x) * 180 / pi + 180 * left else 0
+  nodes$hjust <- if (radial) as.numeric(left) else (1 - nodes$x) / 2
+  nodes$vjust <- if (radial) 0.5 else (1 - nodes$y) / 2
+  ggplot2::geom_text(
+    data = nodes,
+    ggplot2::aes(
+      x = 1.07 * .data$x, y = 1.07 * .data$y, label = .data$gene, angle = .data$angle, hjust = .data$hjust,
+      vjust = .data$vjust
+    ),
+    size = if (n <= 30) 3.2 else max(1.7, 110 / n), colour = "grey15"
+  )
 }
 
 #' @rdname factor_plots

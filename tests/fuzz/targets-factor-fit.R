@@ -1,22 +1,33 @@
 # Calls of what users do with fits of factor models: rotations, residuals, indices, standard errors, draws, pictures.
 
+have_GPArotation <- requireNamespace("GPArotation", quietly = TRUE)
+
 fitted_sigma <- function(fit) {
   F <- if (is.null(fit$factor_covariance)) diag(ncol(fit$loadings)) else unname(fit$factor_covariance)
   B <- unname(fit$loadings)
   B %*% F %*% t(B) + diag(unname(fit$noise), length(fit$noise))
 }
 
+# Fits by maximum likelihood to complete data: those that have standard errors and a test.
+ml_fit_pool <- function(k = sample.int(12, 1)) {
+  fixed("likelihood_fit", k, function() {
+    N <- c(4, 6, 8)[k %% 3 + 1]
+    K <- if (k == 1) 0 else if (N >= 6) 2 else 1
+    x <- new_samples(c(40, 60)[k %% 2 + 1], N, max(K, 1))
+    rotation <- c("none", "varimax", "promax", if (have_GPArotation) "oblimin" else "none")[k %% 4 + 1]
+    list(x = x, fit = quietly(covmash::fit_factor_model(x, K, rotation = rotation)))
+  })
+}
+
 # A fit with the data that it needs for its residuals.
-fit_and_data <- function(...) {
-  one <- factor_fit_pool(...)
+fit_and_data <- function() {
+  one <- if (chance(0.5)) factor_fit_pool() else ml_fit_pool()
   one$needs <- anyNA(one$x)
   one
 }
 
-have_GPArotation <- requireNamespace("GPArotation", quietly = TRUE)
-
 target("rotate_factors", weight = 1.5, function() {
-  one <- factor_fit_pool()
+  one <- fit_and_data()
   K <- one$fit$n_factors
   L <- one$fit$loadings
   rotation <- pick(list(
@@ -42,7 +53,7 @@ for (name in c("residuals.factor_fit", "fitted.factor_fit")) local({
     args <- list(one$fit, type = type)
     if (generic == "residuals" && one$needs || type == "casewise" || chance(0.2)) args$data <- one$x
     Sigma <- fitted_sigma(one$fit)
-    valid(generic, args, na = if (one$needs || type == "casewise") ".", check = function(v) {
+    valid(generic, args, na = if (one$needs || type == "casewise") "", check = function(v) {
       if (type == "casewise") return(yes(identical(dim(v), dim(one$x)), "shape"))
       wanted <- if (type == "covariance") Sigma else stats::cov2cor(Sigma)
       if (generic == "residuals") {
@@ -70,8 +81,8 @@ target("fit_indices", weight = 1, function() {
 })
 
 target("vcov.factor_fit", weight = 1, function() {
-  one <- factor_fit_pool()
-  valid("vcov", list(one$fit, standardised = chance(0.5)), may_fail = TRUE, na = ".", check = function(v) {
+  one <- fit_and_data()
+  valid("vcov", list(one$fit, standardised = chance(0.5)), may_fail = TRUE, na = "", check = function(v) {
     free <- !is.na(diag(v))
     c(
       yes(isSymmetric(v), "not symmetric"), check_psd(v[free, free], "vcov", 1e-6),
@@ -81,16 +92,16 @@ target("vcov.factor_fit", weight = 1, function() {
 })
 
 target("confint.factor_fit", weight = 0.7, function() {
-  one <- factor_fit_pool()
+  one <- fit_and_data()
   args <- list(one$fit, level = pick(c(0.5, 0.95)), standardised = chance(0.5))
   if (chance(0.4)) args$parm <- 1
-  valid("confint", args, may_fail = TRUE, na = ".", check = function(v) {
+  valid("confint", args, may_fail = TRUE, na = "", check = function(v) {
     yes(all(is.na(v) | v[, 1] <= v[, 2] + 1e-12), "bounds the wrong way round")
   })
 })
 
 target("tidy.factor_fit", weight = 0.7, function() {
-  one <- factor_fit_pool()
+  one <- fit_and_data()
   args <- list(one$fit)
   if (chance(0.5)) args$conf.int <- TRUE
   if (chance(0.5)) args$standardised <- TRUE
@@ -102,7 +113,7 @@ target("tidy.factor_fit", weight = 0.7, function() {
 })
 
 target("simulate.factor_fit", draws = TRUE, weight = 0.7, function() {
-  one <- factor_fit_pool()
+  one <- fit_and_data()
   nsim <- between(0, 3)
   args <- list(one$fit, nsim)
   if (chance(0.5)) args$seed <- between(1, 1000)
@@ -116,7 +127,7 @@ target("simulate.factor_fit", draws = TRUE, weight = 0.7, function() {
 })
 
 target("augment.factor_fit", weight = 0.4, function() {
-  one <- factor_fit_pool()
+  one <- fit_and_data()
   valid("augment", list(one$fit, as.data.frame(one$x)), na = ".", check = function(v) {
     yes(ncol(v) == ncol(one$x) + one$fit$n_factors, "columns")
   })
@@ -125,14 +136,14 @@ target("augment.factor_fit", weight = 0.4, function() {
 # ---- printing and pictures ----------------------------------------------------------------------------
 
 target("print.factor_fit", prints = TRUE, weight = 0.6, function() {
-  fit <- factor_fit_pool()$fit
+  fit <- fit_and_data()$fit
   args <- list(fit)
   if (chance(0.5)) args$cutoff <- pick(c(0, 0.3, 2))
   if (chance(0.5)) args$sort <- chance(0.5)
   if (chance(0.3)) args$n <- pick(c(0, 2, Inf))
   valid("print", args, na = ".", check = function(v) same(v, fit, "what print() returns"))
 })
-prints_what("print.fit_indices", "print", function() covmash::fit_indices(factor_fit_pool()$fit))
+prints_what("print.fit_indices", "print", function() covmash::fit_indices(fit_and_data()$fit))
 prints_what("summary.factor_selection", "summary", function() selection_pool(), FALSE, 0.2)
 prints_what("print.summary.factor_selection", "print", function() summary(selection_pool()))
 
