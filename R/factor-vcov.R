@@ -176,8 +176,8 @@ no_standard_errors <- function(fit) {
 covariance_under_conditions <- function(fit, standardised) {
   at <- information_point(fit)
   info <- parameter_information(at)
-  map <- standardising_map(at)
-  H <- condition_derivatives(at, rotation_conditions(fit)) %*% map$standard
+  G <- log_variance_derivatives(at)
+  H <- by_parameters(condition_derivatives(at, rotation_conditions(fit)), at, G)
   # A noise variance at its floor stays there.
   fixed <- which(fit$heywood)
   if (length(fixed) > 0L) {
@@ -189,15 +189,14 @@ covariance_under_conditions <- function(fit, standardised) {
   if (is.null(V)) {
     return(NULL)
   }
-  J <- map$standard
-  if (fit$rotation == "promax" && fit$n_factors >= 2L) J <- promax_derivatives(at, fit) %*% J
-  if (!standardised) J <- in_units_of_data(J, map$log_variance, fit)
-  V <- J %*% (V / fit$n_samples) %*% t(J)
-  names <- parameter_table(fit, standardised)$name
+  to_estimates <- estimates_map(fit, at, G, standardised)
+  # J V J', by rows twice; J itself is large.
+  V <- to_estimates(t(to_estimates(V / fit$n_samples)))
   # What is fixed has no error; rounding leaves a little.
-  floor <- nrow(V) - fit$n_genes + fixed
-  V[floor, ] <- V[, floor] <- NA_real_
-  dimnames(V) <- list(names, names)
+  at_floor <- nrow(V) - fit$n_genes + fixed
+  V[at_floor, ] <- V[, at_floor] <- NA_real_
+  labels <- parameter_table(fit, standardised)$name
+  dimnames(V) <- list(labels, labels)
   (V + t(V)) / 2
 }
 
@@ -250,40 +249,60 @@ parameter_information <- function(at) {
   )
 }
 
-# Derivatives, by the parameters of information_point(), of the logarithms of the genes' variances, and of
-# standardised loadings, factor correlations and uniquenesses. The variances are 1 there.
-standardising_map <- function(at) {
+# N x parameters: derivatives, by the parameters of information_point(), of the logarithms of the genes'
+# variances, which are 1 there.
+log_variance_derivatives <- function(at) {
   N <- nrow(at$L)
-  K <- ncol(at$L)
-  C <- at$L %*% at$F
-  genes <- seq_len(N)
-  rows <- rep(genes, times = K)
+  rows <- rep(seq_len(N), times = ncol(at$L))
   pairs <- if (at$oblique) which(upper.tri(at$F), arr.ind = TRUE) else matrix(0L, 0, 2)
-  loading <- matrix(0, N, N * K)
-  loading[cbind(rows, seq_along(rows))] <- 2 * as.vector(C)
-  log_variance <- cbind(
+  loading <- matrix(0, N, length(rows))
+  loading[cbind(rows, seq_along(rows))] <- 2 * as.vector(at$L %*% at$F)
+  cbind(
     loading, 2 * at$L[, pairs[, 1], drop = FALSE] * at$L[, pairs[, 2], drop = FALSE], base::diag(nrow = N)
   )
-  standard <- base::diag(nrow = ncol(log_variance))
-  first <- seq_along(rows)
-  last <- ncol(standard) - N + genes
-  standard[first, ] <- standard[first, ] - as.vector(at$L) * log_variance[rows, ] / 2
-  standard[last, ] <- standard[last, ] - at$u * log_variance
-  list(standard = standard, log_variance = log_variance)
 }
 
-# From derivatives of standardised loadings and uniquenesses to those in units of the data.
-in_units_of_data <- function(J, log_variance, fit) {
-  N <- fit$n_genes
-  K <- fit$n_factors
-  sd <- unname(sqrt(fit$variance))
-  rows <- rep(seq_len(N), times = K)
-  first <- seq_along(rows)
-  last <- nrow(J) - N + seq_len(N)
+# Positions of the loadings and of the noise variances among p parameters, and the gene of each loading.
+positions <- function(L, p) {
+  N <- nrow(L)
+  list(loading = seq_along(L), noise = p - N + seq_len(N), gene = rep(seq_len(N), times = ncol(L)))
+}
+
+# Standardised loadings change by those of the loadings less half of the logarithm of the variance, uniquenesses
+# likewise less all of it. H has derivatives by them; this gives those by the parameters.
+by_parameters <- function(H, at, G) {
+  where <- positions(at$L, ncol(G))
+  share <- H[, where$noise, drop = FALSE] * rep(at$u, each = nrow(H))
+  loading <- H[, where$loading, drop = FALSE] * rep(as.vector(at$L) / 2, each = nrow(H))
+  for (k in seq_len(ncol(at$L))) {
+    share <- share + loading[, (k - 1) * nrow(at$L) + seq_len(nrow(at$L)), drop = FALSE]
+  }
+  H - share %*% G
+}
+
+# A function that turns changes of the parameters of information_point(), in the columns of a matrix, into those of
+# what parameter_table() has.
+estimates_map <- function(fit, at, G, standardised) {
+  promax <- if (fit$rotation == "promax" && fit$n_factors >= 2L) promax_map(at, fit)
+  deviation <- unname(sqrt(fit$variance))
   L <- as.vector(standardised_loadings(fit))
-  J[first, ] <- sd[rows] * (J[first, ] + L * log_variance[rows, ] / 2)
-  J[last, ] <- sd^2 * (J[last, ] + unname(fit$uniquenesses) * log_variance)
-  J
+  function(M) {
+    change <- G %*% M
+    where <- positions(at$L, nrow(M))
+    gene <- where$gene
+    loading <- M[where$loading, , drop = FALSE] - as.vector(at$L) * change[gene, , drop = FALSE] / 2
+    noise <- M[where$noise, , drop = FALSE] - at$u * change
+    correlation <- M[-c(where$loading, where$noise), , drop = FALSE]
+    if (!is.null(promax)) {
+      correlation <- promax$correlation %*% loading
+      loading <- promax$loading(loading)
+    }
+    if (!standardised) {
+      loading <- deviation[gene] * (loading + L * change[gene, , drop = FALSE] / 2)
+      noise <- deviation^2 * (noise + at$u * change)
+    }
+    rbind(loading, correlation, noise)
+  }
 }
 
 # Z (Z' I Z)^-1 Z', Z a basis of what H leaves free, without Z: with A = I + H'H,
@@ -400,31 +419,42 @@ central_differences <- function(f, x, step) {
 
 # ---- promax ---------------------------------------------------------------------
 
-# Hendrickson and White's step, in the order and with the signs of the fit: loadings and factor correlations.
+# Hendrickson and White's step from the varimax loadings V: loadings are V U, factor correlations (U'U)^-1.
 promax_step <- function(V, m) {
   U <- qr.coef(qr(V), V * abs(V)^(m - 1))
-  U <- U * rep(sqrt(base::diag(base::solve(crossprod(U)))), each = ncol(U))
-  list(L = V %*% U, F = base::solve(crossprod(U)))
+  U * rep(sqrt(base::diag(base::solve(crossprod(U)))), each = ncol(U))
 }
 
-promax_derivatives <- function(at, fit) {
+# What changes of the varimax loadings make of the loadings, a function, and of the factor correlations, a matrix;
+# in the order and with the signs of the fit.
+promax_map <- function(at, fit) {
   m <- if (is.null(fit$rotation_arguments$m)) 4 else fit$rotation_arguments$m
   N <- nrow(at$L)
   K <- ncol(at$L)
-  wanted <- unname(standardised_loadings(fit))
+  U <- promax_step(at$L, m)
   # Which of its columns, and with which sign, each factor of the fit is.
-  match <- cosines(promax_step(at$L, m)$L, wanted)
-  order <- apply(abs(match), 2, which.max)
-  signs <- sign(match[cbind(order, seq_len(K))])
+  alike <- cosines(at$L %*% U, unname(standardised_loadings(fit)))
+  columns <- apply(abs(alike), 2, which.max)
+  signs <- sign(alike[cbind(columns, seq_len(K))])
   step <- function(x) {
-    out <- promax_step(matrix(x, N), m)
-    F <- out$F[order, order] * outer(signs, signs)
-    c(out$L[, order] * rep(signs, each = N), F[upper.tri(F)])
+    U <- promax_step(matrix(x, N), m)[, columns] * rep(signs, each = K)
+    F <- base::solve(crossprod(U))
+    c(U, F[upper.tri(F)])
   }
   J <- central_differences(step, as.vector(at$L), rep(1e-6, length(at$L)))
-  rbind(
-    cbind(J, matrix(0, nrow(J), N)),
-    cbind(matrix(0, N, ncol(J)), base::diag(nrow = N))
+  U <- U[, columns] * rep(signs, each = K)
+  # d(VU) = dV U + V dU
+  list(
+    loading = function(M) {
+      dU <- J[seq_len(K^2), ] %*% M
+      blocks <- lapply(seq_len(K), function(k) {
+        out <- at$L %*% dU[(k - 1) * K + seq_len(K), , drop = FALSE]
+        for (l in seq_len(K)) out <- out + U[l, k] * M[(l - 1) * N + seq_len(N), , drop = FALSE]
+        out
+      })
+      do.call(rbind, blocks)
+    },
+    correlation = J[-seq_len(K^2), , drop = FALSE]
   )
 }
 
