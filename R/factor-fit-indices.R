@@ -3,8 +3,9 @@
 #' The test of a fit against the saturated model, and the usual indices of fit.
 #'
 #' @param fit A fit of [fit_factor_model()].
-#' @param data What the model was fitted to, for SRMR and RMSR where the fit does not
-#'   keep its covariance matrix; see [residuals()][factor_residuals].
+#' @param data What the model was fitted to: for SRMR and RMSR where the fit does not
+#'   keep its covariance matrix, see [residuals()][factor_residuals], and for the test with
+#'   missing values.
 #' @param bartlett `TRUE`: likelihood ratios are multiplied by Bartlett's (1951) factors, as
 #'   in the fit's own `test`, [stats::factanal()] and psych. `FALSE`: as they are, as in
 #'   lavaan.
@@ -32,9 +33,14 @@
 #'   * SRMR: root mean square of \eqn{(S_{ij} - \Sigma_{ij}) / \sqrt{S_{ii} S_{jj}}} over
 #'   \eqn{i \ge j} (Bentler 1995); RMSR: the same over \eqn{i > j}.
 #'
-#'   The test and what is made of it need `"ml"`, complete data, more samples than genes,
-#'   and for all but CFI a degree of freedom; else they are `NA`. SRMR, RMSR, AIC and BIC do
-#'   not. With missing values SRMR compares pairwise correlations.
+#'   The test and what is made of it need `"ml"`, more samples than genes, and for all but
+#'   CFI a degree of freedom; else they are `NA`. SRMR, RMSR, AIC and BIC do not.
+#'
+#'   With missing values \eqn{\chi^2} is twice the difference of the log-likelihoods of the
+#'   saturated model and the fit, without Bartlett's factor, and \eqn{m = n}. The saturated
+#'   model is fitted to `data` by EM (Dempster, Laird and Rubin 1977); where its
+#'   likelihood has no maximum, as when a pair of genes is in no sample together, there
+#'   is no test. SRMR compares pairwise correlations.
 #' @section Errors: `covmash_error_fit` if `fit` is none; `covmash_error_argument` for the
 #'   others; those of [residuals()][factor_residuals] for `data`.
 #' @references Bartlett MS (1951). The effect of standardization on a chi-square
@@ -56,6 +62,9 @@
 #'
 #'   Bentler PM (1995). *EQS Structural Equations Program Manual*. Multivariate Software,
 #'   Encino.
+#'
+#'   Dempster AP, Laird NM, Rubin DB (1977). Maximum likelihood from incomplete data via
+#'   the EM algorithm. *JRSS B* 39, 1-22. \doi{10.1111/j.2517-6161.1977.tb01600.x}
 #' @export
 #' @examples
 #' fit <- fit_factor_model(cor(mtcars), n_factors = 2, n_samples = 32)
@@ -65,7 +74,7 @@ fit_indices <- function(fit, data = NULL, bartlett = TRUE, level = 0.9) {
   check_factor_fit(fit)
   check_flag(bartlett, "bartlett")
   check_number(level, "level", 1e-6, 1 - 1e-6, "a number between 0 and 1")
-  test <- likelihood_ratios(fit, bartlett)
+  test <- likelihood_ratios(fit, bartlett, data)
   out <- c(
     test[c("chisq", "df", "p.value", "baseline.chisq", "baseline.df")], incremental_indices(test),
     rmsea_indices(test, level), residual_indices(fit, data)
@@ -82,27 +91,21 @@ fit_indices <- function(fit, data = NULL, bartlett = TRUE, level = 0.9) {
 }
 
 # Against the saturated model, of the fit and of independent genes, with the multiplier m of the discrepancy.
-likelihood_ratios <- function(fit, bartlett) {
+likelihood_ratios <- function(fit, bartlett, data = NULL) {
   N <- fit$n_genes
   K <- fit$n_factors
-  n <- fit$n_samples
   df <- ((N - K)^2 - N - K) / 2
   out <- list(
     chisq = NA_real_, df = NA_real_, p.value = NA_real_, baseline.chisq = NA_real_, baseline.df = NA_real_,
-    m = NA_real_, note = no_likelihood_ratio(fit)
+    m = NA_real_
   )
-  if (!is.null(out$note)) {
+  found <- if (fit$n_missing > 0) ratios_with_missing(fit, data) else ratios_of_complete(fit, bartlett)
+  if (!is.null(found$note)) {
+    out$note <- paste0("test, CFI, TLI, RMSEA: ", found$note)
     return(out)
   }
-  m0 <- if (bartlett) n - 1 - (2 * N + 5) / 6 else n
-  out$m <- if (bartlett) m0 - 2 * K / 3 else n
-  if (out$m <= 0 || m0 <= 0) {
-    out$note <- "test, CFI, TLI, RMSEA: Bartlett's factor is negative for so few samples (see `bartlett`)"
-    return(out)
-  }
-  out$chisq <- max(out$m * fit$objective, 0)
+  out[names(found)] <- found
   out$df <- df
-  out$baseline.chisq <- max(m0 * fit$baseline_objective, 0)
   out$baseline.df <- N * (N - 1) / 2
   if (df >= 1) {
     out$p.value <- stats::pchisq(out$chisq, df, lower.tail = FALSE)
@@ -112,20 +115,59 @@ likelihood_ratios <- function(fit, bartlett) {
   out
 }
 
+# chisq, baseline.chisq and m; or `note`, why there are none.
+ratios_of_complete <- function(fit, bartlett) {
+  note <- no_likelihood_ratio(fit)
+  if (!is.null(note)) {
+    return(list(note = note))
+  }
+  n <- fit$n_samples
+  m0 <- if (bartlett) n - 1 - (2 * fit$n_genes + 5) / 6 else n
+  m <- if (bartlett) m0 - 2 * fit$n_factors / 3 else n
+  if (m <= 0) {
+    return(list(note = "Bartlett's factor is negative for so few samples (see `bartlett`)"))
+  }
+  list(chisq = max(m * fit$objective, 0), baseline.chisq = max(m0 * fit$baseline_objective, 0), m = m)
+}
+
+ratios_with_missing <- function(fit, data) {
+  note <- no_likelihood_ratio(fit)
+  if (is.null(note) && is.null(data)) {
+    note <- "values are missing; give `data`"
+  }
+  if (!is.null(note)) {
+    return(list(note = note))
+  }
+  x <- genes_of_fit(sample_values(data, "`data`"), fit, "data")
+  check_genes_vary(x)
+  n <- sum(rowSums(!is.na(x)) > 0)
+  if (n != fit$n_samples) {
+    abort_input(
+      "`data` must be what the model was fitted to, {plural(fit$n_samples, 'sample')}, but it has {format_count(n)}.",
+      class = "covmash_error_dimensions"
+    )
+  }
+  saturated <- saturated_loglik(x)
+  if (!is.null(saturated$note)) {
+    return(saturated)
+  }
+  list(
+    chisq = max(2 * (saturated$loglik - fit$loglik), 0),
+    baseline.chisq = max(2 * (saturated$loglik - independent_loglik(x)), 0), m = fit$n_samples
+  )
+}
+
 # Why there is none; NULL if there is.
 no_likelihood_ratio <- function(fit) {
-  why <- if (fit$method != "ml") {
+  if (fit$method != "ml") {
     paste0("method '", fit$method, "' has no test against the saturated model")
-  } else if (fit$n_missing > 0) {
-    "values are missing, and the saturated model is not fitted to them"
   } else if (fit$n_samples <= fit$n_genes) {
     paste0(
       "the saturated model of ", plural(fit$n_genes, "gene"), " has no likelihood for ", plural(fit$n_samples, "sample")
     )
-  } else if (is.na(fit$objective) || !checkmate::test_number(fit$baseline_objective, finite = TRUE)) {
+  } else if (fit$n_missing == 0 && (is.na(fit$objective) || !checkmate::test_number(fit$baseline_objective, finite = TRUE))) {
     "the observed covariance matrix is singular, or the fit is of an earlier version"
   }
-  if (!is.null(why)) paste0("test, CFI, TLI, RMSEA: ", why)
 }
 
 incremental_indices <- function(test) {

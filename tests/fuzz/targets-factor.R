@@ -632,6 +632,13 @@ target("fit_factor_model", weight = 4, function() {
   rotation <- pick(c("none", "varimax", "promax"))
   args <- if (from_cov) list(stats::cov(x), K, method, n_samples = n) else list(x, K, method)
   args$rotation <- rotation
+  if (from_cov && chance(0.5)) {
+    args[[1]] <- stats::cov.wt(x)
+    if (chance(0.5)) args$n_samples <- NULL
+  } else if (!from_cov && !is.null(colnames(x)) && chance(0.2)) {
+    args[[1]] <- ~.
+    args$data <- as.data.frame(x)
+  }
   valid("fit_factor_model", args, na = "objective|mean|convergence|test", check = function(fit) {
     if (from_cov) return(check_psd(fit$covariance, "covariance"))
     own <- factor_loglik(x, fit)

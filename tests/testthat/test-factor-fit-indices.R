@@ -68,6 +68,17 @@ test_that("the interval of RMSEA covers that of the population", {
   expect_lt(mean(inside), 0.97)
 })
 
+test_that("with missing values the test is that of lavaan, given the data", {
+  x <- as.matrix(airquality[1:4])
+  fit <- quiet_fit(x, 1)
+  ours <- fit_indices(fit, data = x)
+  theirs <- of_peer("lavaan", "missing")
+  names <- c("chisq", "df", "p.value", "baseline.chisq", "baseline.df", "cfi", "tli", "rmsea", "logLik")
+  expect_equal(unname(unlist(unclass(ours)[names])), unname(theirs[1:9]), tolerance = 1e-6)
+  expect_identical(fit_indices(fit, data = rbind(NA, x)), ours)
+  expect_error(fit_indices(fit, data = x[-1, ]), "153 samples", class = "covmash_error_dimensions")
+})
+
 test_that("large statistics have intervals too", {
   for (chisq in c(1e5, 9e5, 3e6, 1e9)) {
     bounds <- c(noncentrality(chisq, 500, 0.95), noncentrality(chisq, 500, 0.05))
@@ -91,11 +102,12 @@ test_that("where there is no test the reason is said, and the rest is there", {
   expect_false(is.na(fit_indices(gone)$BIC))
   x[5, 3] <- NA
   with_data <- fit_indices(gone, data = x)
+  expect_false(is.na(with_data$rmsea))
   expect_equal(with_data$rmsr, sqrt(mean(residuals(gone, data = x)[lower.tri(diag(8))]^2)), tolerance = 0.05)
   x[x[, 1] > 0, 2] <- NA
   x[x[, 1] <= 0, 1] <- NA
   apart <- suppressMessages(quiet_fit(x, 1))
-  expect_match(reason(apart, data = x), "1 pair of genes")
+  expect_match(reason(apart, data = x), "no sample together.*1 pair of genes")
   exact <- quiet_fit(sample_factor_model(40, 3, 1, strength = 3, seed = 13), 1)
   expect_match(reason(exact), "no degree of freedom")
   expect_equal(fit_indices(exact)$df, 0)
