@@ -366,7 +366,7 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
     ggplot2::scale_linewidth(
       range = if (nrow(edges) <= 200) c(0.3, 2) else c(0.1, 0.6), guide = "none"
     ) +
-    ggplot2::coord_equal(clip = "off", xlim = c(-1.7, 1.7), ylim = c(-1.15, 1.15)) +
+    ggplot2::coord_equal(clip = "off", xlim = c(-1.4, 1.4), ylim = c(-1.4, 1.4)) +
     ggplot2::labs(
       title = if (is.null(title)) "Network of partial correlations" else title,
       subtitle = paste0(
@@ -374,22 +374,29 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
         ", of at least ", format(attr(object, "threshold")), " in absolute value"
       )
     ) +
-    ggplot2::theme_void(base_size = 11) +
-    ggplot2::theme(
-      legend.position = "bottom", legend.key.width = grid::unit(1.2, "cm"),
-      legend.title = ggplot2::element_text(margin = ggplot2::margin(r = 14)), plot.margin = ggplot2::margin(6, 6, 6, 6)
-    )
-  if (nrow(nodes) <= 60) {
-    plot <- plot + ggplot2::geom_text(
-      data = nodes,
-      ggplot2::aes(
-        x = 1.1 * .data$x, y = 1.1 * .data$y, label = .data$gene,
-        hjust = (1 - .data$x) / 2, vjust = (1 - .data$y) / 2
-      ),
-      size = if (nrow(nodes) <= 30) 3.4 else 2.4, colour = "grey15"
-    )
+    ggplot2::theme_void(base_size = 11)
+  if (nrow(nodes) <= 120) {
+    plot <- plot + node_labels(nodes)
   }
   plot
+}
+
+# Beside the nodes; where they stand close, along the radius and the smaller the more there are.
+node_labels <- function(nodes) {
+  n <- nrow(nodes)
+  left <- nodes$x < -1e-9
+  radial <- n > 12
+  nodes$angle <- if (radial) atan2(nodes$y, nodes$x) * 180 / pi + 180 * left else 0
+  nodes$hjust <- if (radial) as.numeric(left) else (1 - nodes$x) / 2
+  nodes$vjust <- if (radial) 0.5 else (1 - nodes$y) / 2
+  ggplot2::geom_text(
+    data = nodes,
+    ggplot2::aes(
+      x = 1.07 * .data$x, y = 1.07 * .data$y, label = .data$gene, angle = .data$angle, hjust = .data$hjust,
+      vjust = .data$vjust
+    ),
+    size = if (n <= 30) 3.2 else max(1.7, 110 / n), colour = "grey15"
+  )
 }
 
 #' @rdname factor_plots

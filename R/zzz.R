@@ -22,7 +22,7 @@ behind_door <- c(
   "check_covariance", "conditional", "correlation", "cov_canonical", "cov_ed", "cov_empirical", "cov_fa",
   "cov_flash", "cov_pca", "cov_ted", "cov_udi", "cv_deconvolve", "deconvolve", "eigenvalues",
   "estimate_error_correlation", "estimate_null_correlation_simple", "factor_scores", "fit_factor_model",
-  "generate_factor_covariance", "get_n_significant_conditions", "get_pairwise_sharing",
+  "fit_indices", "generate_factor_covariance", "get_n_significant_conditions", "get_pairwise_sharing",
   "get_pairwise_sharing_from_samples", "get_posterior_condition_wise_summary", "get_posterior_weights",
   "get_qvalue", "get_significant_results", "get_svalue", "is_covariance", "log_density", "marginal", "mash",
   "mash_1by1", "mash_compute_loglik", "mash_compute_posterior_matrices", "mash_compute_vloglik",
