@@ -1,0 +1,460 @@
+# What a look over a fit and its data finds: as check-data.R, with what needs the fit. What is said of errors and grids is
+# confirmed by fitting the weights again, to some of the effects, with what is suspected to be right.
+
+#' What is wrong with an analysis
+#'
+#' Looks for what makes a fit wrong without an error: errors larger than their standard errors, correlated errors that
+#' `V` does not know, a grid that is too narrow, a prior learned from chosen effects, and what
+#' [check_mash_data()] finds in the data. Each finding comes with advice.
+#'
+#' @param fit A fit of [mash()] or a prior of [fit_mash_prior()].
+#' @param data The data of the fit.
+#' @param n_threads Number of threads, see [covmash_threads].
+#' @return A data frame as of [check_mash_data()], which prints as sentences.
+#' @details Besides the findings of [check_mash_data()]:
+#'   * `weights`: they have not converged;
+#'   * `other data`: a fit of other estimates of the same effects;
+#'   * `chosen effects`: the fit expects many effects whose z-scores are all small, and `data`, those it was made
+#'     of, have none; or the prior believes in more effects than `data` have, as one learned from
+#'     strong effects does. Nothing is said of errors then, as of chosen effects nothing can be;
+#'   * `size of errors`: see below. It replaces that of [check_mash_data()], and so does the next;
+#'   * `correlated errors`: see below;
+#'   * `grid`: the log-likelihood rises when the grid is completed to that which [mash()] chooses;
+#'   * `learned covariances`: they have next to no weight, and add next to nothing to the log-likelihood;
+#'   * `null weight`: above 0.99.
+#'
+#'   With fewer than 200 effects only `weights` and `other data` are looked at.
+#'
+#'   The size \eqn{s} of the errors of a condition is that at which its z-scores are most likely under the
+#'   mixture
+#'   \deqn{\pi_0 N(0, s^2) + \sum_k \pi_k N(0, s^2 (1 + t_k^2)), \quad t_k = 1, 1.5, 2.25, \ldots,}
+#'   in which effects are either zero or not small: the standard deviation of the empirical null (Efron 2004). The correlation of the
+#'   errors of two conditions is that of `estimate_null_correlation_simple(data, rule = "pairwise")`. Real effects that
+#'   are small and shared move both. What differs from `Shat` by more than a tenth, or from `V` by more than 0.1, and by four
+#'   standard errors, is therefore tried: the weights are fitted again to up to 5,000 effects, with the
+#'   errors as given and as suspected. It is a finding if the log-likelihood
+#'   of these effects is higher by more than 10 and more than three standard errors of the difference (Vuong 1989). Small
+#'   effects that are independent between conditions, and that nearly all effects have, are the same as larger errors.
+#' @section Errors: `covmash_error_fit`, `covmash_error_data`, `covmash_error_alpha` and `covmash_error_names` if `fit` and `data`
+#'   cannot be used, or not together.
+#' @references Efron B (2004). Large-scale simultaneous hypothesis testing: the choice of a null hypothesis. *Journal of the
+#'   American Statistical Association* 99, 96-104. \doi{10.1198/016214504000000089}
+#'
+#'   Vuong QH (1989). Likelihood ratio tests for model selection and non-nested hypotheses. *Econometrica* 57, 307-333.
+#'   \doi{10.2307/1912557}
+#' @seealso [check_mash_data()] before the fit, [cv_mash()] to choose covariances
+#' @export
+#' @examples
+#' set.seed(1)
+#' sim <- simple_sims(nsamp = 200, ncond = 4, err_sd = 1)
+#' sim$Bhat[, 2] <- sim$B[, 2] + 1.5 * (sim$Bhat[, 2] - sim$B[, 2])
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' diagnose(fit, data, n_threads = 1)
+diagnose <- function(fit, data, n_threads = NULL) {
+  if (!missing(fit) && inherits(fit, "mash_prior")) check_mash_prior(fit, "fit") else check_fit(fit, "fit")
+  problem <- problem_of(fit, take_data(data))
+  problem$n_threads <- resolve_threads(n_threads)
+  own <- is_own_data(fit, problem)
+  data <- problem$data
+  problem$data <- without_placeholders(data)
+  labels <- colnames(data$Bhat)
+  z <- unname(problem$data$Bhat) / unname(problem$data$Shat)
+  same <- finding_same(problem$data, z)
+  found <- c(
+    finding_placeholders(data), finding_unobserved(data), same, finding_convergence(fit), finding_other_data(fit, data, own)
+  )
+  if (sum(rowSums(!is.na(z)) > 0) < 200L) {
+    return(new_findings(c(found, finding_errors(z, labels), finding_correlated(z, data$V, labels), finding_extreme(z))))
+  }
+  problem <- look_at_some(problem)
+  chosen <- finding_chosen(problem, isTRUE(own))
+  found <- c(found, chosen$finding)
+  if (!chosen$is) {
+    size <- finding_scale(problem, z, labels)
+    if (length(size) == 0L) size <- finding_errors(z, labels)
+    found <- c(found, size, finding_error_correlation(problem, z, labels))
+  }
+  new_findings(c(
+    found, finding_extreme(z), if (!chosen$is) finding_strong(z), finding_grid(problem), finding_learned(problem),
+    finding_null_weight(problem)
+  ))
+}
+
+# ---- what was fitted --------------------------------------------------------------
+
+# Whether the fit is one of these data, by the log-likelihoods of some effects: TRUE, FALSE, or NA if the fit is of other
+# effects or does not know its own.
+is_own_data <- function(fit, problem) {
+  data <- problem$data
+  vloglik <- fit$vloglik
+  if (!identical(fit[["dim"]], dim(data$Bhat)) || !is.numeric(vloglik) || length(vloglik) != nrow(data$Bhat)) {
+    return(NA)
+  }
+  if (!is.null(fit$dimnames[[1]]) && !is.null(rownames(data$Bhat)) && !identical(fit$dimnames[[1]], rownames(data$Bhat))) {
+    return(NA)
+  }
+  rows <- some_rows(nrow(data$Bhat), 200L)
+  problem$data <- data[rows, ]
+  now <- vloglik_of(problem, problem$model$pi)
+  isTRUE(max(abs(now - vloglik[rows]) / (1 + abs(now))) < 1e-6)
+}
+
+finding_other_data <- function(fit, data, own) {
+  finding(
+    "other data", "problem", nrow(data$Bhat), found = isFALSE(own),
+    "The log-likelihoods of the fit are not those of these data: estimates, standard errors or `V` are others.",
+    advice = "Give the data of the fit, or fit again."
+  )
+}
+
+finding_convergence <- function(fit) {
+  finding(
+    "weights", "problem", 1, found = isFALSE(fit$convergence$converged),
+    "The weights did not converge in {plural(fit$convergence$iterations, 'iteration')}.",
+    advice = "Fit again with a larger `max_iter` in `control`; see mash()."
+  )
+}
+
+# ---- fitting again -----------------------------------------------------------------
+
+most_looked_at <- 5000L
+
+# Row numbers, the same at every call.
+some_rows <- function(n, most) {
+  if (n <= most) seq_len(n) else with_own_seed(1, sort(sample.int(n, most)))
+}
+
+# The problem cut to the effects that weights are fitted to again, with `base`, their log-likelihoods then.
+look_at_some <- function(problem) {
+  open <- observed_rows(problem$data, seq_len(n_effects(problem$data)))
+  problem$whole <- problem$data
+  problem$data <- problem$data[open[some_rows(length(open), most_looked_at)], ]
+  problem$base <- refit(problem)
+  problem
+}
+
+# The weights without a penalty, and the log-likelihoods of the effects under them.
+refit <- function(problem, model = problem$model, data = problem$data, start = NULL) {
+  if (is.null(start)) start <- (model$pi + 1e-4 / length(model$pi)) / (1 + 1e-4)
+  prior <- rep(1, n_components(model))
+  pi <- fit_weights(data, model, prior, "newton", list(), problem$n_threads, start = start)$pi
+  problem$data <- data
+  problem$model <- model
+  list(pi = pi, vloglik = vloglik_of(problem, pi))
+}
+
+vloglik_of <- function(problem, pi) {
+  as.vector(posterior_of(
+    problem$data, problem$model, pi, 0, 1, problem$n_threads, keep_weights = FALSE
+  )$vloglik)
+}
+
+# How much higher the second log-likelihoods are, and whether that is more than chance.
+gain <- function(before, after) {
+  by <- after - before
+  sum <- sum(by)
+  list(sum = sum, sure = isTRUE(sum > max(10, 3 * stats::sd(by) * sqrt(length(by)))))
+}
+
+say_gain <- function(gain, problem) {
+  paste0(
+    "the log-likelihood of ", plural(n_effects(problem$data), "effect"), " is higher by ",
+    format(gain$sum, digits = 3, big.mark = ",")
+  )
+}
+
+# ---- chosen effects ------------------------------------------------------------------
+
+# The largest z-score of each effect against what the prior makes of it, drawn. Chosen: there is a size below which a
+# fiftieth or more should be, and less than a fifth of these are.
+finding_chosen <- function(problem, own) {
+  data <- problem$data
+  observed <- largest_z(data, seq_len(n_effects(data)))
+  drawn <- with_own_seed(2, drawn_largest_z(problem))
+  n <- length(observed)
+  at <- stats::quantile(drawn, c(0.02, 0.05, 0.1, 0.2, 0.4, 0.6), names = FALSE)
+  expected <- vapply(at, function(c) sum(drawn < c), 0)
+  there <- vapply(at, function(c) sum(observed < c), 0)
+  too_few <- there < 0.2 * expected & expected >= 20
+  worst <- which.max((expected - there) * too_few)
+  excess <- which.max(there - expected)
+  gained <- gain(vloglik_of(problem, problem$model$pi), problem$base$vloglik)
+  stronger <- gained$sure && gained$sum > 0.02 * n && there[excess] > expected[excess] + 0.1 * n
+  list(is = any(too_few), finding = c(
+    finding(
+      "chosen effects", "problem", round(expected[worst] - there[worst]), found = own && any(too_few),
+      "These effects were chosen by their size: of {format_count(n)} the fit expects {format_count(expected[worst])} with all ",
+      "z-scores below {format(at[worst], digits = 2)} in size, and there are {format_count(there[worst])}. Its weights are those of ",
+      "strong effects.",
+      advice = paste(
+        "Learn covariances from strong effects, but weights from all, or from a sample with weights:",
+        "fit_mash_prior(data, Ulist, select_training_effects(data, n)); otherwise lfsr is too small."
+      )
+    ),
+    finding(
+      "chosen effects", "problem", round(there[excess] - expected[excess]), found = stronger,
+      "The prior was learned from stronger effects than these: of {format_count(n)} it expects {format_count(expected[excess])} with ",
+      "all z-scores below {format(at[excess], digits = 2)} in size, and there are {format_count(there[excess])}.",
+      advice = "Fit the weights to these effects, mash(data, g = fit), or to a sample with weights: select_training_effects()."
+    )
+  ))
+}
+
+# Of effects drawn from the prior, with the errors and the missing estimates of the data.
+drawn_largest_z <- function(problem) {
+  data <- problem$data
+  J <- n_effects(data)
+  R <- n_conditions(data)
+  model <- problem$model
+  K <- length(model$Ulist)
+  B <- matrix(0, J, R)
+  component <- sample.int(length(model$pi), J, TRUE, model$pi) - model$usepointmass
+  for (k in seq_len(K)) {
+    rows <- which(component > 0 & (component - 1) %% K + 1 == k)
+    if (length(rows) > 0L) {
+      scale <- model$grid[(component[rows] - 1) %/% K + 1]
+      B[rows, ] <- scale * matrix(stats::rnorm(length(rows) * R), ncol = R) %*% t(covariance_root(as.matrix(model$Ulist[[k]])))
+    }
+  }
+  z <- B / unname(data$Shat) + drawn_errors(data, J, R)
+  z[is.na(data$Bhat)] <- 0
+  row_maxima(abs(z))
+}
+
+drawn_errors <- function(data, J, R) {
+  errors <- matrix(stats::rnorm(J * R), J)
+  if (is.matrix(data$V)) {
+    return(errors %*% chol(unname(data$V)))
+  }
+  for (j in if (!is.null(data$V)) seq_len(J)) {
+    errors[j, ] <- errors[j, ] %*% covariance_root(data$V[, , j])
+  }
+  errors
+}
+
+covariance_root <- function(U) {
+  parts <- symmetric_eigen(unname(U))
+  parts$vectors %*% (sqrt(pmax(parts$values, 0)) * t(parts$vectors))
+}
+
+# ---- errors ------------------------------------------------------------------------
+
+finding_scale <- function(problem, z, labels) {
+  sizes <- noise_sd(problem$whole)
+  found <- apply(z / sizes, 2, error_scale)
+  far <- which(abs(log(found["scale", ])) > pmax(0.1, 4 * found["se", ]))
+  if (length(far) == 0L) {
+    return(list())
+  }
+  factor <- replace(rep(1, ncol(z)), far, found["scale", far])
+  data <- problem$data
+  data$Shat <- data$Shat * rep(factor, each = nrow(data$Shat))
+  gained <- gain(problem$base$vloglik, refit(problem, data = data)$vloglik)
+  range <- format(unique(round(range(factor[far]), 2)))
+  finding(
+    "size of errors", "problem", length(far), found = gained$sure,
+    "Errors are about {paste(range, collapse = ' to ')} times as large as `Shat` says in {label_conditions(far, labels)}: ",
+    "with that, {say_gain(gained, problem)}.",
+    advice = paste(
+      "If nearly all effects are a little real there, leave it; else look for confounding, too few degrees of freedom (`df`) or",
+      "another scale, and multiply `Shat` by it."
+    )
+  )
+}
+
+# Standard deviations of the errors of z-scores: 1, unless `V` is no correlation matrix.
+noise_sd <- function(data) {
+  J <- n_effects(data)
+  if (is.null(data$V) || is.matrix(data$V)) {
+    return(rep(if (is.null(data$V)) rep(1, n_conditions(data)) else sqrt(diag(data$V)), each = J))
+  }
+  vapply(seq_len(n_conditions(data)), function(r) sqrt(data$V[r, r, ]), numeric(J))
+}
+
+# The scale of the errors of z-scores, with its standard error: that of the narrowest part of a mixture in which the
+# others are wider by a gap. On counts of cells.
+error_scale <- function(z) {
+  z <- abs(z[!is.na(z)])
+  if (length(z) < 200L) {
+    return(c(scale = 1, se = Inf))
+  }
+  size <- min(max(stats::median(z) / stats::qnorm(0.75), 0.05), 10)
+  ends <- size * c(seq(0, 5, by = 0.05), 6, 8, 11, 16, 24, Inf)
+  counts <- tabulate(findInterval(z, ends), length(ends) - 1L)
+  kept <- counts > 0
+  wider <- c(0, 1.5^(0:9))
+  fitted <- function(scale) {
+    below <- 2 * stats::pnorm(outer(ends, scale * sqrt(1 + wider^2), `/`))
+    cells <- pmax(diff(below)[kept, ], 1e-300)
+    weighted_mixture(cells, counts[kept])
+  }
+  best <- stats::optimize(
+    function(log_scale) fitted(exp(log_scale))$loglik, log(size * c(0.3, 1.5)), maximum = TRUE, tol = 2e-3
+  )
+  weight <- fitted(exp(best$maximum))$pi[1]
+  c(scale = exp(best$maximum), se = 1 / sqrt(2 * length(z) * max(weight, 1e-3)))
+}
+
+# Mixture weights by EM.
+weighted_mixture <- function(L, counts, steps = 200) {
+  pi <- rep(1 / ncol(L), ncol(L))
+  for (step in seq_len(steps)) {
+    pi <- pi * drop(crossprod(L, counts / drop(L %*% pi))) / sum(counts)
+  }
+  list(pi = pi, loglik = sum(counts * log(drop(L %*% pi))))
+}
+
+finding_error_correlation <- function(problem, z, labels) {
+  V <- problem$whole$V
+  R <- ncol(z)
+  if (R < 2L || !is.matrix(V)) {
+    return(list())
+  }
+  V <- unname(V)
+  given <- stats::cov2cor(V)
+  z <- z / noise_sd(problem$whole)
+  sums <- null_sums(z, 2)
+  seen <- looked_at_correlations(sums, given)
+  pairs <- same_conditions(problem$whole, z)
+  seen[cbind(pairs$first, pairs$second)] <- given[cbind(pairs$first, pairs$second)]
+  at <- which(abs(seen - given) > pmax(0.1, 4 / sqrt(sums$n)) & upper.tri(seen), arr.ind = TRUE)
+  if (nrow(at) == 0L) {
+    return(list())
+  }
+  changed <- given
+  changed[at] <- changed[at[, 2:1, drop = FALSE]] <- seen[at]
+  if (!is_positive_definite(changed)) {
+    changed <- shrink_correlation(nearest_covariance(changed, keep_diag = TRUE), 0.01)
+  }
+  data <- problem$data
+  data$V[] <- changed * tcrossprod(sqrt(diag(V)))
+  gained <- gain(problem$base$vloglik, refit(problem, data = data)$vloglik)
+  worst <- at[which.max(abs(seen - given)[at]), ]
+  finding(
+    "correlated errors", "problem", nrow(at), found = gained$sure,
+    "Errors are correlated otherwise than `V` says between {plural(nrow(at), 'pair')} of conditions, most between ",
+    "{label_conditions(worst, labels)}: {format(seen[worst[1], worst[2]], digits = 2)}, not ",
+    "{format(given[worst[1], worst[2]], digits = 2)}. With that, {say_gain(gained, problem)}.",
+    advice = "V <- estimate_null_correlation_simple(data, rule = \"pairwise\"), or mash_estimate_corr_em(); then mash_update_data(data, V = V), and fit again."
+  )
+}
+
+# As pairwise_correlations(), and as given where too few effects look null.
+looked_at_correlations <- function(sums, given) {
+  box <- box_probability(2)
+  for (j in seq_len(ncol(given))[-1]) {
+    for (i in seq_len(j - 1L)) {
+      if (sums$n[i, j] >= 50) {
+        given[i, j] <- pair_correlation(
+          sums$n[i, j], sums$squares[i, j] + sums$squares[j, i], sums$products[i, j], box
+        )
+      }
+    }
+  }
+  given
+}
+
+# ---- the prior ---------------------------------------------------------------------
+
+finding_grid <- function(problem) {
+  model <- problem$model
+  longer <- completed_grid(model, problem$whole)
+  if (length(longer) == length(model$grid)) {
+    return(list())
+  }
+  wide <- without_idle_matrices(model)
+  K <- length(wide$Ulist)
+  at <- match(model$grid, longer)
+  start <- rep(1e-6, K * length(longer) + model$usepointmass)
+  start[if (model$usepointmass) 1L] <- wide$pi[1]
+  places <- as.vector(outer(seq_len(K), (at - 1L) * K, `+`)) + model$usepointmass
+  start[places] <- start[places] + if (model$usepointmass) wide$pi[-1] else wide$pi
+  wide$grid <- longer
+  wide$pi <- start / sum(start)
+  wide$labels <- NULL
+  again <- refit(problem, wide)
+  gained <- gain(problem$base$vloglik, again$vloglik)
+  weights <- colSums(matrix(if (model$usepointmass) again$pi[-1] else again$pi, K))
+  beyond <- c(sum(weights[longer < min(model$grid)]), sum(weights[longer > max(model$grid)]))
+  how <- if (max(beyond) < 0.01) "too coarse" else c("without small scales", "without large scales")[which.max(beyond)]
+  n <- length(longer) - length(model$grid)
+  shown <- format(c(range(model$grid), range(longer[weights > 0.001])), digits = 2)
+  finding(
+    "grid", "problem", n, found = gained$sure,
+    "The grid ({trimws(shown[1])} to {trimws(shown[2])}) is {how}: with one from {trimws(shown[3])} to {trimws(shown[4])} {say_gain(gained, problem)}.",
+    advice = "Leave `grid` out, so that mash() chooses it from the data."
+  )
+}
+
+# The grid with what it lacks of that which mash() would choose: points beyond its ends, and between neighbours more than
+# twice as large. Scales are those of matrices whose largest variance is 1, or what takes its place.
+completed_grid <- function(model, data) {
+  grid <- sort(unique(model$grid[model$grid > 0]))
+  sizes <- sqrt(vapply(model$Ulist, function(U) max(diag(U)), 0))
+  sizes <- sizes[sizes > 0]
+  if (length(grid) == 0L || length(sizes) == 0L) {
+    return(model$grid)
+  }
+  ends <- range(autoselect_grid(data))
+  ratio <- c(min(grid) * min(sizes) / ends[1], ends[2] / (max(grid) * max(sizes)))
+  # From sqrt(2) on there is a point to add.
+  n <- pmin(pmax(ceiling(2 * log2(ratio * 0.75)), 0), 30)
+  inside <- unlist(lapply(which(grid[-1] > 2.01 * grid[-length(grid)]), function(i) {
+    if (max(sizes) < 1.5 * min(sizes)) {
+      steps <- ceiling(2 * log2(grid[i + 1] / grid[i]))
+      grid[i] * (grid[i + 1] / grid[i])^(seq_len(min(steps, 60) - 1L) / min(steps, 60))
+    }
+  }))
+  sort(unique(c(model$grid, min(grid) * 2^(-seq_len(n[1]) / 2), inside, max(grid) * 2^(seq_len(n[2]) / 2))))
+}
+
+finding_learned <- function(problem) {
+  model <- problem$model
+  K <- length(model$Ulist)
+  plain <- vapply(model$Ulist, is_plain_covariance, NA)
+  if (all(plain) || !any(plain)) {
+    return(list())
+  }
+  weights <- rowSums(matrix(if (model$usepointmass) problem$base$pi[-1] else problem$base$pi, K))
+  share <- sum(weights[!plain])
+  if (share > 0.02 * (1 - problem$base$pi[1] * model$usepointmass)) {
+    return(list())
+  }
+  without <- model
+  kept <- c(if (model$usepointmass) TRUE, rep(plain, length(model$grid)))
+  without$Ulist <- model$Ulist[plain]
+  without$pi <- model$pi[kept] / sum(model$pi[kept])
+  without$labels <- NULL
+  gained <- gain(refit(problem, without)$vloglik, problem$base$vloglik)
+  finding(
+    "learned covariances", "note", sum(!plain), found = !gained$sure,
+    "The {plural(sum(!plain), 'learned matrix', 'learned matrices')} have the weight {format(share, digits = 2)} together, and add {format(gained$sum, digits = 2)} ",
+    "to the log-likelihood of {plural(n_effects(problem$data), 'effect')} under the others.",
+    advice = "Leave them out, or learn them from more effects; compare with cv_mash()."
+  )
+}
+
+# Such as cov_canonical() makes: variances in some conditions that are the same there, and one correlation.
+is_plain_covariance <- function(U) {
+  if (is_factor_cov(U)) {
+    return(FALSE)
+  }
+  U <- unname(as.matrix(U))
+  on <- diag(U) > 0
+  inside <- U[on, on, drop = FALSE]
+  off <- inside[row(inside) != col(inside)]
+  same <- function(x) length(x) == 0L || diff(range(x)) <= 1e-8 * max(abs(inside))
+  same(diag(inside)) && same(off)
+}
+
+finding_null_weight <- function(problem) {
+  model <- problem$model
+  null <- if (model$usepointmass) model$pi[1] else 0
+  finding(
+    "null weight", "note", 1, found = null > 0.99,
+    "The null has the weight {format(null, digits = 4)}: of {format_count(n_effects(problem$whole))} effects about ",
+    "{format_count(round((1 - null) * n_effects(problem$whole)))} are real, and the prior of these is little known.",
+    advice = "Few effects will be significant; lfsr holds, but do not interpret the weights of the matrices."
+  )
+}
