@@ -175,13 +175,15 @@ finding_same <- function(data, z) {
 same_conditions <- function(data, z) {
   R <- ncol(z)
   V <- if (is.matrix(data$V)) stats::cov2cor(unname(data$V)) else diag(R)
-  some <- z[unique(round(seq(1, nrow(z), length.out = min(nrow(z), 1000L)))), , drop = FALSE]
+  Bhat <- unname(data$Bhat)
+  some <- unique(round(seq(1, nrow(z), length.out = min(nrow(z), 1000L))))
+  few <- list(Bhat = Bhat[some, , drop = FALSE], z = z[some, , drop = FALSE])
+  size <- pmin(1, apply(few$z, 2, half_width))
   pairs <- data.frame(first = integer(), second = integer(), exact = logical())
   for (i in seq_len(R - 1L)) {
     for (j in seq(i + 1L, length.out = R - i)) {
-      same <- unname(data$Bhat[, i]) == unname(data$Bhat[, j])
-      exact <- sum(!is.na(same)) > 1L && all(same, na.rm = TRUE)
-      if (exact || abs(V[i, j]) < 0.98 && nearly_same(some[, i], some[, j])) {
+      exact <- all(few$Bhat[, i] == few$Bhat[, j], na.rm = TRUE) && all_equal_pairs(Bhat[, i], Bhat[, j])
+      if (exact || abs(V[i, j]) < 0.98 && nearly_same(few$z[, i], few$z[, j], min(size[i], size[j]))) {
         pairs[nrow(pairs) + 1L, ] <- list(i, j, exact)
       }
     }
@@ -189,16 +191,22 @@ same_conditions <- function(data, z) {
   pairs
 }
 
-# But for the sign: the median difference is below a tenth of what it is between independent errors, 0.954. (Strong effects that
-# are shared make the correlation of z-scores 1, but not their difference 0.)
-nearly_same <- function(x, y) {
-  both <- !is.na(x) & !is.na(y)
-  if (sum(both) < 20L) {
+all_equal_pairs <- function(x, y) {
+  same <- x == y
+  sum(!is.na(same)) > 1L && all(same, na.rm = TRUE)
+}
+
+# But for the sign: the difference is below a tenth of that of independent errors. (Strong effects that are shared make the
+# correlation of z-scores 1, but not their difference 0.)
+nearly_same <- function(x, y, size) {
+  if (is.na(size) || sum(!is.na(x - y)) < 20L) {
     return(FALSE)
   }
-  size_of <- function(x) stats::median(abs(x[both])) / stats::qnorm(0.75)
-  min(size_of(x - y), size_of(x + y)) < 0.1 * sqrt(2) * min(1, size_of(x), size_of(y))
+  min(half_width(x - y), half_width(x + y)) < 0.1 * sqrt(2) * size
 }
+
+# The standard deviation of normal x of mean 0.
+half_width <- function(x) stats::median(abs(x), na.rm = TRUE) / stats::qnorm(0.75)
 
 finding_errors <- function(z, labels) {
   ratio <- apply(z^2, 2, stats::median, na.rm = TRUE) / stats::qchisq(0.5, 1)

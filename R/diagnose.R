@@ -33,7 +33,7 @@
 #'   are small and shared move both. What differs from `Shat` by more than a tenth, or from `V` by more than 0.1, and by four
 #'   standard errors, is therefore tried: the weights are fitted again to up to 5,000 effects, with the
 #'   errors as given and as suspected. It is a finding if the log-likelihood
-#'   of these effects is higher by more than 10 and more than three standard errors of the difference (Vuong 1989). Small
+#'   of these effects is higher by more than 20 and more than three standard errors of the difference (Vuong 1989). Small
 #'   effects that are independent between conditions, and that nearly all effects have, are the same as larger errors.
 #' @section Errors: `covmash_error_fit`, `covmash_error_data`, `covmash_error_alpha` and `covmash_error_names` if `fit` and `data`
 #'   cannot be used, or not together.
@@ -71,9 +71,7 @@ diagnose <- function(fit, data, n_threads = NULL) {
   chosen <- finding_chosen(problem, isTRUE(own))
   found <- c(found, chosen$finding)
   if (!chosen$is) {
-    size <- finding_scale(problem, z, labels)
-    if (length(size) == 0L) size <- finding_errors(z, labels)
-    found <- c(found, size, finding_error_correlation(problem, z, labels))
+    found <- c(found, finding_other_errors(problem, z, labels))
   }
   new_findings(c(
     found, finding_extreme(z), if (!chosen$is) finding_strong(z), finding_grid(problem), finding_learned(problem),
@@ -135,12 +133,10 @@ look_at_some <- function(problem) {
 }
 
 # The weights without a penalty, and the log-likelihoods of the effects under them.
-refit <- function(problem, model = problem$model, data = problem$data, start = NULL) {
-  if (is.null(start)) start <- (model$pi + 1e-4 / length(model$pi)) / (1 + 1e-4)
-  prior <- rep(1, n_components(model))
-  pi <- fit_weights(data, model, prior, "newton", list(), problem$n_threads, start = start)$pi
+refit <- function(problem, model = problem$model, data = problem$data) {
   problem$data <- data
   problem$model <- model
+  pi <- fit_weights(data, model, rep(1, n_components(model)), "newton", list(), problem$n_threads)$pi
   list(pi = pi, vloglik = vloglik_of(problem, pi))
 }
 
@@ -154,7 +150,7 @@ vloglik_of <- function(problem, pi) {
 gain <- function(before, after) {
   by <- after - before
   sum <- sum(by)
-  list(sum = sum, sure = isTRUE(sum > max(10, 3 * stats::sd(by) * sqrt(length(by)))))
+  list(sum = sum, sure = isTRUE(sum > max(20, 3 * stats::sd(by) * sqrt(length(by)))))
 }
 
 say_gain <- function(gain, problem) {
@@ -240,18 +236,56 @@ covariance_root <- function(U) {
 
 # ---- errors ------------------------------------------------------------------------
 
-finding_scale <- function(problem, z, labels) {
-  sizes <- noise_sd(problem$whole)
-  found <- apply(z / sizes, 2, error_scale)
+finding_other_errors <- function(problem, z, labels) {
+  z <- z / noise_sd(problem$whole)
+  scales <- suspected_scales(z)
+  correlations <- suspected_correlations(problem$whole, z)
+  if (length(scales$at) + NROW(correlations$at) > 0L) {
+    problem <- with_learned(problem)
+  }
+  size <- finding_scale(problem, scales, labels)
+  if (length(size) == 0L) size <- finding_errors(z, labels)
+  c(size, finding_error_correlation(problem, correlations, labels))
+}
+
+# Patterns of effects that no matrix has look like correlated errors. Where no matrix was learned, some are, so that errors
+# are suspected only of what these leave.
+with_learned <- function(problem) {
+  model <- problem$model
+  if (!all(vapply(model$Ulist, is_plain_covariance, NA))) {
+    return(problem)
+  }
+  size <- largest_z(problem$data, seq_len(n_effects(problem$data)))
+  strong <- utils::head(order(-size), min(1000L, sum(size > 3)))
+  learned <- tryCatch(
+    with_own_seed(3, silently(cov_ted(problem$data, strong, sparse = 1, tol = 1e-3, n_threads = problem$n_threads))),
+    covmash_error = function(cnd) NULL
+  )
+  if (length(strong) < 10L * n_conditions(problem$data) || is.null(learned)) {
+    return(problem)
+  }
+  model$Ulist <- c(model$Ulist, normalize_Ulist(learned))
+  names(model$Ulist) <- paste0("U", seq_along(model$Ulist))
+  problem$base <- refit(problem, model)
+  problem$model <- model
+  problem
+}
+
+suspected_scales <- function(z) {
+  found <- apply(z, 2, error_scale)
   far <- which(abs(log(found["scale", ])) > pmax(0.1, 4 * found["se", ]))
+  list(at = far, factor = replace(rep(1, ncol(z)), far, found["scale", far]))
+}
+
+finding_scale <- function(problem, scales, labels) {
+  far <- scales$at
   if (length(far) == 0L) {
     return(list())
   }
-  factor <- replace(rep(1, ncol(z)), far, found["scale", far])
   data <- problem$data
-  data$Shat <- data$Shat * rep(factor, each = nrow(data$Shat))
+  data$Shat <- data$Shat * rep(scales$factor, each = nrow(data$Shat))
   gained <- gain(problem$base$vloglik, refit(problem, data = data)$vloglik)
-  range <- format(unique(round(range(factor[far]), 2)))
+  range <- unique(format(range(scales$factor[far]), digits = 3))
   finding(
     "size of errors", "problem", length(far), found = gained$sure,
     "Errors are about {paste(range, collapse = ' to ')} times as large as `Shat` says in {label_conditions(far, labels)}: ",
@@ -305,30 +339,33 @@ weighted_mixture <- function(L, counts, steps = 200) {
   list(pi = pi, loglik = sum(counts * log(drop(L %*% pi))))
 }
 
-finding_error_correlation <- function(problem, z, labels) {
-  V <- problem$whole$V
-  R <- ncol(z)
-  if (R < 2L || !is.matrix(V)) {
+# Of pairs of conditions: `given` by `V`, `seen` between z-scores below 2, and where (`at`) these are far apart.
+suspected_correlations <- function(data, z) {
+  if (ncol(z) < 2L || !is.matrix(data$V)) {
     return(list())
   }
-  V <- unname(V)
-  given <- stats::cov2cor(V)
-  z <- z / noise_sd(problem$whole)
+  given <- stats::cov2cor(unname(data$V))
   sums <- null_sums(z, 2)
   seen <- looked_at_correlations(sums, given)
-  pairs <- same_conditions(problem$whole, z)
-  seen[cbind(pairs$first, pairs$second)] <- given[cbind(pairs$first, pairs$second)]
-  at <- which(abs(seen - given) > pmax(0.1, 4 / sqrt(sums$n)) & upper.tri(seen), arr.ind = TRUE)
-  if (nrow(at) == 0L) {
+  same <- same_conditions(data, z)
+  seen[cbind(same$first, same$second)] <- given[cbind(same$first, same$second)]
+  far <- abs(seen - given) > pmax(0.1, 4 / sqrt(sums$n)) & upper.tri(seen)
+  list(given = given, seen = seen, at = which(far, arr.ind = TRUE))
+}
+
+finding_error_correlation <- function(problem, correlations, labels) {
+  at <- correlations$at
+  if (NROW(at) == 0L) {
     return(list())
   }
-  changed <- given
+  given <- changed <- correlations$given
+  seen <- correlations$seen
   changed[at] <- changed[at[, 2:1, drop = FALSE]] <- seen[at]
   if (!is_positive_definite(changed)) {
     changed <- shrink_correlation(nearest_covariance(changed, keep_diag = TRUE), 0.01)
   }
   data <- problem$data
-  data$V[] <- changed * tcrossprod(sqrt(diag(V)))
+  data$V[] <- changed * tcrossprod(sqrt(diag(data$V)))
   gained <- gain(problem$base$vloglik, refit(problem, data = data)$vloglik)
   worst <- at[which.max(abs(seen - given)[at]), ]
   finding(
@@ -364,18 +401,10 @@ finding_grid <- function(problem) {
     return(list())
   }
   wide <- without_idle_matrices(model)
-  K <- length(wide$Ulist)
-  at <- match(model$grid, longer)
-  start <- rep(1e-6, K * length(longer) + model$usepointmass)
-  start[if (model$usepointmass) 1L] <- wide$pi[1]
-  places <- as.vector(outer(seq_len(K), (at - 1L) * K, `+`)) + model$usepointmass
-  start[places] <- start[places] + if (model$usepointmass) wide$pi[-1] else wide$pi
   wide$grid <- longer
-  wide$pi <- start / sum(start)
-  wide$labels <- NULL
   again <- refit(problem, wide)
   gained <- gain(problem$base$vloglik, again$vloglik)
-  weights <- colSums(matrix(if (model$usepointmass) again$pi[-1] else again$pi, K))
+  weights <- colSums(matrix(if (model$usepointmass) again$pi[-1] else again$pi, length(wide$Ulist)))
   beyond <- c(sum(weights[longer < min(model$grid)]), sum(weights[longer > max(model$grid)]))
   how <- if (max(beyond) < 0.01) "too coarse" else c("without small scales", "without large scales")[which.max(beyond)]
   n <- length(longer) - length(model$grid)
@@ -422,10 +451,7 @@ finding_learned <- function(problem) {
     return(list())
   }
   without <- model
-  kept <- c(if (model$usepointmass) TRUE, rep(plain, length(model$grid)))
   without$Ulist <- model$Ulist[plain]
-  without$pi <- model$pi[kept] / sum(model$pi[kept])
-  without$labels <- NULL
   gained <- gain(refit(problem, without)$vloglik, problem$base$vloglik)
   finding(
     "learned covariances", "note", sum(!plain), found = !gained$sure,
