@@ -42,7 +42,7 @@ check_mash_data <- function(data) {
   z <- unname(usable$Bhat) / unname(usable$Shat)
   labels <- colnames(data$Bhat)
   new_findings(c(
-    finding_placeholders(data), finding_unobserved(data), finding_same(usable, z), finding_errors(z, labels),
+    finding_placeholders(data), finding_unobserved(data), finding_same(same_conditions(usable, z), labels), finding_errors(z, labels),
     finding_correlated(z, data$V, labels), finding_extreme(z), finding_strong(z)
   ))
 }
@@ -156,9 +156,7 @@ finding_unobserved <- function(data) {
   )
 }
 
-finding_same <- function(data, z) {
-  labels <- colnames(data$Bhat)
-  pairs <- same_conditions(data, z)
+finding_same <- function(pairs, labels) {
   exact <- pairs$exact
   n <- nrow(pairs)
   finding(

@@ -30,8 +30,8 @@
 #'   \deqn{\pi_0 N(0, s^2) + \sum_k \pi_k N(0, s^2 (1 + t_k^2)), \quad t_k = 1, 1.5, 2.25, \ldots,}
 #'   in which effects are either zero or not small: the standard deviation of the empirical null (Efron 2004). The correlation of the
 #'   errors of two conditions is that of `estimate_null_correlation_simple(data, rule = "pairwise")`. Real effects that
-#'   are small and shared move both. What differs from `Shat` by more than a tenth, or from `V` by more than 0.1, and by four
-#'   standard errors, is therefore tried: the weights are fitted again to up to 5,000 effects, with the
+#'   are small and shared move both. Errors more than 1.1 or less than 0.8 times what `Shat` says, and correlations off by more than 0.1, and both by four
+#'   standard errors, are therefore tried: the weights are fitted again to up to 5,000 effects, with the
 #'   errors as given and as suspected. It is a finding if the log-likelihood
 #'   of these effects is higher by more than 20 and more than three standard errors of the difference (Vuong 1989). Small
 #'   effects that are independent between conditions, and that nearly all effects have, are the same as larger errors.
@@ -60,10 +60,13 @@ diagnose <- function(fit, data, n_threads = NULL) {
   problem$data <- without_placeholders(data)
   labels <- colnames(data$Bhat)
   z <- unname(problem$data$Bhat) / unname(problem$data$Shat)
-  same <- finding_same(problem$data, z)
+  same <- same_conditions(problem$data, z)
   found <- c(
-    finding_placeholders(data), finding_unobserved(data), same, finding_convergence(fit), finding_other_data(fit, data, own)
+    finding_placeholders(data), finding_unobserved(data), finding_same(same, labels), finding_convergence(fit),
+    finding_other_data(fit, data, own)
   )
+  # Of two that are the same, one speaks.
+  problem$data$Bhat[, same$second] <- z[, same$second] <- NA
   if (sum(rowSums(!is.na(z)) > 0) < 200L) {
     return(new_findings(c(found, finding_errors(z, labels), finding_correlated(z, data$V, labels), finding_extreme(z))))
   }
@@ -239,13 +242,23 @@ covariance_root <- function(U) {
 finding_other_errors <- function(problem, z, labels) {
   z <- z / noise_sd(problem$whole)
   scales <- suspected_scales(z)
-  correlations <- suspected_correlations(problem$whole, z)
-  if (length(scales$at) + NROW(correlations$at) > 0L) {
-    problem <- with_learned(problem)
-  }
+  if (length(scales$at) > 0L) problem <- with_learned(problem)
   size <- finding_scale(problem, scales, labels)
-  if (length(size) == 0L) size <- finding_errors(z, labels)
+  if (length(size) > 0L) {
+    z <- z / rep(scales$factor, each = nrow(z))
+    problem$data <- scaled_errors(problem$data, scales$factor)
+    problem$base <- refit(problem)
+  } else {
+    size <- finding_errors(z, labels)
+  }
+  correlations <- suspected_correlations(problem$whole, z)
+  if (NROW(correlations$at) > 0L) problem <- with_learned(problem)
   c(size, finding_error_correlation(problem, correlations, labels))
+}
+
+scaled_errors <- function(data, factor) {
+  data$Shat <- data$Shat * rep(factor, each = nrow(data$Shat))
+  data
 }
 
 # Patterns of effects that no matrix has look like correlated errors. Where no matrix was learned, some are, so that errors
@@ -273,7 +286,8 @@ with_learned <- function(problem) {
 
 suspected_scales <- function(z) {
   found <- apply(z, 2, error_scale)
-  far <- which(abs(log(found["scale", ])) > pmax(0.1, 4 * found["se", ]))
+  off <- log(found["scale", ])
+  far <- which(off > pmax(0.1, 4 * found["se", ]) | off < -pmax(0.2, 4 * found["se", ]))
   list(at = far, factor = replace(rep(1, ncol(z)), far, found["scale", far]))
 }
 
@@ -282,9 +296,7 @@ finding_scale <- function(problem, scales, labels) {
   if (length(far) == 0L) {
     return(list())
   }
-  data <- problem$data
-  data$Shat <- data$Shat * rep(scales$factor, each = nrow(data$Shat))
-  gained <- gain(problem$base$vloglik, refit(problem, data = data)$vloglik)
+  gained <- gain(problem$base$vloglik, refit(problem, data = scaled_errors(problem$data, scales$factor))$vloglik)
   range <- unique(format(range(scales$factor[far]), digits = 3))
   finding(
     "size of errors", "problem", length(far), found = gained$sure,
@@ -347,8 +359,6 @@ suspected_correlations <- function(data, z) {
   given <- stats::cov2cor(unname(data$V))
   sums <- null_sums(z, 2)
   seen <- looked_at_correlations(sums, given)
-  same <- same_conditions(data, z)
-  seen[cbind(same$first, same$second)] <- given[cbind(same$first, same$second)]
   far <- abs(seen - given) > pmax(0.1, 4 / sqrt(sums$n)) & upper.tri(seen)
   list(given = given, seen = seen, at = which(far, arr.ind = TRUE))
 }

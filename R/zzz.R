@@ -19,7 +19,7 @@ with_door <- function(f) {
 # Functions that call UseMethod() cannot be among them.
 behind_door <- c(
   "check_covariance", "conditional", "correlation", "cov_canonical", "cov_ed", "cov_fa", "cov_flash",
-  "cov_empirical", "cov_pca", "cov_ted", "cov_udi", "cv_deconvolve", "deconvolve", "diagnose", "eigenvalues", "estimate_null_correlation_simple", "factor_scores",
+  "cov_empirical", "cov_pca", "cov_ted", "cov_udi", "cv_deconvolve", "cv_mash", "deconvolve", "diagnose", "eigenvalues", "estimate_null_correlation_simple", "factor_scores",
   "fit_factor_model", "generate_factor_covariance", "get_n_significant_conditions",
   "get_pairwise_sharing", "get_pairwise_sharing_from_samples",
   "get_posterior_condition_wise_summary", "get_posterior_weights", "get_qvalue",
