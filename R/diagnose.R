@@ -27,14 +27,15 @@
 #'
 #'   The size \eqn{s} of the errors of a condition is that at which its z-scores are most likely under the
 #'   mixture
-#'   \deqn{\pi_0 N(0, s^2) + \sum_k \pi_k N(0, s^2 (1 + t_k^2)), \quad t_k = 1, 1.5, 2.25, \ldots,}
+#'   \deqn{\pi_0 N(0, s^2) + \sum_k \pi_k N(0, s^2 (1 + t_k^2)), \quad t_k = 2, 3, 4.5, \ldots,}
 #'   in which effects are either zero or not small: the standard deviation of the empirical null (Efron 2004). The correlation of the
 #'   errors of two conditions is that of `estimate_null_correlation_simple(data, rule = "pairwise")`. Real effects that
-#'   are small and shared move both. Errors more than 1.1 or less than 0.8 times what `Shat` says, and correlations off by more than 0.1, and both by four
+#'   are small and shared move both. Errors more than 1.15 or less than 0.8 times what `Shat` says, and correlations off by more than 0.1, and both by four
 #'   standard errors, are therefore tried: the weights are fitted again to up to 5,000 effects, with the
-#'   errors as given and as suspected. It is a finding if the log-likelihood
-#'   of these effects is higher by more than 20 and more than three standard errors of the difference (Vuong 1989). Small
-#'   effects that are independent between conditions, and that nearly all effects have, are the same as larger errors.
+#'   errors as given and as suspected. It is a problem if the log-likelihood
+#'   of these effects is higher by more than 20 and more than three standard errors of the difference (Vuong 1989). If not, correlations
+#'   are no finding, and sizes of errors a note where they are off by more than 1.4, or 1.2 times what is usual in the
+#'   conditions: small effects that nearly all rows have in a condition are the same as larger errors.
 #' @section Errors: `covmash_error_fit`, `covmash_error_data`, `covmash_error_alpha` and `covmash_error_names` if `fit` and `data`
 #'   cannot be used, or not together.
 #' @references Efron B (2004). Large-scale simultaneous hypothesis testing: the choice of a null hypothesis. *Journal of the
@@ -244,12 +245,10 @@ finding_other_errors <- function(problem, z, labels) {
   scales <- suspected_scales(z)
   if (length(scales$at) > 0L) problem <- with_learned(problem)
   size <- finding_scale(problem, scales, labels)
-  if (length(size) > 0L) {
+  if (length(size) > 0L && size[[1]]$level == "problem") {
     z <- z / rep(scales$factor, each = nrow(z))
     problem$data <- scaled_errors(problem$data, scales$factor)
     problem$base <- refit(problem)
-  } else {
-    size <- finding_errors(z, labels)
   }
   correlations <- suspected_correlations(problem$whole, z)
   if (NROW(correlations$at) > 0L) problem <- with_learned(problem)
@@ -287,24 +286,30 @@ with_learned <- function(problem) {
 suspected_scales <- function(z) {
   found <- apply(z, 2, error_scale)
   off <- log(found["scale", ])
-  far <- which(off > pmax(0.1, 4 * found["se", ]) | off < -pmax(0.2, 4 * found["se", ]))
+  far <- which(off > pmax(0.14, 4 * found["se", ]) | off < -pmax(0.2, 4 * found["se", ]))
   list(at = far, factor = replace(rep(1, ncol(z)), far, found["scale", far]))
 }
 
+# That effects are small and nearly all real is as good an explanation, unless the likelihood says otherwise: then it is
+# a note, where it is much or more than elsewhere.
 finding_scale <- function(problem, scales, labels) {
-  far <- scales$at
-  if (length(far) == 0L) {
+  at <- scales$at
+  if (length(at) == 0L) {
     return(list())
   }
   gained <- gain(problem$base$vloglik, refit(problem, data = scaled_errors(problem$data, scales$factor))$vloglik)
-  range <- unique(format(range(scales$factor[far]), digits = 3))
+  if (!gained$sure) {
+    off <- abs(log(scales$factor))
+    at <- which(off > log(1.4) | off > log(1.2) + stats::median(off))
+  }
+  times <- if (length(at) > 0L) paste(unique(format(range(scales$factor[at]), digits = 3)), collapse = " to ")
   finding(
-    "size of errors", "problem", length(far), found = gained$sure,
-    "Errors are about {paste(range, collapse = ' to ')} times as large as `Shat` says in {label_conditions(far, labels)}: ",
-    "with that, {say_gain(gained, problem)}.",
+    "size of errors", if (gained$sure) "problem" else "note", length(at),
+    "z-scores near 0 are spread as if errors were about {times} times what `Shat` says in {label_conditions(at, labels)}",
+    "{if (gained$sure) paste0(': with that, ', say_gain(gained, problem))}.",
     advice = paste(
-      "If nearly all effects are a little real there, leave it; else look for confounding, too few degrees of freedom (`df`) or",
-      "another scale, and multiply `Shat` by it."
+      "Look for confounding, too few degrees of freedom (`df`), estimates that are shrunk already, or another scale, and",
+      "multiply `Shat` by it; unless nearly all effects are a little real there."
     )
   )
 }
@@ -318,37 +323,28 @@ noise_sd <- function(data) {
   vapply(seq_len(n_conditions(data)), function(r) sqrt(data$V[r, r, ]), numeric(J))
 }
 
-# The scale of the errors of z-scores, with its standard error: that of the narrowest part of a mixture in which the
-# others are wider by a gap. On counts of cells.
+# The scale of the errors of z-scores, with its standard error. A scale whose null has no weight is as likely as one with it,
+# so the largest is looked for: first with a penalty on the weight of the null, which makes it larger by up to a tenth, then
+# near there without. A thousand quantiles stand for more.
 error_scale <- function(z) {
   z <- abs(z[!is.na(z)])
   if (length(z) < 200L) {
     return(c(scale = 1, se = Inf))
   }
-  size <- min(max(stats::median(z) / stats::qnorm(0.75), 0.05), 10)
-  ends <- size * c(seq(0, 5, by = 0.05), 6, 8, 11, 16, 24, Inf)
-  counts <- tabulate(findInterval(z, ends), length(ends) - 1L)
-  kept <- counts > 0
-  wider <- c(0, 1.5^(0:9))
-  fitted <- function(scale) {
-    below <- 2 * stats::pnorm(outer(ends, scale * sqrt(1 + wider^2), `/`))
-    cells <- pmax(diff(below)[kept, ], 1e-300)
-    weighted_mixture(cells, counts[kept])
+  points <- matrix(stats::quantile(z, stats::ppoints(min(length(z), 1000L)), names = FALSE))
+  fitted <- function(log_scale, null) {
+    scale <- exp(log_scale)
+    model <- list(Ulist = list(one = matrix(scale^2)), grid = 2 * 1.5^(0:7), usepointmass = TRUE)
+    prior <- replace(rep(1, n_components(model)), 1, null)
+    fit_weights(new_mash_data(points, array(scale, dim(points)), diag(1), 0), model, prior, "newton", list(), 1L)
   }
-  best <- stats::optimize(
-    function(log_scale) fitted(exp(log_scale))$loglik, log(size * c(0.3, 1.5)), maximum = TRUE, tol = 2e-3
-  )
-  weight <- fitted(exp(best$maximum))$pi[1]
-  c(scale = exp(best$maximum), se = 1 / sqrt(2 * length(z) * max(weight, 1e-3)))
-}
-
-# Mixture weights by EM.
-weighted_mixture <- function(L, counts, steps = 200) {
-  pi <- rep(1 / ncol(L), ncol(L))
-  for (step in seq_len(steps)) {
-    pi <- pi * drop(crossprod(L, counts / drop(L %*% pi))) / sum(counts)
+  most_likely <- function(from, to, null) {
+    stats::optimize(function(x) fitted(x, null)$objective, c(from, to), maximum = TRUE, tol = 3e-3)$maximum
   }
-  list(pi = pi, loglik = sum(counts * log(drop(L %*% pi))))
+  size <- log(min(max(half_width(z), 0.05), 10))
+  first <- most_likely(size - 1.2, size + 0.4, 20)
+  best <- most_likely(first - 0.15, first + 0.02, 1)
+  c(scale = exp(best), se = 1 / sqrt(2 * length(z) * max(fitted(best, 1)$pi[1], 1e-3)))
 }
 
 # Of pairs of conditions: `given` by `V`, `seen` between z-scores below 2, and where (`at`) these are far apart.
@@ -457,7 +453,7 @@ finding_learned <- function(problem) {
   }
   weights <- rowSums(matrix(if (model$usepointmass) problem$base$pi[-1] else problem$base$pi, K))
   share <- sum(weights[!plain])
-  if (share > 0.02 * (1 - problem$base$pi[1] * model$usepointmass)) {
+  if (share > 0.2 * (1 - problem$base$pi[1] * model$usepointmass)) {
     return(list())
   }
   without <- model
