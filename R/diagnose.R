@@ -27,7 +27,7 @@
 #'
 #'   The size \eqn{s} of the errors of a condition is that at which its z-scores are most likely under the
 #'   mixture
-#'   \deqn{\pi_0 N(0, s^2) + \sum_k \pi_k N(0, s^2 (1 + t_k^2)), \quad t_k = 2, 3, 4.5, \ldots,}
+#'   \deqn{\pi_0 N(0, s^2) + \sum_k \pi_k N(0, s^2 (1 + t_k^2)), \quad t_k = 2, 3.4, 5.8, \ldots,}
 #'   in which effects are either zero or not small: the standard deviation of the empirical null (Efron 2004). The correlation of the
 #'   errors of two conditions is that of `estimate_null_correlation_simple(data, rule = "pairwise")`. Real effects that
 #'   are small and shared move both. Errors more than 1.15 or less than 0.8 times what `Shat` says, and correlations off by more than 0.1, and both by four
@@ -334,7 +334,7 @@ error_scale <- function(z) {
   points <- matrix(stats::quantile(z, stats::ppoints(min(length(z), 1000L)), names = FALSE))
   fitted <- function(log_scale, null) {
     scale <- exp(log_scale)
-    model <- list(Ulist = list(one = matrix(scale^2)), grid = 2 * 1.5^(0:7), usepointmass = TRUE)
+    model <- list(Ulist = list(one = matrix(scale^2)), grid = 2 * 1.7^(0:9), usepointmass = TRUE)
     prior <- replace(rep(1, n_components(model)), 1, null)
     fit_weights(new_mash_data(points, array(scale, dim(points)), diag(1), 0), model, prior, "newton", list(), 1L)
   }

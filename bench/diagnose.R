@@ -62,7 +62,7 @@ data_with <- function(fault, sim) {
 
 learn <- function(data) {
   strong <- get_significant_results(mash_1by1(data))
-  some <- sort(strong[sample(length(strong), min(length(strong), 1500))])
+  some <- sort(strong[sample(length(strong), min(length(strong), 1000))])
   list(strong = strong, Ulist = c(cov_canonical(data), suppressWarnings(cov_ted(data, some))))
 }
 
