@@ -8,9 +8,9 @@
 #' nothing of the held-out effects reaches them.
 #'
 #' @param data A data object made by [mash_set_data()].
-#' @param Ulists A named list. Each element is a list of covariance matrices, or a function that makes one, of
-#'   `(data)`, the effects of the other folds, or of `(data, strong)`, with the rows of these that
-#'   are significant by [mash_1by1()] too.
+#' @param Ulists A named list. Each element is a list of covariance matrices, or a function that makes one of
+#'   `data`, the effects of the other folds. If it has an argument `strong`, or else `subset`, this gets the rows of
+#'   `data` that are significant by [mash_1by1()] in a condition: `cov_canonical` and `cov_ted` can be given as they are.
 #' @param n_folds Number of folds; effects, or groups of `by`, are put into them at random, by R's generator.
 #' @param by The group of each effect, a gene for instance, that stays in one fold.
 #' @param folds Instead of these: a vector with a label for each effect.
@@ -46,7 +46,7 @@
 #' sim <- simple_sims2(nsamp = 100, err_sd = 0.5)
 #' data <- mash_set_data(sim$Bhat, sim$Shat)
 #' cv <- cv_mash(
-#'   data, list(canonical = cov_canonical(data), pca = function(data, strong) cov_pca(data, 2, subset = strong)),
+#'   data, list(canonical = cov_canonical, pca = function(data, strong) cov_pca(data, 2, subset = strong)),
 #'   n_folds = 2, n_threads = 1
 #' )
 #' cv
@@ -71,7 +71,7 @@ cv_mash <- function(data, Ulists, n_folds = 5, by = NULL, folds = NULL, subset =
   for (fold in seq_len(max(folds))) {
     train <- data[rows[folds != fold], ]
     test <- data[rows[folds == fold], ]
-    strong <- if (any(vapply(candidates, wants_strong, NA))) {
+    strong <- if (length(unlist(lapply(candidates, argument_of_strong))) > 0L) {
       unname(get_significant_results(mash_1by1(train, n_threads = n_threads)))
     }
     for (i in seq_along(candidates)) {
@@ -106,26 +106,28 @@ check_candidates <- function(Ulists, data) {
   Ulists
 }
 
-wants_strong <- function(candidate) is.function(candidate) && length(formals(args(candidate))) > 1L
+# The argument of a recipe that strong rows are for; none if it has none.
+argument_of_strong <- function(recipe) {
+  first_few(intersect(c("strong", "subset"), if (is.function(recipe)) names(formals(args(recipe)))), 1L)
+}
 
 # candidate: a list of one, with its name. Warnings of convergence are of fits that nobody keeps.
 fit_candidate <- function(candidate, train, strong, arguments, n_threads) {
-  recipe <- candidate[[1]]
-  Ulist <- if (!is.function(recipe)) {
-    recipe
-  } else if (wants_strong(recipe)) {
-    silently(recipe(train, strong))
-  } else {
-    silently(recipe(train))
-  }
   withCallingHandlers(
-    silently(do.call(
-      mash, c(list(train, Ulist), arguments, list(outputlevel = 1, verbose = FALSE, n_threads = n_threads)), quote = TRUE
-    )),
+    silently({
+      Ulist <- if (is.function(candidate[[1]])) learn_candidate(candidate[[1]], train, strong) else candidate[[1]]
+      settings <- list(outputlevel = 1, verbose = FALSE, n_threads = n_threads)
+      do.call(mash, c(list(train, Ulist), arguments, settings), quote = TRUE)
+    }),
     covmash_error = function(cnd) {
       abort_input("Candidate '{names(candidate)}': {conditionMessage(cnd)}", class = class(cnd)[1])
     }
   )
+}
+
+learn_candidate <- function(recipe, train, strong) {
+  name <- argument_of_strong(recipe)
+  do.call(recipe, c(list(train), stats::setNames(list(strong)[seq_along(name)], name)), quote = TRUE)
 }
 
 # Of effects in groups that stay together: folds as given, or at random.

@@ -39,7 +39,7 @@ choose_targets <- function() {
 our_classes <- c(
   "mash_data", "mash_fit", "mash_1by1", "factor_cov", "factor_precision", "factor_fit", "factor_selection",
   "gene_network", "covariance_check", "deconvolution", "deconvolution_cv", "parameter_count", "covmash_info",
-  "summary.deconvolution", "mash_contrast", "mash_prior", "mash_hierarchy",
+  "summary.deconvolution", "mash_findings", "mash_cv", "summary.mash_cv", "mash_contrast", "mash_prior", "mash_hierarchy",
   "factor_panels", "summary.mash_fit", "summary.mash_data", "summary.mash_1by1", "summary.factor_cov", "summary.factor_fit", "summary.factor_precision"
 )
 is_ours <- function(x) inherits(x, our_classes)
@@ -254,6 +254,7 @@ judge <- function(drawn, ran) {
 without_circumstances <- function(x) {
   if (is.list(x) && inherits(x, c("mash_fit", "factor_fit", "deconvolution"))) x[c("timing", "call")] <- NULL
   if (is.list(x) && !is.object(x) && !is.null(x[["mash.model"]])) x$mash.model$timing <- NULL
+  if (inherits(x, "mash_cv") && is.data.frame(x$table)) x$table$seconds <- NULL
   if (inherits(x, "deconvolution_cv") && is.data.frame(x$table)) x$table$seconds <- x$fit$timing <- NULL
   x
 }

@@ -29,7 +29,7 @@ load_harness <- function() {
   fuzz <- new.env(parent = globalenv())
   reference <- file.path(dirname(home), "testthat", "helper-reference.R")
   for (file in c(reference, file.path(home, c(
-    "pools.R", "checks.R", "targets-mash.R", "targets-more.R", "targets-factor.R", "calls.R"
+    "pools.R", "checks.R", "targets-mash.R", "targets-more.R", "targets-factor.R", "targets-advice.R", "calls.R"
   )))) {
     sys.source(file, fuzz)
   }
