@@ -292,6 +292,7 @@ print.summary.factor_fit <- function(x, digits = 3, n = 20, ...) {
   cat("Genes:\n")
   genes <- x$genes
   genes$gene <- short_labels(as.character(genes$gene))
+  if (!any(genes$heywood)) genes$heywood <- NULL
   print(first_rows(genes, n), digits = digits, row.names = FALSE)
   if (nrow(genes) > n) cat("... and ", format_count(nrow(genes) - n), " more (n = Inf shows all)\n", sep = "")
   invisible(x)

@@ -666,6 +666,7 @@ damaged_elements <- function(x) {
       checkmate::test_flag(x$convergence$converged),
     method = checkmate::test_choice(x$method, names(factor_methods)),
     rotation = checkmate::test_string(x$rotation), rotation_matrix = mat(x$rotation_matrix, K),
+    rotation_arguments = is.null(x$rotation_arguments) || is.list(x$rotation_arguments),
     observed = is.null(x$observed) || is.matrix(x$observed) && is.numeric(x$observed) && all(dim(x$observed) == N) &&
       all(is.finite(x$observed))
   )

@@ -78,7 +78,7 @@ tell_orientation <- function(sample) {
   if (sample$is_covariance) {
     return(invisible(NULL))
   }
-  most <- function(labels, pattern) length(labels) > 1L && mean(grepl(pattern, labels)) >= 0.9
+  most <- function(labels, pattern) length(labels) > 1L && mean(grepl(pattern, first_few(labels, 1000))) >= 0.9
   rows <- rownames(sample$x)
   genes <- most(rows, gene_identifier) && !most(sample$genes, gene_identifier)
   if (genes || most(sample$genes, sample_identifier) && !most(rows, sample_identifier)) {

@@ -336,8 +336,13 @@ print.summary.factor_selection <- function(x, digits = 4, ...) {
   for (name in names(x$n_factors)) {
     cat("  ", criterion_names[[name]], ": ", plural(x$n_factors[[name]], "factor"), "\n", sep = "")
   }
-  if (length(x$n_factors) > 1L) cat("  the criteria", if (isTRUE(x$agreed)) "agree" else "differ", "\n")
-  print(x$table, digits = digits, row.names = FALSE)
+  if (length(x$n_factors) > 1L) cat("  the criteria ", if (isTRUE(x$agreed)) "agree" else "differ", "\n", sep = "")
+  table <- x$table
+  # Short names keep the lines within 80 columns.
+  short <- c(n_parameters = "df", heldout_se = "se")
+  at <- names(table) %in% names(short)
+  names(table)[at] <- short[names(table)[at]]
+  print(table, digits = digits, row.names = FALSE)
   invisible(x)
 }
 

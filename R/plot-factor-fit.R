@@ -34,10 +34,8 @@
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' fit <- fit_factor_model(cor(mtcars), n_factors = 2, n_samples = 32, rotation = "promax")
 #' plot(fit, cutoff = 0.3)
-#' plot(fit, type = "communality")
-#' plot(fit, type = "residuals")
 #' set.seed(1)
-#' chosen <- select_n_factors(as.matrix(mtcars), max_factors = 4, n_threads = 1)
+#' chosen <- select_n_factors(mtcars, max_factors = 4, n_folds = 2, n_threads = 1)
 #' plot(chosen)
 #' plot(fit, type = "scree", selection = chosen)
 NULL

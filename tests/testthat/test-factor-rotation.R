@@ -73,6 +73,13 @@ test_that("rotations of GPArotation are those of its own call, and everything re
   expect_error(rotate_factors(fit, "targetT"), class = "covmash_error_argument")
 })
 
+test_that("without GPArotation its rotations are an error that says what to install", {
+  skip_if(requireNamespace("GPArotation", quietly = TRUE), "GPArotation is installed")
+  fit <- quiet_fit(sample_factor_model(50, 6, 2), 2)
+  expect_error(rotate_factors(fit, "oblimin"), "install.packages", class = "covmash_error_package")
+  expect_error(quiet_fit(mtcars[1:5], 2, rotation = "geominQ"), class = "covmash_error_package")
+})
+
 test_that("what was rotated elsewhere is handed back", {
   x <- sample_factor_model(300, 10, 2, seed = 3)
   fit <- fit_factor_model(x, 2, n_threads = 1)
