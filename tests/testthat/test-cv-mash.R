@@ -36,7 +36,7 @@ test_that("groups stay together, and the standard error is that of their sums", 
   d <- cv$heldout[, "a"] - cv$heldout[, "b"]
   expect_equal(max(cv$table$behind_se), sqrt(sum(rowsum(d - mean(d), gene)^2)) / 120)
   expect_error(
-    cv_mash(data, list(a = list(diag(5))), by = gene, folds = rep(1:2, 60)), "effect 2 .*another than",
+    cv_mash(data, list(a = list(diag(5))), by = gene, folds = rep(1:2, 60)), "effect 2 .*another fold than",
     class = "covmash_error_argument"
   )
 })

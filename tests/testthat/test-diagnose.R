@@ -93,6 +93,7 @@ test_that("fits of chosen effects are found; priors of others are looked at in b
   prior <- fit_mash_prior(data, cov_canonical(data), select_training_effects(data, 1000, "top", seed = 1))
   expect_identical(nrow(look(data, prior)), 0L)
   expect_identical(nrow(look(data[strong, ], prior)), 0L)
+  expect_identical(nrow(look(data[strong, ], apply_mash_prior(data[strong, ], prior))), 0L)
 })
 
 test_that("what the data alone show is found too, and does not disturb the rest", {
