@@ -42,8 +42,8 @@ check_mash_data <- function(data) {
   z <- unname(usable$Bhat) / unname(usable$Shat)
   labels <- colnames(data$Bhat)
   new_findings(c(
-    finding_placeholders(data), finding_unobserved(data), finding_same(same_conditions(usable, z), labels), finding_errors(z, labels),
-    finding_correlated(z, data$V, labels), finding_extreme(z), finding_strong(z)
+    finding_placeholders(data), finding_unobserved(data), finding_same(same_conditions(usable, z), labels),
+    finding_errors(z, labels), finding_correlated(z, data$V, labels), finding_extreme(z), finding_strong(z)
   ))
 }
 
@@ -168,8 +168,8 @@ finding_same <- function(pairs, labels) {
   )
 }
 
-# Pairs of conditions with equal estimates in all effects that have both (`exact`), or with nearly the same z-scores. Not
-# those whose errors `V` says to be nearly the same.
+# Pairs of conditions with equal estimates in all effects that have both (`exact`), or with nearly the same z-scores.
+# Not those whose errors `V` says to be nearly the same.
 same_conditions <- function(data, z) {
   R <- ncol(z)
   V <- if (is.matrix(data$V)) stats::cov2cor(unname(data$V)) else diag(R)

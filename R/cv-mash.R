@@ -10,7 +10,8 @@
 #' @param data A data object made by [mash_set_data()].
 #' @param Ulists A named list. Each element is a list of covariance matrices, or a function that makes one of
 #'   `data`, the effects of the other folds. If it has an argument `strong`, or else `subset`, this gets the rows of
-#'   `data` that are significant by [mash_1by1()] in a condition: `cov_canonical` and `cov_ted` can be given as they are.
+#'   `data` that are significant by [mash_1by1()] in a condition: `cov_canonical` and `cov_ted` can be given as they
+#'   are.
 #' @param n_folds Number of folds; effects, or groups of `by`, are put into them at random, by R's generator.
 #' @param by The group of each effect, a gene for instance, that stays in one fold.
 #' @param folds Instead of these: a vector with a label for each effect.
@@ -142,8 +143,8 @@ grouped_folds <- function(folds, n_folds, groups) {
   torn <- which(folds != folds[match(groups, groups)])
   if (length(torn) > 0L) {
     abort_input(
-      "`folds` tear a group of `by` apart: effect {format_count(torn[1])} of those used is in another fold than the first ",
-      "of its group.",
+      "`folds` tear a group of `by` apart: effect {format_count(torn[1])} of those used is in another fold than the ",
+      "first of its group.",
       class = "covmash_error_argument"
     )
   }

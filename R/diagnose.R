@@ -29,14 +29,14 @@
 #'   \deqn{\pi_0 N(0, s^2) + \sum_k \pi_k N(0, s^2 (1 + t_k^2)), \quad t_k = 2, 3.4, 5.8, \ldots,}
 #'   in which effects are either zero or not small: the standard deviation of the empirical null (Efron 2004). The
 #'   correlation of the errors of two conditions is that of
-#'   `estimate_null_correlation_simple(data, rule = "pairwise")`. Real effects that are small and shared move both. Errors
-#'   more than 1.15 or less than 0.8 times what `Shat` says, and correlations off by more than 0.1, all by four
+#'   `estimate_null_correlation_simple(data, rule = "pairwise")`. Real effects that are small and shared move both.
+#'   Errors more than 1.15 or less than 0.8 times what `Shat` says, and correlations off by more than 0.1, all by four
 #'   standard errors, are therefore tried: the weights are fitted again to up to 5,000 effects, with the errors as given
 #'   and as suspected (and, where all matrices are canonical, with some of [cov_ted()] in both). It is a problem if the
 #'   log-likelihood of these effects is higher by more than 20 and more than three standard errors of
-#'   the difference (Vuong 1989). If not, correlations are no finding, and sizes of errors a note where they are off by more
-#'   than 1.4, or 1.2 times what is usual in the conditions: small effects that nearly all rows have in a condition are the
-#'   same as larger errors.
+#'   the difference (Vuong 1989). If not, correlations are no finding, and sizes of errors a note where they are off by
+#'   more than 1.4, or 1.2 times what is usual in the conditions: small effects that nearly all rows have in a
+#'   condition are the same as larger errors.
 #' @section Errors: `covmash_error_fit`, `covmash_error_data`, `covmash_error_alpha` and `covmash_error_names` if `fit`
 #'   and `data` cannot be used, or not together.
 #' @references Efron B (2004). Large-scale simultaneous hypothesis testing: the choice of a null hypothesis. *Journal of
@@ -156,9 +156,9 @@ vloglik_of <- function(problem, pi) {
 
 # How much higher the second log-likelihoods are, and whether that is more than chance.
 gain <- function(before, after) {
-  by <- after - before
-  sum <- sum(by)
-  list(sum = sum, sure = isTRUE(sum > max(20, 3 * stats::sd(by) * sqrt(length(by)))))
+  each <- after - before
+  total <- sum(each)
+  list(sum = total, sure = isTRUE(total > max(20, 3 * stats::sd(each) * sqrt(length(each)))))
 }
 
 say_gain <- function(gain, problem) {
@@ -189,8 +189,8 @@ finding_chosen <- function(problem, own) {
     finding(
       "chosen effects", "problem", round(expected[worst] - there[worst]), found = own && any(too_few),
       "These effects were chosen by their size: of {format_count(n)} the fit expects {format_count(expected[worst])} ",
-      "with all z-scores below {format(at[worst], digits = 2)} in size, and there are {format_count(there[worst])}. Its ",
-      "weights are those of strong effects.",
+      "with all z-scores below {format(at[worst], digits = 2)} in size, and there are {format_count(there[worst])}. ",
+      "Its weights are those of strong effects.",
       advice = paste(
         "Learn covariances from strong effects, but weights from all, or from a sample with weights:",
         "fit_mash_prior(data, Ulist, select_training_effects(data, n)); otherwise lfsr is too small."
@@ -199,8 +199,8 @@ finding_chosen <- function(problem, own) {
     finding(
       "chosen effects", "problem", round(there[excess] - expected[excess]), found = stronger,
       "The prior was learned from stronger effects than these: of {format_count(n)} it expects ",
-      "{format_count(expected[excess])} with all z-scores below {format(at[excess], digits = 2)} in size, and there are ",
-      "{format_count(there[excess])}.",
+      "{format_count(expected[excess])} with all z-scores below {format(at[excess], digits = 2)} in size, ",
+      "and there are {format_count(there[excess])}.",
       advice = "Fit the weights to these effects, mash(data, g = fit), or to a sample: select_training_effects()."
     )
   ))
@@ -314,8 +314,8 @@ finding_scale <- function(problem, scales, labels) {
     "z-scores near 0 are spread as if errors were about {times} times what `Shat` says in ",
     "{label_conditions(at, labels)}{if (gained$sure) paste0(': with that, ', say_gain(gained, problem))}.",
     advice = paste(
-      "Look for confounding, too few degrees of freedom (`df`), estimates that are shrunk already, or another scale, and",
-      "multiply `Shat` by it; unless nearly all effects are a little real there."
+      "Look for confounding, too few degrees of freedom (`df`), estimates that are shrunk already, or another scale,",
+      "and multiply `Shat` by it; unless nearly all effects are a little real there."
     )
   )
 }
@@ -329,9 +329,9 @@ noise_sd <- function(data) {
   vapply(seq_len(n_conditions(data)), function(r) sqrt(data$V[r, r, ]), numeric(J))
 }
 
-# The scale of the errors of z-scores, with its standard error. A scale whose null has no weight is as likely as one with
-# it, so the largest is looked for: first with a penalty on the weight of the null, which makes it larger by up to a
-# tenth, then near there without. A thousand quantiles stand for more.
+# The scale of the errors of z-scores, with its standard error. A scale whose null has no weight is as likely as one
+# with it, so the largest is looked for: first with a penalty on the weight of the null, which makes it larger by up to
+# a tenth, then near there without. A thousand quantiles stand for more.
 error_scale <- function(z) {
   z <- abs(z[!is.na(z)])
   if (length(z) < 200L) {

@@ -20,8 +20,8 @@
 # Matrices are learned from the data with the fault where errors are at fault, else from those without.
 #
 # Writes diagnose-lines-<from>.csv, a line for each analysis, and from these diagnose.csv: of each fault in how many
-# seeds it was found (of "none": in how many anything was), how many other problems and notes came with it in all seeds, and
-# the median seconds of diagnose() (of a machine that may have had other work).
+# seeds it was found (of "none": in how many anything was), how many other problems and notes came with it in all seeds,
+# and the median seconds of diagnose() (of a machine that may have had other work).
 
 options(covmash.progress = FALSE)
 script <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1])

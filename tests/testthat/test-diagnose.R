@@ -178,7 +178,8 @@ test_that("the scale of the errors is that of the null part", {
 
 test_that("effects drawn from a prior have its largest z-scores", {
   data <- mash_set_data(matrix(1, 20000, 2), 0.5, V = matrix(c(1, 0.5, 0.5, 1), 2))
-  model <- list(Ulist = list(a = diag(2), b = diag(c(1, 0))), grid = c(1, 2), usepointmass = TRUE, pi = c(0.5, 0.2, 0, 0, 0.3))
+  Ulist <- list(a = diag(2), b = diag(c(1, 0)))
+  model <- list(Ulist = Ulist, grid = c(1, 2), usepointmass = TRUE, pi = c(0.5, 0.2, 0, 0, 0.3))
   drawn <- withr::with_seed(1, drawn_largest_z(list(data = data, model = model)))
   # P(both below c) of each component.
   below <- function(c, U) {
