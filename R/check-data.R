@@ -8,8 +8,8 @@
 #' @param data A data object made by [mash_set_data()].
 #' @param x A result.
 #' @param ... Not used.
-#' @return A data frame of class `"mash_findings"`, which prints as sentences, with one row for each finding, none if there
-#'   is nothing to say:
+#' @return A data frame of class `"mash_findings"`, which prints as sentences, with one row for each finding, none if
+#'   there is nothing to say:
 #'   * `check`: what was looked at;
 #'   * `level`: `"problem"` (results will be wrong) or `"note"` (look at it);
 #'   * `n`: how many entries, effects, conditions or pairs;
@@ -42,8 +42,8 @@ check_mash_data <- function(data) {
   z <- unname(usable$Bhat) / unname(usable$Shat)
   labels <- colnames(data$Bhat)
   new_findings(c(
-    finding_placeholders(data), finding_unobserved(data), finding_same(same_conditions(usable, z), labels), finding_errors(z, labels),
-    finding_correlated(z, data$V, labels), finding_extreme(z), finding_strong(z)
+    finding_placeholders(data), finding_unobserved(data), finding_same(same_conditions(usable, z), labels),
+    finding_errors(z, labels), finding_correlated(z, data$V, labels), finding_extreme(z), finding_strong(z)
   ))
 }
 
@@ -67,7 +67,7 @@ print.mash_findings <- function(x, ...) {
     cat("Nothing found.\n")
   }
   for (i in seq_len(nrow(x))) {
-    cat(strwrap(paste0(x$level[i], ", ", x$check[i], ": ", x$finding[i]), exdent = 2, prefix = "", initial = "* "), sep = "\n")
+    cat(strwrap(paste0("* ", x$level[i], ", ", x$check[i], ": ", x$finding[i]), exdent = 2), sep = "\n")
     cat(strwrap(x$advice[i], indent = 2, exdent = 2), sep = "\n")
   }
   invisible(x)
@@ -116,8 +116,8 @@ finding_placeholders <- function(data) {
   )
 }
 
-# By condition, how many estimates are exactly 0 without being placeholders by their standard error, where these are at
-# least 10, 1 % of all, and five times as many as of any other value (rounding makes all values repeat); else 0.
+# By condition, how many estimates are exactly 0 without being placeholders by their standard error, where these are
+# at least 10, 1 % of all, and five times as many as of any other value (rounding makes all values repeat); else 0.
 unlikely_zeros <- function(data) {
   zero <- unname(data$Bhat) == 0
   zero[placeholder_entries(data)] <- FALSE
@@ -168,8 +168,8 @@ finding_same <- function(pairs, labels) {
   )
 }
 
-# Pairs of conditions with equal estimates in all effects that have both (`exact`), or with nearly the same z-scores. Not those
-# whose errors `V` says to be nearly the same.
+# Pairs of conditions with equal estimates in all effects that have both (`exact`), or with nearly the same z-scores.
+# Not those whose errors `V` says to be nearly the same.
 same_conditions <- function(data, z) {
   R <- ncol(z)
   V <- if (is.matrix(data$V)) stats::cov2cor(unname(data$V)) else diag(R)
@@ -194,8 +194,8 @@ all_equal_pairs <- function(x, y) {
   sum(!is.na(same)) > 1L && all(same, na.rm = TRUE)
 }
 
-# But for the sign: the difference is below a tenth of that of independent errors. (Strong effects that are shared make the
-# correlation of z-scores 1, but not their difference 0.)
+# But for the sign: the difference is below a tenth of that of independent errors. (Strong effects that are shared make
+# the correlation of z-scores 1, but not their difference 0.)
 nearly_same <- function(x, y, size) {
   if (is.na(size) || sum(!is.na(x - y)) < 20L) {
     return(FALSE)

@@ -10,12 +10,13 @@
 #' @param data A data object made by [mash_set_data()].
 #' @param Ulists A named list. Each element is a list of covariance matrices, or a function that makes one of
 #'   `data`, the effects of the other folds. If it has an argument `strong`, or else `subset`, this gets the rows of
-#'   `data` that are significant by [mash_1by1()] in a condition: `cov_canonical` and `cov_ted` can be given as they are.
+#'   `data` that are significant by [mash_1by1()] in a condition: `cov_canonical` and `cov_ted` can be given as they
+#'   are.
 #' @param n_folds Number of folds; effects, or groups of `by`, are put into them at random, by R's generator.
 #' @param by The group of each effect, a gene for instance, that stays in one fold.
 #' @param folds Instead of these: a vector with a label for each effect.
-#' @param subset Effects to use: numbers, names or `TRUE`/`FALSE`; all if `NULL`. `by` and `folds` are of all effects of
-#'   `data`. Effects without an observed estimate are left out.
+#' @param subset Effects to use: numbers, names or `TRUE`/`FALSE`; all if `NULL`. `by` and `folds` are of all effects
+#'   of `data`. Effects without an observed estimate are left out.
 #' @param ... Arguments of [mash()] for all fits, such as `grid` or `usepointmass`.
 #' @param x,object A result of `cv_mash()`.
 #' @param n_threads Number of threads, see [covmash_threads].
@@ -31,11 +32,11 @@
 #' @details With \eqn{l_{jc}} the log-likelihood of effect j under candidate c, fitted without the fold of j, and
 #'   \eqn{d_j = l_{jb} - l_{jc}} against the best candidate b, `behind` is the mean of \eqn{d_j} over the
 #'   J effects and its standard error \eqn{\sqrt{\sum_g (\sum_{j \in g} (d_j - \bar d))^2} / J} over the
-#'   groups g of `by`, each effect its own if there are none (Vuong 1989, for clusters Liang and Zeger 1986). A candidate
-#'   less than two standard errors behind is as good as the best.
+#'   groups g of `by`, each effect its own if there are none (Vuong 1989, for clusters Liang and Zeger 1986). A
+#'   candidate less than two standard errors behind cannot be told from the best.
 #' @section Errors: `covmash_error_argument` for bad candidates, folds or groups; those of [mash()].
-#' @references Liang KY, Zeger SL (1986). Longitudinal data analysis using generalized linear models. *Biometrika* 73, 13-22.
-#'   \doi{10.1093/biomet/73.1.13}
+#' @references Liang KY, Zeger SL (1986). Longitudinal data analysis using generalized linear models. *Biometrika* 73,
+#'   13-22. \doi{10.1093/biomet/73.1.13}
 #'
 #'   Vuong QH (1989). Likelihood ratio tests for model selection and non-nested hypotheses. *Econometrica* 57, 307-333.
 #'   \doi{10.2307/1912557}
@@ -53,7 +54,8 @@
 cv_mash <- function(data, Ulists, n_folds = 5, by = NULL, folds = NULL, subset = NULL, ..., n_threads = NULL) {
   data <- take_data(data)
   candidates <- check_candidates(Ulists, data)
-  refuse_names(list(...), c("g", "fixg", "weights", "A", "posterior_samples", "outputlevel", "Ulist", "verbose"), "cv_mash()")
+  own <- c("g", "fixg", "weights", "A", "posterior_samples", "outputlevel", "Ulist", "verbose", "start")
+  refuse_names(list(...), own, "cv_mash()")
   n_threads <- resolve_threads(n_threads)
   groups <- if (is.null(by)) seq_len(n_effects(data)) else effect_groups(by, n_effects(data))$at
   if (!is.null(folds) && length(folds) != n_effects(data)) {
@@ -66,7 +68,9 @@ cv_mash <- function(data, Ulists, n_folds = 5, by = NULL, folds = NULL, subset =
   groups <- match(groups[rows], unique(groups[rows]))
   folds <- grouped_folds(folds[rows], n_folds, groups)
 
-  heldout <- matrix(NA_real_, length(rows), length(candidates), dimnames = list(rownames(data$Bhat)[rows], names(candidates)))
+  heldout <- matrix(
+    NA_real_, length(rows), length(candidates), dimnames = list(rownames(data$Bhat)[rows], names(candidates))
+  )
   seconds <- matrices <- numeric(length(candidates))
   for (fold in seq_len(max(folds))) {
     train <- data[rows[folds != fold], ]
@@ -83,18 +87,18 @@ cv_mash <- function(data, Ulists, n_folds = 5, by = NULL, folds = NULL, subset =
     }
   }
   table <- cv_table(heldout, NULL, list(matrices = matrices / max(folds), seconds = seconds), groups)
-  structure(
-    list(table = table, best = table$candidate[which.max(table$heldout)], heldout = heldout, folds = folds), class = "mash_cv"
-  )
+  best <- table$candidate[which.max(table$heldout)]
+  structure(list(table = table, best = best, heldout = heldout, folds = folds), class = "mash_cv")
 }
 
 check_candidates <- function(Ulists, data) {
-  refuse_missing(missing(Ulists), "Ulists", "a named list of lists of covariance matrices, or of functions that make them")
+  refuse_missing(missing(Ulists), "Ulists", "a named list, of lists of covariance matrices or of functions")
   fine <- is.list(Ulists) && length(Ulists) > 0L && !is.null(names(Ulists)) && !anyNA(names(Ulists)) &&
     all(nzchar(names(Ulists))) && !anyDuplicated(names(Ulists))
   if (!fine) {
     abort_input(
-      "`Ulists` must be a named list, of lists of covariance matrices or of functions that make them, not {describe(Ulists)}.",
+      "`Ulists` must be a named list, each element a list of covariance matrices or a function that makes one, not ",
+      "{describe(Ulists)}.",
       class = "covmash_error_argument"
     )
   }
@@ -139,7 +143,8 @@ grouped_folds <- function(folds, n_folds, groups) {
   torn <- which(folds != folds[match(groups, groups)])
   if (length(torn) > 0L) {
     abort_input(
-      "`folds` tear a group of `by` apart: effect {format_count(torn[1])} of those used is in another than the rest of its group.",
+      "`folds` tear a group of `by` apart: effect {format_count(torn[1])} of those used is in another fold than the ",
+      "first of its group.",
       class = "covmash_error_argument"
     )
   }

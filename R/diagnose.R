@@ -1,5 +1,5 @@
-# What a look over a fit and its data finds: as check-data.R, with what needs the fit. What is said of errors and grids is
-# confirmed by fitting the weights again, to some of the effects, with what is suspected to be right.
+# What a look over a fit and its data finds: as check-data.R, with what needs the fit. What is said of errors and grids
+# is confirmed by fitting the weights again, to some of the effects, with what is suspected to be right.
 
 #' What is wrong with an analysis
 #'
@@ -14,32 +14,33 @@
 #' @details Besides the findings of [check_mash_data()]:
 #'   * `weights`: they have not converged;
 #'   * `other data`: a fit of other estimates of the same effects;
-#'   * `chosen effects`: the fit expects many effects whose z-scores are all small, and `data`, those it was made
-#'     of, have none; or the prior believes in more effects than `data` have, as one learned from
-#'     strong effects does. Nothing is said of errors then, as of chosen effects nothing can be;
-#'   * `size of errors`: see below. It replaces that of [check_mash_data()], and so does the next;
-#'   * `correlated errors`: see below;
+#'   * `chosen effects`: under the fit many effects would have small z-scores only, and the data it was made of have
+#'     hardly any; or the prior believes in more effects than `data` have, as one learned from strong effects
+#'     does. Of chosen effects nothing is said about errors;
+#'   * `size of errors`, `correlated errors`: see below, in place of those of [check_mash_data()];
 #'   * `grid`: the log-likelihood rises when the grid is completed to that which [mash()] chooses;
-#'   * `learned covariances`: they have next to no weight, and add next to nothing to the log-likelihood;
+#'   * `learned covariances`: they have little weight, and add next to nothing to the log-likelihood;
 #'   * `null weight`: above 0.99.
 #'
-#'   With fewer than 200 effects only `weights` and `other data` are looked at.
+#'   With fewer than 200 effects only the first two, and those of [check_mash_data()] but for `strong effects`.
 #'
 #'   The size \eqn{s} of the errors of a condition is that at which its z-scores are most likely under the
 #'   mixture
 #'   \deqn{\pi_0 N(0, s^2) + \sum_k \pi_k N(0, s^2 (1 + t_k^2)), \quad t_k = 2, 3.4, 5.8, \ldots,}
-#'   in which effects are either zero or not small: the standard deviation of the empirical null (Efron 2004). The correlation of the
-#'   errors of two conditions is that of `estimate_null_correlation_simple(data, rule = "pairwise")`. Real effects that
-#'   are small and shared move both. Errors more than 1.15 or less than 0.8 times what `Shat` says, and correlations off by more than 0.1, and both by four
-#'   standard errors, are therefore tried: the weights are fitted again to up to 5,000 effects, with the
-#'   errors as given and as suspected. It is a problem if the log-likelihood
-#'   of these effects is higher by more than 20 and more than three standard errors of the difference (Vuong 1989). If not, correlations
-#'   are no finding, and sizes of errors a note where they are off by more than 1.4, or 1.2 times what is usual in the
-#'   conditions: small effects that nearly all rows have in a condition are the same as larger errors.
-#' @section Errors: `covmash_error_fit`, `covmash_error_data`, `covmash_error_alpha` and `covmash_error_names` if `fit` and `data`
-#'   cannot be used, or not together.
-#' @references Efron B (2004). Large-scale simultaneous hypothesis testing: the choice of a null hypothesis. *Journal of the
-#'   American Statistical Association* 99, 96-104. \doi{10.1198/016214504000000089}
+#'   in which effects are either zero or not small: the standard deviation of the empirical null (Efron 2004). The
+#'   correlation of the errors of two conditions is that of
+#'   `estimate_null_correlation_simple(data, rule = "pairwise")`. Real effects that are small and shared move both.
+#'   Errors more than 1.15 or less than 0.8 times what `Shat` says, and correlations off by more than 0.1, all by four
+#'   standard errors, are therefore tried: the weights are fitted again to up to 5,000 effects, with the errors as given
+#'   and as suspected (and, where all matrices are canonical, with some of [cov_ted()] in both). It is a problem if the
+#'   log-likelihood of these effects is higher by more than 20 and more than three standard errors of
+#'   the difference (Vuong 1989). If not, correlations are no finding, and sizes of errors a note where they are off by
+#'   more than 1.4, or 1.2 times what is usual in the conditions: small effects that nearly all rows have in a
+#'   condition are the same as larger errors.
+#' @section Errors: `covmash_error_fit`, `covmash_error_data`, `covmash_error_alpha` and `covmash_error_names` if `fit`
+#'   and `data` cannot be used, or not together.
+#' @references Efron B (2004). Large-scale simultaneous hypothesis testing: the choice of a null hypothesis. *Journal of
+#'   the American Statistical Association* 99, 96-104. \doi{10.1198/016214504000000089}
 #'
 #'   Vuong QH (1989). Likelihood ratio tests for model selection and non-nested hypotheses. *Econometrica* 57, 307-333.
 #'   \doi{10.2307/1912557}
@@ -69,10 +70,12 @@ diagnose <- function(fit, data, n_threads = NULL) {
   # Of two that are the same, one speaks.
   problem$data$Bhat[, same$second] <- z[, same$second] <- NA
   if (sum(rowSums(!is.na(z)) > 0) < 200L) {
-    return(new_findings(c(found, finding_errors(z, labels), finding_correlated(z, data$V, labels), finding_extreme(z))))
+    of_data <- c(finding_errors(z, labels), finding_correlated(z, data$V, labels), finding_extreme(z))
+    return(new_findings(c(found, of_data)))
   }
   problem <- look_at_some(problem)
-  chosen <- finding_chosen(problem, isTRUE(own))
+  # Weights that were kept fixed come from other effects.
+  chosen <- finding_chosen(problem, isTRUE(own) && !is.na(fit$convergence$converged))
   found <- c(found, chosen$finding)
   if (!chosen$is) {
     found <- c(found, finding_other_errors(problem, z, labels))
@@ -85,15 +88,16 @@ diagnose <- function(fit, data, n_threads = NULL) {
 
 # ---- what was fitted --------------------------------------------------------------
 
-# Whether the fit is one of these data, by the log-likelihoods of some effects: TRUE, FALSE, or NA if the fit is of other
-# effects or does not know its own.
+# Whether the fit is one of these data, by the log-likelihoods of some effects: TRUE, FALSE, or NA if the fit is of
+# other effects or does not know its own.
 is_own_data <- function(fit, problem) {
   data <- problem$data
   vloglik <- fit$vloglik
   if (!identical(fit[["dim"]], dim(data$Bhat)) || !is.numeric(vloglik) || length(vloglik) != nrow(data$Bhat)) {
     return(NA)
   }
-  if (!is.null(fit$dimnames[[1]]) && !is.null(rownames(data$Bhat)) && !identical(fit$dimnames[[1]], rownames(data$Bhat))) {
+  labels <- list(fit$dimnames[[1]], rownames(data$Bhat))
+  if (all(lengths(labels) > 0L) && !identical(labels[[1]], labels[[2]])) {
     return(NA)
   }
   rows <- some_rows(nrow(data$Bhat), 200L)
@@ -152,9 +156,9 @@ vloglik_of <- function(problem, pi) {
 
 # How much higher the second log-likelihoods are, and whether that is more than chance.
 gain <- function(before, after) {
-  by <- after - before
-  sum <- sum(by)
-  list(sum = sum, sure = isTRUE(sum > max(20, 3 * stats::sd(by) * sqrt(length(by)))))
+  each <- after - before
+  total <- sum(each)
+  list(sum = total, sure = isTRUE(total > max(20, 3 * stats::sd(each) * sqrt(length(each)))))
 }
 
 say_gain <- function(gain, problem) {
@@ -184,9 +188,9 @@ finding_chosen <- function(problem, own) {
   list(is = any(too_few), finding = c(
     finding(
       "chosen effects", "problem", round(expected[worst] - there[worst]), found = own && any(too_few),
-      "These effects were chosen by their size: of {format_count(n)} the fit expects {format_count(expected[worst])} with all ",
-      "z-scores below {format(at[worst], digits = 2)} in size, and there are {format_count(there[worst])}. Its weights are those of ",
-      "strong effects.",
+      "These effects were chosen by their size: of {format_count(n)} the fit expects {format_count(expected[worst])} ",
+      "with all z-scores below {format(at[worst], digits = 2)} in size, and there are {format_count(there[worst])}. ",
+      "Its weights are those of strong effects.",
       advice = paste(
         "Learn covariances from strong effects, but weights from all, or from a sample with weights:",
         "fit_mash_prior(data, Ulist, select_training_effects(data, n)); otherwise lfsr is too small."
@@ -194,9 +198,10 @@ finding_chosen <- function(problem, own) {
     ),
     finding(
       "chosen effects", "problem", round(there[excess] - expected[excess]), found = stronger,
-      "The prior was learned from stronger effects than these: of {format_count(n)} it expects {format_count(expected[excess])} with ",
-      "all z-scores below {format(at[excess], digits = 2)} in size, and there are {format_count(there[excess])}.",
-      advice = "Fit the weights to these effects, mash(data, g = fit), or to a sample with weights: select_training_effects()."
+      "The prior was learned from stronger effects than these: of {format_count(n)} it expects ",
+      "{format_count(expected[excess])} with all z-scores below {format(at[excess], digits = 2)} in size, ",
+      "and there are {format_count(there[excess])}.",
+      advice = "Fit the weights to these effects, mash(data, g = fit), or to a sample: select_training_effects()."
     )
   ))
 }
@@ -214,7 +219,7 @@ drawn_largest_z <- function(problem) {
     rows <- which(component > 0 & (component - 1) %% K + 1 == k)
     if (length(rows) > 0L) {
       scale <- model$grid[(component[rows] - 1) %/% K + 1]
-      B[rows, ] <- scale * matrix(stats::rnorm(length(rows) * R), ncol = R) %*% t(covariance_root(as.matrix(model$Ulist[[k]])))
+      B[rows, ] <- scale * matrix(stats::rnorm(length(rows) * R), ncol = R) %*% covariance_root(model$Ulist[[k]])
     }
   }
   z <- B / unname(data$Shat) + drawn_errors(data, J, R)
@@ -233,8 +238,9 @@ drawn_errors <- function(data, J, R) {
   errors
 }
 
+# The symmetric one.
 covariance_root <- function(U) {
-  parts <- symmetric_eigen(unname(U))
+  parts <- symmetric_eigen(unname(as.matrix(U)))
   parts$vectors %*% (sqrt(pmax(parts$values, 0)) * t(parts$vectors))
 }
 
@@ -260,8 +266,8 @@ scaled_errors <- function(data, factor) {
   data
 }
 
-# Patterns of effects that no matrix has look like correlated errors. Where no matrix was learned, some are, so that errors
-# are suspected only of what these leave.
+# Patterns of effects that no matrix has look like correlated errors. Where no matrix was learned, some are, so that
+# errors are suspected only of what these leave.
 with_learned <- function(problem) {
   model <- problem$model
   if (!all(vapply(model$Ulist, is_plain_covariance, NA))) {
@@ -305,11 +311,11 @@ finding_scale <- function(problem, scales, labels) {
   times <- if (length(at) > 0L) paste(unique(format(range(scales$factor[at]), digits = 3)), collapse = " to ")
   finding(
     "size of errors", if (gained$sure) "problem" else "note", length(at),
-    "z-scores near 0 are spread as if errors were about {times} times what `Shat` says in {label_conditions(at, labels)}",
-    "{if (gained$sure) paste0(': with that, ', say_gain(gained, problem))}.",
+    "z-scores near 0 are spread as if errors were about {times} times what `Shat` says in ",
+    "{label_conditions(at, labels)}{if (gained$sure) paste0(': with that, ', say_gain(gained, problem))}.",
     advice = paste(
-      "Look for confounding, too few degrees of freedom (`df`), estimates that are shrunk already, or another scale, and",
-      "multiply `Shat` by it; unless nearly all effects are a little real there."
+      "Look for confounding, too few degrees of freedom (`df`), estimates that are shrunk already, or another scale,",
+      "and multiply `Shat` by it; unless nearly all effects are a little real there."
     )
   )
 }
@@ -323,9 +329,9 @@ noise_sd <- function(data) {
   vapply(seq_len(n_conditions(data)), function(r) sqrt(data$V[r, r, ]), numeric(J))
 }
 
-# The scale of the errors of z-scores, with its standard error. A scale whose null has no weight is as likely as one with it,
-# so the largest is looked for: first with a penalty on the weight of the null, which makes it larger by up to a tenth, then
-# near there without. A thousand quantiles stand for more.
+# The scale of the errors of z-scores, with its standard error. A scale whose null has no weight is as likely as one
+# with it, so the largest is looked for: first with a penalty on the weight of the null, which makes it larger by up to
+# a tenth, then near there without. A thousand quantiles stand for more.
 error_scale <- function(z) {
   z <- abs(z[!is.na(z)])
   if (length(z) < 200L) {
@@ -349,7 +355,7 @@ error_scale <- function(z) {
 
 # Of pairs of conditions: `given` by `V`, `seen` between z-scores below 2, and where (`at`) these are far apart.
 suspected_correlations <- function(data, z) {
-  if (ncol(z) < 2L || !is.matrix(data$V)) {
+  if (ncol(z) < 2L || !is.matrix(data$V) || !is.null(data$L)) {
     return(list())
   }
   given <- stats::cov2cor(unname(data$V))
@@ -379,7 +385,10 @@ finding_error_correlation <- function(problem, correlations, labels) {
     "Errors are correlated otherwise than `V` says between {plural(nrow(at), 'pair')} of conditions, most between ",
     "{label_conditions(worst, labels)}: {format(seen[worst[1], worst[2]], digits = 2)}, not ",
     "{format(given[worst[1], worst[2]], digits = 2)}. With that, {say_gain(gained, problem)}.",
-    advice = "V <- estimate_null_correlation_simple(data, rule = \"pairwise\"), or mash_estimate_corr_em(); then mash_update_data(data, V = V), and fit again."
+    advice = paste(
+      "V <- estimate_null_correlation_simple(data, rule = \"pairwise\"), or mash_estimate_corr_em(); then",
+      "mash_update_data(data, V = V), and fit again."
+    )
   )
 }
 
@@ -414,16 +423,16 @@ finding_grid <- function(problem) {
   beyond <- c(sum(weights[longer < min(model$grid)]), sum(weights[longer > max(model$grid)]))
   how <- if (max(beyond) < 0.01) "too coarse" else c("without small scales", "without large scales")[which.max(beyond)]
   n <- length(longer) - length(model$grid)
-  shown <- format(c(range(model$grid), range(longer[weights > 0.001])), digits = 2)
+  shown <- trimws(format(c(range(model$grid), range(longer[weights > 0.001])), digits = 2))
   finding(
     "grid", "problem", n, found = gained$sure,
-    "The grid ({trimws(shown[1])} to {trimws(shown[2])}) is {how}: with one from {trimws(shown[3])} to {trimws(shown[4])} {say_gain(gained, problem)}.",
+    "The grid ({shown[1]} to {shown[2]}) is {how}: with one from {shown[3]} to {shown[4]} {say_gain(gained, problem)}.",
     advice = "Leave `grid` out, so that mash() chooses it from the data."
   )
 }
 
-# The grid with what it lacks of that which mash() would choose: points beyond its ends, and between neighbours more than
-# twice as large. Scales are those of matrices whose largest variance is 1, or what takes its place.
+# The grid with what it lacks of that which mash() would choose: points beyond its ends, and between neighbours that
+# are far apart. Scales are those of matrices whose largest variance is 1, or what takes its place.
 completed_grid <- function(model, data) {
   grid <- sort(unique(model$grid[model$grid > 0]))
   sizes <- sqrt(vapply(model$Ulist, function(U) max(diag(U)), 0))
@@ -461,8 +470,8 @@ finding_learned <- function(problem) {
   gained <- gain(refit(problem, without)$vloglik, problem$base$vloglik)
   finding(
     "learned covariances", "note", sum(!plain), found = !gained$sure,
-    "The {plural(sum(!plain), 'learned matrix', 'learned matrices')} have the weight {format(share, digits = 2)} together, and add {format(gained$sum, digits = 2)} ",
-    "to the log-likelihood of {plural(n_effects(problem$data), 'effect')} under the others.",
+    "The matrices beyond canonical ones ({sum(!plain)}) have the weight {format(share, digits = 2)} together, and add ",
+    "{format(gained$sum, digits = 2)} to the log-likelihood of {plural(n_effects(problem$data), 'effect')}.",
     advice = "Leave them out, or learn them from more effects; compare with cv_mash()."
   )
 }

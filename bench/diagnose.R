@@ -20,8 +20,8 @@
 # Matrices are learned from the data with the fault where errors are at fault, else from those without.
 #
 # Writes diagnose-lines-<from>.csv, a line for each analysis, and from these diagnose.csv: of each fault in how many
-# seeds it was found (of "none": in how many anything was), how many other problems and notes came with it in all seeds, and
-# the median seconds of diagnose() (of a machine that may have had other work).
+# seeds it was found (of "none": in how many anything was), how many other problems and notes came with it in all seeds,
+# and the median seconds of diagnose() (of a machine that may have had other work).
 
 options(covmash.progress = FALSE)
 script <- sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1])
@@ -74,10 +74,10 @@ analyse <- function(fault, sim, learned) {
   fit <- mash(data, Ulist, grid = grid, verbose = FALSE, outputlevel = 1)
   seconds <- system.time(found <- diagnose(fit, data))[["elapsed"]]
   own <- found$check %in% faults[[fault]]
+  level <- found$level[!own]
   data.frame(
-    fault = fault, found = if (fault == "none") nrow(found) > 0 else any(own), problems = sum(found$level[!own] == "problem"),
-    notes = sum(found$level[!own] == "note"), seconds = round(seconds, 2),
-    others = paste(found$check[!own], collapse = "; ")
+    fault = fault, found = if (fault == "none") nrow(found) > 0 else any(own), problems = sum(level == "problem"),
+    notes = sum(level == "note"), seconds = round(seconds, 2), others = paste(found$check[!own], collapse = "; ")
   )
 }
 
@@ -86,9 +86,8 @@ run <- function(seeds, path) {
     sim <- simulate_effects(20000, 8, seed, "varying")
     learned <- learn(mash_set_data(sim$Bhat, sim$Shat))
     lines <- do.call(rbind, lapply(names(faults), function(fault) analyse(fault, sim, learned)))
-    utils::write.table(
-      cbind(seed = seed, lines), path, sep = ",", row.names = FALSE, append = file.exists(path), col.names = !file.exists(path)
-    )
+    more <- file.exists(path)
+    utils::write.table(cbind(seed = seed, lines), path, sep = ",", row.names = FALSE, append = more, col.names = !more)
   }
 }
 
@@ -97,8 +96,8 @@ write_table <- function() {
   table <- do.call(rbind, lapply(names(faults), function(fault) {
     own <- lines[lines$fault == fault, ]
     data.frame(
-      fault = fault, seeds = nrow(own), found = sum(own$found), other_problems = sum(own$problems), other_notes = sum(own$notes),
-      seconds = stats::median(own$seconds)
+      fault = fault, seeds = nrow(own), found = sum(own$found), other_problems = sum(own$problems),
+      other_notes = sum(own$notes), seconds = stats::median(own$seconds)
     )
   }))
   utils::write.csv(table, file.path(opts$out, "diagnose.csv"), row.names = FALSE)

@@ -2,8 +2,9 @@
 
 findings_are <- function(x) {
   c(
-    same(names(x), c("check", "level", "n", "finding", "advice"), "columns"), same(class(x), c("mash_findings", "data.frame"), "class"),
-    yes(all(x$level %in% c("problem", "note")), "levels"), yes(!anyNA(x) && !any(grepl("\\bNA\\b|NaN|Inf", x$finding)), "texts")
+    same(names(x), c("check", "level", "n", "finding", "advice"), "columns"),
+    same(class(x), c("mash_findings", "data.frame"), "class"), yes(all(x$level %in% c("problem", "note")), "levels"),
+    yes(!anyNA(x) && !any(grepl("\\bNA\\b|NaN|Inf", x$finding)), "texts")
   )
 }
 
@@ -68,8 +69,12 @@ mash_cv_pool <- function() {
 }
 for (name in c("print", "format", "summary")) local({
   name <- name
-  target(paste0(name, ".mash_cv"), weight = 0.15, prints = name == "print", function() valid(name, list(mash_cv_pool()), na = "."))
+  target(paste0(name, ".mash_cv"), weight = 0.15, prints = name == "print", function() {
+    valid(name, list(mash_cv_pool()), na = ".")
+  })
 })
-target("print.summary.mash_cv", weight = 0.1, prints = TRUE, function() valid("print", list(summary(mash_cv_pool())), na = "."))
+target("print.summary.mash_cv", weight = 0.1, prints = TRUE, function() {
+  valid("print", list(summary(mash_cv_pool())), na = ".")
+})
 plots("autoplot.mash_cv", "autoplot", function() list(mash_cv_pool()), 0.1)
 plots("plot.mash_cv", "plot", function() list(mash_cv_pool()), 0.1)

@@ -12,7 +12,8 @@ test_that("held-out log-likelihoods are those of fits to the other folds", {
     for (fold in 1:3) {
       fit <- mash(data[folds != fold, ], Ulists[[name]], verbose = FALSE, outputlevel = 1, n_threads = 1)
       expect_identical(
-        unname(cv$heldout[folds == fold, name]), as.vector(mash_compute_vloglik(fit, data[folds == fold, ], n_threads = 1))
+        unname(cv$heldout[folds == fold, name]),
+        as.vector(mash_compute_vloglik(fit, data[folds == fold, ], n_threads = 1))
       )
     }
   }
@@ -36,7 +37,7 @@ test_that("groups stay together, and the standard error is that of their sums", 
   d <- cv$heldout[, "a"] - cv$heldout[, "b"]
   expect_equal(max(cv$table$behind_se), sqrt(sum(rowsum(d - mean(d), gene)^2)) / 120)
   expect_error(
-    cv_mash(data, list(a = list(diag(5))), by = gene, folds = rep(1:2, 60)), "effect 2 .*another than",
+    cv_mash(data, list(a = list(diag(5))), by = gene, folds = rep(1:2, 60)), "effect 2 .*another fold than",
     class = "covmash_error_argument"
   )
 })
@@ -50,7 +51,8 @@ test_that("recipes see the other folds only, with their strong rows if they ask"
     cov_pca(data, 2, subset = strong)
   }
   by_subset <- function(data, subset) recipe(data, subset)
-  cv <- cv_mash(data, list(pca = recipe, canonical = cov_canonical, again = by_subset), folds = folds, grid = c(0.5, 1, 2), n_threads = 1)
+  recipes <- list(pca = recipe, canonical = cov_canonical, again = by_subset)
+  cv <- cv_mash(data, recipes, folds = folds, grid = c(0.5, 1, 2), n_threads = 1)
   labels <- rownames(data$Bhat)
   expect_identical(lapply(seen, `[[`, "names"), list(labels[61:120], labels[61:120], labels[1:60], labels[1:60]))
   expect_identical(cv$heldout[, "pca"], cv$heldout[, "again"])
@@ -73,7 +75,8 @@ test_that("folds follow R's generator; a subset, and effects without estimates",
 
 test_that("print, summary and plot", {
   data <- small()
-  cv <- withr::with_seed(1, cv_mash(data, list(one = list(diag(5)), two = cov_canonical(data)), n_folds = 2, n_threads = 1))
+  Ulists <- list(one = list(diag(5)), two = cov_canonical(data))
+  cv <- withr::with_seed(1, cv_mash(data, Ulists, n_folds = 2, n_threads = 1))
   expect_output(print(cv), "<mash_cv> 2 candidates, 2 folds, best: two\n.*two \\(best\\)")
   by_fold <- summary(cv)$by_fold
   expect_equal(by_fold["one", "fold_2"], mean(cv$heldout[cv$folds == 2, "one"]))

@@ -93,6 +93,7 @@ test_that("fits of chosen effects are found; priors of others are looked at in b
   prior <- fit_mash_prior(data, cov_canonical(data), select_training_effects(data, 1000, "top", seed = 1))
   expect_identical(nrow(look(data, prior)), 0L)
   expect_identical(nrow(look(data[strong, ], prior)), 0L)
+  expect_identical(nrow(look(data[strong, ], apply_mash_prior(data[strong, ], prior))), 0L)
 })
 
 test_that("what the data alone show is found too, and does not disturb the rest", {
@@ -177,7 +178,8 @@ test_that("the scale of the errors is that of the null part", {
 
 test_that("effects drawn from a prior have its largest z-scores", {
   data <- mash_set_data(matrix(1, 20000, 2), 0.5, V = matrix(c(1, 0.5, 0.5, 1), 2))
-  model <- list(Ulist = list(a = diag(2), b = diag(c(1, 0))), grid = c(1, 2), usepointmass = TRUE, pi = c(0.5, 0.2, 0, 0, 0.3))
+  Ulist <- list(a = diag(2), b = diag(c(1, 0)))
+  model <- list(Ulist = Ulist, grid = c(1, 2), usepointmass = TRUE, pi = c(0.5, 0.2, 0, 0, 0.3))
   drawn <- withr::with_seed(1, drawn_largest_z(list(data = data, model = model)))
   # P(both below c) of each component.
   below <- function(c, U) {
