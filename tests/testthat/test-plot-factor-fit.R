@@ -47,3 +47,19 @@ test_that("genes are drawn in the order in which they are printed; damaged objec
   chosen$table <- NULL
   expect_error(autoplot.factor_selection(chosen), class = "covmash_error_fit")
 })
+
+test_that("what is left out is said, and a number that rounds to zero has no sign", {
+  x <- sample_factor_model(100, 10, 2, seed = 1)
+  fit <- fit_factor_model(x, 2, n_threads = 1)
+  for (type in c("loadings", "communality")) {
+    expect_identical(
+      autoplot.factor_fit(fit, type, max_genes = 4)$labels$caption, "4 of 10 genes, those with the largest communality."
+    )
+    expect_null(autoplot.factor_fit(fit, type)$labels$caption)
+  }
+  cells <- data.frame(x = 1:3, y = 1)
+  plot <- ggplot2::ggplot(cells, ggplot2::aes(x, y)) + cell_numbers(c(-0.001, -0.2, 0.9), 1)
+  text <- ggplot2::layer_data(plot)
+  expect_identical(text$label, c("0.00", "-0.20", "0.90"))
+  expect_identical(text$colour, c("grey15", "grey15", "white"))
+})
