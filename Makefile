@@ -27,7 +27,7 @@ help:
 
 demo:
 	@scripts/deps demo
-	@scripts/install
+	@scripts/install --vignettes
 	@scripts/demo
 
 test:
@@ -59,7 +59,7 @@ peers:
 
 install:
 	@scripts/deps demo
-	@scripts/install
+	@scripts/install --vignettes
 
 bench:
 	@scripts/install

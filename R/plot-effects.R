@@ -167,20 +167,16 @@ plot_shrinkage <- function(m, data, conditions, thresh, top, predicted, max_poin
   labels <- plot_labels(means)[chosen$at]
   each <- lapply(seq_along(chosen$at), function(k) {
     r <- chosen$at[k]
-    data.frame(
-      condition = rep(labels[k], length(rows)), raw = unname(data$Bhat[, r] * data$Shat_alpha[, r]),
-      posterior = unname(means[rows, r]), lfsr = unname(lfsr[rows, r])
-    )
+    points_of_condition(data, rows, r, means[, r], lfsr[, r], thresh, labels[k], max_points)
   })
-  points <- do.call(rbind, each)
+  points <- do.call(rbind, lapply(each, `[[`, "points"))
+  all <- sum(vapply(each, `[[`, 1L, "n"))
   title <- "Observed effects and their posterior means"
-  points <- points[!is.na(points$raw) & !is.na(points$posterior), ]
-  if (is.null(points) || nrow(points) == 0L) {
+  if (all == 0L) {
     return(empty_plot(title, "No effect is observed"))
   }
-  points$called <- factor(significance_words(points$lfsr, thresh), levels = called_words(thresh))
+  points$called <- factor(points$called, levels = called_words(thresh))
   points$condition <- factor(points$condition, levels = labels)
-  all <- nrow(points)
   kept <- thin_points(points$raw, points$posterior, interaction(points$condition, points$called), max_points)
   points <- points[kept, ]
   # Significant ones on top.
@@ -205,6 +201,21 @@ plot_shrinkage <- function(m, data, conditions, thresh, top, predicted, max_poin
     ) +
     theme_covmash() + strips$theme +
     ggplot2::theme(legend.position = "bottom", legend.margin = ggplot2::margin(0, 0, 0, 0))
+}
+
+# The points of condition r, at most max_points of its n observed ones.
+points_of_condition <- function(data, rows, r, means, lfsr, thresh, label, max_points) {
+  raw <- unname(data$Bhat[, r] * data$Shat_alpha[, r])
+  posterior <- unname(means[rows])
+  seen <- which(!is.na(raw) & !is.na(posterior))
+  called <- significance_words(unname(lfsr[rows]), thresh)
+  kept <- seen[thin_points(raw[seen], posterior[seen], called[seen], max_points)]
+  list(
+    n = length(seen),
+    points = data.frame(
+      condition = rep(label, length(kept)), raw = raw[kept], posterior = posterior[kept], called = called[kept]
+    )
+  )
 }
 
 # Significant points dark and filled, others light: told apart without colours too.

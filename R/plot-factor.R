@@ -372,7 +372,8 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
       subtitle = paste0(
         plural(nrow(edges), "edge"), " between ", plural(nrow(nodes), "gene"),
         ", of at least ", format(attr(object, "threshold")), " in absolute value"
-      )
+      ),
+      caption = if (nrow(nodes) > 60) "More than 60 genes are not named."
     ) +
     ggplot2::theme_void(base_size = 11)
   if (nrow(nodes) <= 120) {

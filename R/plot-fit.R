@@ -41,8 +41,8 @@
 #' | `"z"` | middle of the z-scores by condition | `Inf` | data |
 #' | `"qq"` | quantiles of the z-scores by condition | 9 | data |
 #'
-#' Labels are made for 7 x 5 inches. Where there are too many, every n-th is written and the picture says so. Negative
-#' is blue and positive red in every picture; what has no sign goes from white to purple.
+#' Labels are made for 7 x 5 inches. Where there are too many, every n-th is written and the picture says so. Where a
+#' colour stands for a sign, negative is blue and positive red; scales without sign go from white to purple.
 #'
 #' Bars of the forest are 1.96 standard deviations to each side. The band of `"qq"` has 95 % of each order
 #' statistic of independent z-scores without effects.
@@ -58,10 +58,8 @@
 #' sim <- simple_sims(nsamp = 50, ncond = 4, err_sd = 0.5)
 #' data <- mash_set_data(sim$Bhat, sim$Shat)
 #' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
-#' plot(fit)
 #' plot(fit, type = "sharing")
 #' plot(fit, type = "effect", effect = "effect_60", data = data)
-#' plot(fit, type = "sets", thresh = 0.1)
 NULL
 
 #' @rdname mash_plots

@@ -104,3 +104,11 @@ test_that("factor correlations and the network are drawn", {
   edges <- partial_correlation_network(fit$covariance, 0.2)
   expect_identical(nrow(built(autoplot.factor_fit(fit, "network", threshold = 0.2))[[1]]), nrow(edges))
 })
+
+test_that("a number that rounds to zero has no sign", {
+  cells <- data.frame(x = 1:3, y = 1)
+  plot <- ggplot2::ggplot(cells, ggplot2::aes(x, y)) + cell_numbers(c(-0.001, -0.2, 0.9), 1)
+  text <- ggplot2::layer_data(plot)
+  expect_identical(text$label, c("0.00", "-0.20", "0.90"))
+  expect_identical(text$colour, c("grey15", "grey15", "white"))
+})
