@@ -272,7 +272,9 @@ plot_sizes <- function(m, conditions, thresh, top, predicted, what = "conditions
       x = "Absolute posterior mean", y = NULL,
       caption = notes(
         shown_of(nrow(boxes), with_effects, what, "those with the most significant effects"),
-        if (none > 0) paste0(format_count(none), " of ", length(at), " ", what, " without significant effects left out."),
+        if (none > 0) {
+          paste0(format_count(none), " of ", length(at), " ", what, " without significant effects left out.")
+        },
         rows$note
       )
     ) +
