@@ -86,6 +86,18 @@ TEST(Weights, RowsWithLikelihoodInOneColumnOnly) {
   EXPECT_NEAR(w.pi[3], 0.7, 1e-9);
 }
 
+// Newton's first step gives up the column that one effect needs, for what the others gain by it; it has to come back.
+TEST(Weights, AnEffectThatNeedsAColumnGetsItBack) {
+  arma::mat L(6000, 2, arma::fill::ones);
+  L.col(1).fill(0.97);
+  L(0, 0) = 1e-21;
+  L(0, 1) = 1.0;
+  expect_optimal(L, {1.0, 1.0});
+  const WeightsResult w = solve(L, {1.0, 1.0});
+  EXPECT_NEAR(w.pi[1], 1.0 / (5999 * 0.03), 1e-5);
+  EXPECT_LT(w.iterations, 40);
+}
+
 TEST(Weights, ReportTheObjective) {
   const arma::mat L = likelihoods(43, 400, 10);
   std::vector<double> prior(10, 1.0);

@@ -143,6 +143,10 @@ class WeightsSolver {
         expectation_steps(3);
         continue;
       }
+      if (feed(g)) {
+        ++result.iterations;
+        continue;
+      }
       // A column in use that wants a thousand times its weight: the model of the logarithm holds nowhere near there, and
       // Newton's step would no more than double it.
       if (most_wanted(g) > 1e3 * n_) {
@@ -255,6 +259,26 @@ class WeightsSolver {
       for (double& x : x_) x *= 1.0 - share;
       x_.resize(support_.size(), share / static_cast<double>(pass.covering.size()));
     }
+    density_.use(support_);
+    mix();
+    return true;
+  }
+
+  // Columns without weight whose gradient is beyond a thousand times N are all that some effects have: from a density of
+  // next to nothing Newton's step would no more than double it, and the weight would be rounded to 0 again. They share
+  // the weight of one effect, which costs the others about 1 in all, and gains log(1 + 1000) or more. True if there are any.
+  bool feed(const std::vector<double>& g) {
+    std::vector<unsigned char> in_use(n_columns_, 0);
+    for (std::size_t s = 0; s < support_.size(); ++s)
+      if (x_[s] > 0.0) in_use[support_[s]] = 1;
+    const Columns starving = best_local_maxima(g, 1e3 * n_, in_use, most_at_once);
+    if (starving.empty()) return false;
+    drop_unused();
+    const double share = std::min(0.5, 1.0 / n_);
+    for (double& x : x_) x *= 1.0 - share;
+    support_.insert(support_.end(), starving.begin(), starving.end());
+    x_.resize(support_.size(), share / static_cast<double>(starving.size()));
+    settled_ = all_settled;
     density_.use(support_);
     mix();
     return true;
