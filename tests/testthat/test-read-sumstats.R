@@ -171,3 +171,23 @@ test_that("Parquet is read where a package for it is installed", {
   expect_identical(x$Bhat, truth$expected$Bhat[observed, ])
   expect_identical(x$report$format, c("tensorqtl", "tensorqtl"))
 })
+
+test_that("the files of the package read as its vignette says", {
+  folder <- system.file("extdata", "eqtl", package = "covmash")
+  tissues <- c("Whole_Blood", "Liver", "Lung", "Brain_Cortex", "Brain_Cerebellum")
+  files <- vapply(tissues, function(tissue) list.files(folder, tissue, full.names = TRUE), "")
+  x <- read_sumstats(files, verbose = FALSE)
+  expect_identical(dim(x$Bhat), c(359L, 5L))
+  expect_identical(x$report$format, rep(c("fastqtl", "tensorqtl"), 3:2))
+  expect_identical(x$report$flipped, c(0L, 0L, 0L, 24L, 18L))
+  expect_identical(x$report$unusable, c(2L, 1L, 1L, 0L, 0L))
+  expect_identical(x$report$not_tested[5], 120L)
+  expect_identical(x$dropped, 1L)
+  expect_warning(as_mash_data(x), "2 entries look like placeholders", class = "covmash_warning_placeholder")
+  # Unless alleles are turned, the two tissues of the brain disagree with blood about shared effects.
+  patterns <- utils::read.delim(system.file("extdata", "eqtl-patterns.txt", package = "covmash"))
+  shared <- x$effects$gene %in% patterns$gene[patterns$pattern == "shared"]
+  z <- (x$Bhat / x$Shat)[shared, ]
+  strong <- abs(z[, "Whole_Blood"]) > 4
+  expect_true(all(sign(z[strong, ]) == sign(z[strong, "Whole_Blood"]), na.rm = TRUE))
+})
