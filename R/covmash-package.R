@@ -8,7 +8,9 @@
 #' @section The model:
 #' For effect \eqn{j}, with \eqn{R} conditions,
 #' \deqn{\hat b_j \mid b_j \sim N(b_j, S_j V S_j), \qquad
-#'   b_j \sim \pi_0 \delta_0 + \sum_{k,l} \pi_{kl} N(0, \omega_l^2 U_k),}
+#'   b_j \sim \pi_0 \delta_0 + \sum_{k,l} \pi_{kl} N(0, \omega_l^2 U_k),}{
+#'   bhat_j | b_j ~ N(b_j, S_j V S_j),
+#'   b_j ~ pi_0 delta_0 + sum_{k,l} pi_kl N(0, omega_l^2 U_k),}
 #' where \eqn{S_j} is the diagonal matrix of standard errors, \eqn{V} the
 #' correlation of the errors, \eqn{U_k} a list of covariance matrices (patterns
 #' of sharing) and \eqn{\omega_l} a grid of effect sizes. The weights

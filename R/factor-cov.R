@@ -23,7 +23,7 @@
 #'   (`NULL` for the identity) and `D` (a vector). Genes are named by the row names
 #'   of `B` or the names of `D`, factors by the column names of `B` or of `F`.
 #' @details The random vector behind it is \eqn{x = B f + e} with factors
-#'   \eqn{f \sim N(0, F)} and noise \eqn{e \sim N(0, D)}.
+#'   \eqn{f \sim N(0, F)}{f ~ N(0, F)} and noise \eqn{e \sim N(0, D)}{e ~ N(0, D)}.
 #'
 #'   Methods: see [factor_cov-methods] (matrix algebra), [conditional()],
 #'   [precision()], [partial_correlation()], [log_density()], [rfactor_cov()],

@@ -31,7 +31,8 @@
 #'   For `"pairwise"`, with \eqn{\phi_\rho} the bivariate normal density of unit
 #'   variances and correlation \eqn{\rho}, and \eqn{P(\rho)} the probability that both
 #'   are within the threshold c, each correlation maximises
-#'   \deqn{\sum \log \phi_\rho(z_r, z_s) - n \log P(\rho)}
+#'   \deqn{\sum \log \phi_\rho(z_r, z_s) - n \log P(\rho)}{
+#'   sum log phi_rho(z_r, z_s) - n log P(rho)}
 #'   over the n effects with \eqn{|z_r|, |z_s| < c}. The matrix of these is moved to the
 #'   nearest correlation matrix if it is none ([nearest_covariance()]).
 #' @section Errors: `covmash_error_null` if fewer effects look null than there are
