@@ -68,6 +68,7 @@
 #' empirical Bayes multivariate multiple testing and effect size estimation.
 #' arXiv:2406.08784.
 #' @seealso [cov_pca()], [mash()]
+#' @concept Gaussian mixture
 #' @export
 #' @examples
 #' set.seed(1)

@@ -71,6 +71,9 @@
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
 #'   *Nature Genetics* 51, 187-195. \doi{10.1038/s41588-018-0268-8}
 #' @seealso [mash()], [mash_1by1()]
+#' @concept summary statistics
+#' @concept missing data
+#' @concept effect sizes
 #' @export
 #' @examples
 #' set.seed(1)

@@ -122,6 +122,9 @@
 #' \doi{10.1111/j.1467-9469.2007.00585.x}
 #' @seealso [cov_ed()] for mashr's deconvolution, [mash()],
 #'   [deconvolution-methods][print.deconvolution]
+#' @concept extreme deconvolution
+#' @concept Gaussian mixture
+#' @concept covariance matrix
 #' @export
 #' @examples
 #' set.seed(1)

@@ -39,6 +39,8 @@
 #' @references Lawley DN, Maxwell AE (1971). *Factor Analysis as a Statistical
 #'   Method*, 2nd edition, equation 2.2. Butterworths, London.
 #' @seealso [generate_factor_covariance()] to simulate one, [check_covariance()]
+#' @concept factor analysis
+#' @concept low-rank covariance matrix
 #' @export
 #' @examples
 #' B <- rbind(

@@ -124,6 +124,9 @@
 #' Bartlett MS (1951). The effect of standardization on a chi-square approximation in
 #' factor analysis. *Biometrika* 38, 337-344. \doi{10.1093/biomet/38.3-4.337}
 #' @seealso [select_n_factors()] to choose K, [factor_covariance()]
+#' @concept factor analysis
+#' @concept missing data
+#' @concept probabilistic PCA
 #' @export
 #' @examples
 #' set.seed(1)

@@ -22,6 +22,9 @@
 #'   Hendrickson AE, White PO (1964). Promax: a quick method for rotation to oblique
 #'   simple structure. *British Journal of Statistical Psychology* 17, 65-70.
 #'   \doi{10.1111/j.2044-8317.1964.tb00244.x}
+#' @concept factor analysis
+#' @concept varimax
+#' @concept promax
 #' @export
 #' @examples
 #' fit <- fit_factor_model(cor(mtcars), n_factors = 2, n_samples = 32)

@@ -57,6 +57,8 @@
 #'
 #' @references Stephens M (2017). False discovery rates: a new deal.
 #'   *Biostatistics* 18(2), 275-294. \doi{10.1093/biostatistics/kxw041}
+#' @concept empirical Bayes
+#' @concept univariate adaptive shrinkage
 #' @export
 #' @examples
 #' set.seed(1)

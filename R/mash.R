@@ -146,6 +146,10 @@
 #' @seealso [mash_compute_posterior_matrices()] for further data,
 #'   [get_significant_results()], [get_pairwise_sharing()],
 #'   [get_estimated_pi()], [mash_fit-methods]
+#' @concept false sign rate
+#' @concept empirical Bayes
+#' @concept meta-analysis
+#' @concept multivariate adaptive shrinkage
 #' @export
 #' @examples
 #' set.seed(1)

@@ -44,6 +44,7 @@
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019). *Nature Genetics* 51,
 #'   187-195, Methods. \doi{10.1038/s41588-018-0268-8}
 #' @seealso [mash_estimate_corr_em()], [mash_update_data()]
+#' @concept sample overlap
 #' @export
 #' @examples
 #' set.seed(1)

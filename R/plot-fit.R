@@ -444,6 +444,7 @@ common_labels <- function(Ulist) {
 #' @section Differences from mashr: A ggplot2 plot instead of one of the rmeta
 #'   package; conditions are labelled and ordered by their mean.
 #' @seealso [mash_plots]
+#' @concept meta-analysis
 #' @export
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' set.seed(1)
