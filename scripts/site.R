@@ -41,41 +41,36 @@ check_reference <- function() {
 
 html_files <- function() list.files(site, "[.]html$", recursive = TRUE, full.names = TRUE)
 read_text <- function(file) paste(readLines(file, encoding = "UTF-8", warn = FALSE), collapse = "\n")
-replace_matches <- function(text, pattern, replacement) {
-  at <- gregexpr(pattern, text, perl = TRUE)
-  regmatches(text, at) <- list(replacement(regmatches(text, at)[[1]]))
-  text
-}
 
-# LaTeX as MathML, which browsers show without a library. One call of pandoc for all formulas.
-mathml <- function(formulas) {
+# Formulas as MathML, which browsers show without a library. `found` are as they stand in a page: \(x\), $$x$$, \[x\].
+mathml <- function(found) {
+  tex <- substr(found, 3, nchar(found) - 2)
+  entities <- c("&lt;" = "<", "&gt;" = ">", "&amp;" = "&")
+  for (entity in names(entities)) tex <- gsub(entity, entities[[entity]], tex, fixed = TRUE)
+  mark <- ifelse(startsWith(found, "\\("), "$", "$$")
   input <- tempfile(fileext = ".md")
   output <- tempfile(fileext = ".html")
-  writeLines(paste0(formulas, collapse = "\n\n"), input, useBytes = TRUE)
-  rmarkdown::pandoc_convert(input, "html", "markdown-smart", output, "--mathml", verbose = FALSE)
-  made <- regmatches(text <- read_text(output), gregexpr("(?s)<math.*?</math>", text, perl = TRUE))[[1]]
-  if (length(made) != length(formulas)) stop("pandoc made ", length(made), " formulas of ", length(formulas), call. = FALSE)
+  writeLines(paste0(mark, trimws(gsub("\\s*\n\\s*", " ", tex)), mark, "\n"), input, useBytes = TRUE)
+  rmarkdown::pandoc_convert(input, "html", "markdown-smart", output, options = "--mathml")
+  text <- read_text(output)
+  made <- regmatches(text, gregexpr("(?s)<math.*?</math>", text, perl = TRUE))[[1]]
+  if (length(made) != length(found)) stop("pandoc made ", length(made), " formulas of ", length(found), call. = FALSE)
   made
 }
 
-entities <- c("&lt;" = "<", "&gt;" = ">", "&amp;" = "&")
-plain <- function(text) {
-  for (entity in names(entities)) text <- gsub(entity, entities[[entity]], text, fixed = TRUE)
-  text
-}
-
-# pkgdown before 2.1 leaves formulas to MathJax, and takes it and more from other hosts.
-stand_alone <- function(file) {
-  text <- read_text(file)
-  text <- replace_matches(text, "(?s)\\\\\\(.+?\\\\\\)", function(found) {
-    if (length(found)) mathml(paste0("$", trimws(plain(substr(found, 3, nchar(found) - 2))), "$")) else found
-  })
-  text <- replace_matches(text, "(?s)\\$\\$.+?\\$\\$|\\\\\\[.+?\\\\\\]", function(found) {
-    if (length(found)) mathml(paste0("$$", trimws(plain(substr(found, 3, nchar(found) - 2))), "$$")) else found
-  })
-  text <- gsub("(?s)<script[^>]* src=\"(https?:|file:)?//[^>]*>\\s*</script>", "", text, perl = TRUE)
-  text <- gsub("<link[^>]* href=\"https?://[^>]*>", "", text, perl = TRUE)
-  writeLines(text, file, useBytes = TRUE)
+# pkgdown before 2.1 leaves formulas to MathJax, and takes it and more from other hosts. What is lost by that,
+# pkgdown/extra.js does.
+stand_alone <- function(files) {
+  texts <- vapply(files, read_text, "")
+  # Not in code.
+  at <- gregexpr("(?s)<(pre|code)\\b.*?</\\1>(*SKIP)(*F)|\\\\\\(.+?\\\\\\)|\\$\\$.+?\\$\\$|\\\\\\[.+?\\\\\\]", texts, perl = TRUE)
+  found <- regmatches(texts, at)
+  if (length(unlist(found))) regmatches(texts, at) <- utils::relist(mathml(unlist(found)), found)
+  elsewhere <- "(?s)<script[^>]* src=\"(https?:|file:)//[^>]*>\\s*</script>|<link[^>]* href=\"https?://[^>]*>"
+  own <- "(?s)<script[^>]* src=\"[./]*pkgdown.js\"[^>]*>\\s*</script>"
+  needs <- grepl(elsewhere, texts, perl = TRUE)
+  texts[needs] <- gsub(own, "", gsub(elsewhere, "", texts[needs], perl = TRUE), perl = TRUE)
+  for (i in seq_along(files)) writeLines(texts[[i]], files[i], useBytes = TRUE)
 }
 
 build <- function() {
@@ -84,7 +79,7 @@ build <- function() {
   pkgdown::build_site(
     override = list(destination = site), install = FALSE, new_process = FALSE, preview = FALSE
   )
-  for (file in html_files()) stand_alone(file)
+  stand_alone(html_files())
 }
 
 # --- the links --------------------------------------------------------------------------------------------------------
