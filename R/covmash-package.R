@@ -1,4 +1,4 @@
-#' covmash: multivariate adaptive shrinkage with covariance mixtures
+#' covmash: multivariate adaptive shrinkage and factor-model covariances
 #'
 #' Many effects (rows) are measured in several conditions (columns), each with
 #' an estimate and a standard error. covmash learns how effects are shared
@@ -25,6 +25,15 @@
 #' 5. [get_pm()], [get_psd()], [get_lfsr()], [get_pairwise_sharing()], `plot()`,
 #'    `as.data.frame()`: look at the results.
 #'
+#' Or in one call, from files or a data object: [mash_pipeline()].
+#'
+#' @section Factor models:
+#' The covariance matrix of many genes is held by its loadings and noise
+#' variances ([factor_covariance()]): inverses, densities, conditional
+#' distributions and partial correlations follow without forming it.
+#' [fit_factor_model()] fits it to data, with or without missing values.
+#'
+#' @section mashr:
 #' Function and argument names are those of the mashr package, so that its
 #' scripts run. Each help page has a section "Differences from mashr" where the
 #' two behave differently. How many threads are used: [covmash_threads].
