@@ -33,7 +33,7 @@
 #' distributions and partial correlations follow without forming it.
 #' [fit_factor_model()] fits it to data, with or without missing values.
 #'
-#' @section mashr:
+#' @section Names and threads:
 #' Function and argument names are those of the mashr package, so that its
 #' scripts run. Each help page has a section "Differences from mashr" where the
 #' two behave differently. How many threads are used: [covmash_threads].
