@@ -15,7 +15,8 @@ stop_with <- function(problems) {
 # --- the reference ----------------------------------------------------------------------------------------------------
 
 of_tag <- function(rd, tag) {
-  trimws(vapply(Filter(function(part) attr(part, "Rd_tag") == tag, rd), function(part) paste(unlist(part), collapse = ""), ""))
+  parts <- Filter(function(part) attr(part, "Rd_tag") == tag, rd)
+  vapply(parts, function(part) trimws(paste(unlist(part), collapse = "")), "")
 }
 
 check_reference <- function() {
@@ -27,7 +28,9 @@ check_reference <- function() {
   topics <- gsub("`", "", unlist(lapply(yaml::read_yaml("_pkgdown.yml")$reference, `[[`, "contents")))
   listed <- unname(page_of[topics])
   exports <- parseNamespaceFile(basename(getwd()), dirname(getwd()))$exports
-  problem <- function(what, which) if (length(which)) paste0("_pkgdown.yml: ", what, ": ", paste(which, collapse = ", "))
+  problem <- function(what, which) {
+    if (length(which)) paste0("_pkgdown.yml: ", what, ": ", paste(which, collapse = ", "))
+  }
   stop_with(c(
     problem("topics without a help page", topics[is.na(listed)]),
     problem("help pages listed twice", unique(listed[duplicated(listed) & !is.na(listed)])),
@@ -52,8 +55,8 @@ mathml <- function(found) {
   output <- tempfile(fileext = ".html")
   writeLines(paste0(mark, trimws(gsub("\\s*\n\\s*", " ", tex)), mark, "\n"), input, useBytes = TRUE)
   rmarkdown::pandoc_convert(input, "html", "markdown-smart", output, options = "--mathml")
-  text <- read_text(output)
-  made <- regmatches(text, gregexpr("(?s)<math.*?</math>", text, perl = TRUE))[[1]]
+  converted <- read_text(output)
+  made <- regmatches(converted, gregexpr("(?s)<math.*?</math>", converted, perl = TRUE))[[1]]
   if (length(made) != length(found)) stop("pandoc made ", length(made), " formulas of ", length(found), call. = FALSE)
   made
 }
@@ -62,8 +65,8 @@ mathml <- function(found) {
 # pkgdown/extra.js does.
 stand_alone <- function(files) {
   texts <- vapply(files, read_text, "")
-  # Not in code.
-  at <- gregexpr("(?s)<(pre|code)\\b.*?</\\1>(*SKIP)(*F)|\\\\\\(.+?\\\\\\)|\\$\\$.+?\\$\\$|\\\\\\[.+?\\\\\\]", texts, perl = TRUE)
+  latex <- r"{\\\(.+?\\\)|\$\$.+?\$\$|\\\[.+?\\\]}"
+  at <- gregexpr(paste0("(?s)<(pre|code)\\b.*?</\\1>(*SKIP)(*F)|", latex), texts, perl = TRUE)
   found <- regmatches(texts, at)
   if (length(unlist(found))) regmatches(texts, at) <- utils::relist(mathml(unlist(found)), found)
   elsewhere <- "(?s)<script[^>]* src=\"(https?:|file:)//[^>]*>\\s*</script>|<link[^>]* href=\"https?://[^>]*>"
@@ -73,6 +76,25 @@ stand_alone <- function(files) {
   for (i in seq_along(files)) writeLines(texts[[i]], files[i], useBytes = TRUE)
 }
 
+# Links of README.md and CONTRIBUTING.md to files that are not part of the site go to the repository.
+repository_links <- function(files) {
+  repository <- yaml::read_yaml("_pkgdown.yml")$repo$url$source
+  moved <- function(link) {
+    path <- sub("^vignettes/(.*)[.]Rmd$", "articles/\\1.html", substr(link, 7, nchar(link) - 1))
+    of_source <- c(path, sub("[.]html$", ".md", path))
+    of_source <- of_source[file.exists(of_source)]
+    elsewhere <- !file.exists(file.path(site, path)) && length(of_source)
+    sprintf("href=\"%s\"", if (elsewhere) paste0(repository, of_source[1]) else path)
+  }
+  for (file in files) {
+    html <- read_text(file)
+    at <- gregexpr("href=\"[^\":#?]+\"", html)
+    found <- regmatches(html, at)[[1]]
+    regmatches(html, at) <- list(vapply(found, moved, ""))
+    writeLines(html, file, useBytes = TRUE)
+  }
+}
+
 build <- function() {
   options(pkgdown.internet = FALSE)
   unlink(site, recursive = TRUE)
@@ -80,6 +102,7 @@ build <- function() {
     override = list(destination = site), install = FALSE, new_process = FALSE, preview = FALSE
   )
   stand_alone(html_files())
+  repository_links(list.files(site, "[.]html$", full.names = TRUE))
 }
 
 # --- the links --------------------------------------------------------------------------------------------------------
@@ -87,28 +110,33 @@ build <- function() {
 check_links <- function() {
   files <- normalizePath(html_files())
   pages <- stats::setNames(lapply(files, xml2::read_html), files)
-  ids <- lapply(pages, function(page) xml2::xml_text(xml2::xml_find_all(page, "//@id | //a/@name")))
+  ids <- lapply(pages, function(html) xml2::xml_text(xml2::xml_find_all(html, "//@id | //a/@name")))
+  of_page <- function(file, xpath) unique(xml2::xml_text(xml2::xml_find_all(pages[[file]], xpath)))
   other_host <- function(link) grepl("^([a-z]+:|//)", link)
+
+  leads_somewhere <- function(link, file) {
+    path <- utils::URLdecode(sub("[?#].*", "", link))
+    target <- normalizePath(if (nzchar(path)) file.path(dirname(file), path) else file, mustWork = FALSE)
+    if (dir.exists(target)) target <- file.path(target, "index.html")
+    fragment <- utils::URLdecode(sub("^[^#]*#?", "", link))
+    file.exists(target) && (!nzchar(fragment) || is.null(ids[[target]]) || fragment %in% ids[[target]])
+  }
   n <- 0
   problems_of <- function(file) {
-    page <- pages[[file]]
-    here <- substring(file, nchar(normalizePath(site)) + 2)
-    needed <- xml2::xml_text(xml2::xml_find_all(page, "//*/@src | //link[@rel='stylesheet']/@href"))
-    links <- unique(c(xml2::xml_text(xml2::xml_find_all(page, "//a/@href")), needed))
+    needed <- of_page(file, "//@src | //link[@rel='stylesheet']/@href")
+    links <- unique(c(of_page(file, "//a/@href"), needed))
     links <- links[!other_host(links)]
-    path <- utils::URLdecode(sub("[?#].*", "", links))
-    target <- normalizePath(ifelse(path == "", file, file.path(dirname(file), path)), mustWork = FALSE)
-    target <- ifelse(dir.exists(target), file.path(target, "index.html"), target)
-    fragment <- ifelse(grepl("#.", links), utils::URLdecode(sub("^[^#]*#", "", links)), "")
-    found <- file.exists(target) &
-      (fragment == "" | mapply(function(t, f) is.null(ids[[t]]) || f %in% ids[[t]], target, fragment))
     n <<- n + length(links)
-    c(
-      if (any(!found)) paste0(here, ": nothing is at ", links[!found]),
-      if (any(bad <- other_host(needed) & !startsWith(needed, "data:"))) paste0(here, ": needs ", needed[bad])
-    )
+    dead <- links[!vapply(links, leads_somewhere, NA, file)]
+    elsewhere <- needed[other_host(needed) & !startsWith(needed, "data:")]
+    c(sprintf("nothing is at %s", dead), sprintf("it needs %s of another host", elsewhere))
   }
-  stop_with(unlist(lapply(files, problems_of)))
+  problems <- lapply(files, problems_of)
+  # What is in the navigation is on every page.
+  pages_with <- split(rep(substring(files, nchar(normalizePath(site)) + 2), lengths(problems)), unlist(problems))
+  others <- lengths(pages_with) - 1
+  too <- ifelse(others > 0, sprintf(" (%d other pages too)", others), "")
+  stop_with(sprintf("%s: %s%s", vapply(pages_with, `[`, "", 1), names(pages_with), too))
   cat(n, "links on", length(files), "pages lead somewhere.\n")
 }
 
