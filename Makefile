@@ -29,7 +29,7 @@ help:
 
 demo:
 	@scripts/deps demo
-	@scripts/install
+	@scripts/install --vignettes
 	@scripts/demo
 
 test:
@@ -61,7 +61,7 @@ peers:
 
 install:
 	@scripts/deps demo
-	@scripts/install
+	@scripts/install --vignettes
 
 bench:
 	@scripts/install

@@ -135,7 +135,9 @@ corr_em <- function(problem, V, max_iter, tol, rel_tol, est_cor) {
   state <- corr_em_state(problem, unname(V), problem$start)
   trace <- list(state)
   stopped <- "max_iter"
+  begin_steps("Correlation of the errors, step", max_iter)
   while (length(trace) <= max_iter) {
+    next_step()
     found <- corr_em_step(problem, state, est_cor)
     if (is.character(found)) {
       stopped <- found

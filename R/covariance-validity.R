@@ -2,13 +2,13 @@
 
 #' Is this a covariance matrix?
 #'
-#' `check_covariance()` asks the three questions and prints the answers with their
+#' `check_covariance()` asks the three questions and answers them with their
 #' numbers: is the matrix symmetric, is it positive semi-definite (no negative
 #' eigenvalue), are the variances on its diagonal positive? `is_covariance()` is
 #' the answer for code.
 #'
 #' @param x A square numeric matrix, or a `factor_cov` ([factor_covariance()]).
-#' @return `check_covariance()`: invisibly, a list of class `"covariance_check"` with
+#' @return `check_covariance()`: a list of class `"covariance_check"` with
 #'   `symmetric`, `positive_semidefinite`, `positive_diagonal` (`TRUE` or `FALSE`
 #'   each), `valid` (all three), `asymmetry` (largest difference to the mirrored
 #'   entry), `eigenvalues` (decreasing; for a `factor_cov` of more than 1000 genes,
@@ -37,21 +37,6 @@
 #' check_covariance(matrix(c(0.5, -0.2, -0.1, 1.6), 2))
 #' is_covariance(matrix(c(1, 2, 2, 1), 2))
 check_covariance <- function(x) {
-  check <- covariance_check(x)
-  print(check)
-  invisible(check)
-}
-
-#' @rdname check_covariance
-#' @export
-is_covariance <- function(x) {
-  tryCatch(
-    covariance_check(x)$valid,
-    covmash_error_input = function(cnd) FALSE
-  )
-}
-
-covariance_check <- function(x) {
   if (is_factor_cov(x)) {
     check_factor_cov(x, "x")
     asymmetry <- 0
@@ -84,30 +69,29 @@ covariance_check <- function(x) {
   )
 }
 
+#' @rdname check_covariance
+#' @export
+is_covariance <- function(x) {
+  tryCatch(
+    check_covariance(x)$valid,
+    covmash_error_input = function(cnd) FALSE
+  )
+}
+
 #' @export
 print.covariance_check <- function(x, digits = 4, ...) {
   check_printing(digits)
-  answer <- function(yes) if (yes) "yes" else "no "
-  cat("<covariance_check> ", x$n_genes, " x ", x$n_genes, " matrix\n", sep = "")
-  cat(
-    "  symmetric:               ", answer(x$symmetric), "  (largest difference ",
-    format(x$asymmetry, digits = 3), ")\n",
-    sep = ""
-  )
-  cat(
-    "  positive semi-definite:  ", answer(x$positive_semidefinite), "  (",
-    describe_eigenvalues(x, digits), "; tolerance ", format(x$tolerance, digits = 2),
-    " with unit variances)\n",
-    sep = ""
-  )
-  if (!x$symmetric) {
-    cat("                                (eigenvalues of the lower triangle, mirrored)\n")
+  answer <- function(question, yes, ...) {
+    status_line(question, if (yes) "yes" else "no", " (", ..., ")", indent = 27L)
   }
-  cat(
-    "  variances positive:      ", answer(x$positive_diagonal), "  (smallest ",
-    format(x$smallest_variance, digits = digits), ")\n",
-    sep = ""
+  cat("<covariance_check> ", x$n_genes, " x ", x$n_genes, " matrix\n", sep = "")
+  answer("symmetric:", x$symmetric, "largest difference ", format(x$asymmetry, digits = 3))
+  answer(
+    "positive semi-definite:", x$positive_semidefinite, describe_eigenvalues(x, digits),
+    if (!x$symmetric) " (of the lower triangle, mirrored)", "; tolerance ", format(x$tolerance, digits = 2),
+    " with unit variances"
   )
+  answer("variances positive:", x$positive_diagonal, "smallest ", format(x$smallest_variance, digits = digits))
   cat(
     if (x$valid) "This is a covariance matrix.\n" else
       "This is NOT a covariance matrix.\n"

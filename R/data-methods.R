@@ -7,8 +7,8 @@
 #' @param ... Not used.
 #' @return `dim` and `dimnames`: those of `Bhat`. `[`: a data object. `format`: one
 #'   line of text. `print`: `x`, invisibly. `summary`: a list of class
-#'   `"summary.mash_data"` with `dim`, `noise` (missing entries and noise groups)
-#'   and `conditions`, a data frame with the number of missing estimates and
+#'   `"summary.mash_data"` with `dim`, `noise` (missing entries and noise groups), `shat` (the
+#'   smallest and largest standard error) and `conditions`, a data frame with the number of missing estimates and
 #'   the range of z-scores and standard errors of each condition.
 #' @name mash_data-methods
 #' @examples
@@ -109,9 +109,24 @@ print.mash_data <- function(x, ...) {
   x <- validate_mash_data(x, "x")
   cat(format(x), "\n", sep = "")
   print_noise(noise_summary(x))
+  status_line("std. error:", describe_shat(shat_range(x)))
   status_line("errors:", describe_V(x$V))
   status_line("alpha:", format(x$alpha), describe_alpha(x$alpha))
   invisible(x)
+}
+
+# The smallest and largest standard error as they were given.
+shat_range <- function(data) {
+  shat <- if (data$alpha == 0) data$Shat else data$Shat * data$Shat_alpha
+  if (all(is.na(shat))) c(NA_real_, NA_real_) else range(shat, na.rm = TRUE)
+}
+
+# Errors that are all 1 are what one gets who forgot them.
+describe_shat <- function(range) {
+  if (identical(range, c(1, 1))) {
+    return("1 for every estimate, as if `Shat` was not given")
+  }
+  paste(vapply(unique(range), format, "", digits = 3), collapse = " to ")
 }
 
 describe_V <- function(V) {
@@ -211,7 +226,7 @@ summary.mash_data <- function(object, ...) {
   structure(
     list(
       dim = dim(object$Bhat), alpha = object$alpha, V = object$V,
-      noise = noise_summary(object), conditions = conditions
+      noise = noise_summary(object), shat = shat_range(object), conditions = conditions
     ),
     class = "summary.mash_data"
   )
@@ -226,13 +241,13 @@ print.summary.mash_data <- function(x, digits = 3, n = 20, ...) {
     sep = ""
   )
   print_noise(x$noise)
+  status_line("std. error:", describe_shat(x$shat))
   status_line("errors:", describe_V(x$V))
   status_line("alpha:", format(x$alpha), describe_alpha(x$alpha))
-  shown <- first_few(seq_len(nrow(x$conditions)), n)
-  cat("Conditions (z-scores and standard errors of the observed estimates):\n")
-  print(x$conditions[shown, ], digits = digits, row.names = FALSE)
-  if (nrow(x$conditions) > n) {
-    cat("... and ", nrow(x$conditions) - n, " more\n", sep = "")
-  }
+  text_lines("Conditions (z-scores and standard errors of the observed estimates):")
+  shown <- x$conditions
+  z <- c("z_min", "z_median", "z_max")
+  shown[z] <- lapply(shown[z], round, digits - 1)
+  print_table(shown, n, digits, all_of_summary)
   invisible(x)
 }

@@ -17,6 +17,7 @@
 #'   that depend on one another (of one gene, say) stay together.
 #' @param ... Arguments of [deconvolve()] for all candidates.
 #' @param x,object A result of `cv_deconvolve()`.
+#' @param n Number of candidates to show, `Inf` for all.
 #' @param n_jobs Number of fits that run side by side, in forked processes (not on
 #'   Windows); the result is the same for any number.
 #'
@@ -62,13 +63,18 @@ cv_deconvolve <- function(data, subset = NULL, K = c(2, 4, 8), lambda = NULL, ca
 
   # The starts of all fits, in order; then fits that draw nothing.
   jobs <- expand.grid(fold = unique(folds), candidate = seq_along(candidates))
+  # Starts, fits, which do not tell if they are forked, and that of all rows.
+  begin_steps("Cross-validation", nrow(jobs) * (if (n_jobs == 1L) 2 else 1) + 1)
+  about <- paste0(names(candidates)[jobs$candidate], ", fold ", match(jobs$fold, unique(jobs$fold)))
   prepared <- lapply(seq_len(nrow(jobs)), function(i) {
+    next_step(paste0(about[i], ": starts"))
     train <- rows[folds != jobs$fold[i]]
     p <- prepare_candidate(candidates[jobs$candidate[i]], data, train, weights, n_threads)
     p["used"] <- list(NULL)
     p
   })
   scored <- run_jobs(seq_len(nrow(jobs)), n_jobs, function(i) {
+    next_step(about[i])
     test <- rows[folds == jobs$fold[i]]
     fit <- silently(fit_prepared(prepared[[i]]))
     list(vloglik = mash_compute_vloglik(fit, data[test, ], n_threads = n_threads), seconds = fit$timing$total)
@@ -84,10 +90,11 @@ cv_deconvolve <- function(data, subset = NULL, K = c(2, 4, 8), lambda = NULL, ca
   df <- vapply(prepared[match(seq_along(candidates), jobs$candidate)], function(p) {
     parameters_of(p$plan$kind, p$plan$rank, n_conditions(data), length(p$plan$kind) * length(p$settings$scales))
   }, 0)
-  table <- cv_table(heldout, weights[rows], df, seconds)
+  table <- cv_table(heldout, weights[rows], list(df = df, seconds = seconds))
   best <- which.max(table$heldout)
   near <- which(table$behind <= table$behind_se)
   chosen <- near[order(table$df[near], -table$heldout[near])[1]]
+  next_step(paste0(names(candidates)[chosen], ", all rows"))
   fit <- fit_prepared(prepare_candidate(candidates[chosen], data, rows, weights, n_threads))
   structure(
     list(
@@ -138,12 +145,12 @@ cv_candidates <- function(candidates, K, lambda, shared) {
   })
 }
 
-cv_folds <- function(folds, n_folds, n) {
+cv_folds <- function(folds, n_folds, n, what = "row", many = "rows") {
   if (is.null(folds)) {
     n_folds <- few(n_folds, "n_folds", 2)
     if (n < 2L * n_folds) {
       abort_input(
-        "{plural(n, 'row')} are too few for {n_folds} folds; lower `n_folds` or choose more rows.",
+        "{plural(n, what, many)} are too few for {n_folds} folds; lower `n_folds` or choose more {many}.",
         class = "covmash_error_argument"
       )
     }
@@ -183,7 +190,11 @@ run_jobs <- function(x, n_jobs, f) {
   if (n_jobs == 1L || .Platform$OS.type == "windows") {
     return(lapply(x, f))
   }
-  done <- parallel::mclapply(x, f, mc.cores = n_jobs, mc.set.seed = FALSE)
+  done <- parallel::mclapply(x, function(i) {
+    shown <- options(covmash.progress = FALSE)
+    on.exit(options(shown))
+    f(i)
+  }, mc.cores = n_jobs, mc.set.seed = FALSE)
   failed <- vapply(done, inherits, NA, "try-error")
   if (any(failed)) {
     stop(attr(done[[which(failed)[1]]], "condition"))
@@ -191,32 +202,36 @@ run_jobs <- function(x, n_jobs, f) {
   done
 }
 
-cv_table <- function(heldout, weights, df, seconds) {
+# further: more columns. groups: rows that depend on one another; each its own if NULL.
+cv_table <- function(heldout, weights, further, groups = NULL) {
   n <- nrow(heldout)
   w <- if (is.null(weights)) rep(1, n) else weights
   mean_of <- function(x) sum(w * x) / sum(w)
-  se_of <- function(x) sqrt(sum(w^2 * (x - mean_of(x))^2)) / sum(w)
+  se_of <- function(x) {
+    off <- w * (x - mean_of(x))
+    if (!is.null(groups)) off <- rowsum(off, groups)
+    sqrt(sum(off^2)) / sum(w)
+  }
   means <- apply(heldout, 2, mean_of)
   against <- heldout[, which.max(means)] - heldout
   data.frame(
     candidate = colnames(heldout), heldout = unname(means), se = unname(apply(heldout, 2, se_of)),
-    behind = unname(apply(against, 2, mean_of)), behind_se = unname(apply(against, 2, se_of)),
-    df = df, seconds = seconds
+    behind = unname(apply(against, 2, mean_of)), behind_se = unname(apply(against, 2, se_of)), further
   )
 }
 
-check_cv <- function(x, name) {
-  columns <- c("candidate", "heldout", "se", "behind", "behind_se", "df", "seconds")
+check_cv <- function(x, name, size = "df", choices = c("chosen", "best"), maker = "cv_deconvolve()") {
+  columns <- c("candidate", "heldout", "se", "behind", "behind_se", size, "seconds")
   whole <- is.list(x) && is.data.frame(x$table) && all(columns %in% names(x$table)) && nrow(x$table) > 0L &&
     all(vapply(x$table[columns[-1]], is.numeric, NA)) && is.character(x$table$candidate) &&
-    checkmate::test_choice(x$chosen, x$table$candidate) && checkmate::test_choice(x$best, x$table$candidate) &&
+    all(vapply(choices, function(part) checkmate::test_choice(x[[part]], x$table$candidate), NA)) &&
     checkmate::test_integerish(x$folds, lower = 1, any.missing = FALSE, min.len = 1)
-  if (!whole) {
-    abort_input(
-      "`{name}` must be a whole result of cv_deconvolve(); make it again.", class = "covmash_error_argument"
-    )
-  }
+  if (!whole) refuse_cv(name, maker)
   x
+}
+
+refuse_cv <- function(name, maker) {
+  abort_input("`{name}` must be a whole result of {maker}; make it again.", class = "covmash_error_argument")
 }
 
 #' @rdname cv_deconvolve
@@ -231,11 +246,16 @@ format.deconvolution_cv <- function(x, ...) {
 
 #' @rdname cv_deconvolve
 #' @export
-print.deconvolution_cv <- function(x, ...) {
-  cat(format(x), "\n", sep = "")
+print.deconvolution_cv <- function(x, n = 20, ...) {
+  print_cv(x, format.deconvolution_cv(x), n)
+}
+
+print_cv <- function(x, title, n = 20) {
+  text_lines(title)
+  check_printing(n = n)
   shown <- x$table
   shown$candidate <- paste0(shown$candidate, ifelse(shown$candidate == x$best, " (best)", ""))
-  print(shown, row.names = FALSE, digits = 4)
+  print_table(shown, n, digits = 4)
   invisible(x)
 }
 
@@ -243,19 +263,22 @@ print.deconvolution_cv <- function(x, ...) {
 #' @exportS3Method ggplot2::autoplot
 autoplot.deconvolution_cv <- function(object, ...) {
   need_ggplot2()
-  points <- check_cv(object, "object")$table
-  points$candidate <- factor(points$candidate, levels = rev(points$candidate))
-  points$kind <- ifelse(points$candidate == object$chosen, "chosen", "other")
+  draw_cv(check_cv(object, "object")$table, object$chosen, "chosen", "Held-out log-likelihood of a row")
+}
+
+# kind: what `shown`, the candidate in colour, is called.
+draw_cv <- function(points, shown, kind, title) {
+  points$kind <- ifelse(points$candidate == shown, kind, "other")
+  points$candidate <- factor(points$candidate, levels = rev(unique(points$candidate)))
+  colours <- stats::setNames(c(plot_colours$main, plot_colours$other), c(kind, "other"))
   ggplot2::ggplot(points, ggplot2::aes(x = -.data$behind, y = .data$candidate, colour = .data$kind)) +
     ggplot2::geom_vline(xintercept = 0, linetype = "dashed", colour = "grey60") +
     ggplot2::geom_pointrange(
       ggplot2::aes(xmin = -.data$behind - .data$behind_se, xmax = -.data$behind + .data$behind_se)
     ) +
-    ggplot2::scale_colour_manual(values = c(chosen = plot_colours$main, other = plot_colours$other), name = NULL) +
+    ggplot2::scale_colour_manual(values = colours, name = NULL) +
     ggplot2::labs(
-      title = "Held-out log-likelihood of a row",
-      subtitle = "Minus that of the best candidate; bars: one standard error",
-      x = NULL, y = NULL
+      title = title, subtitle = "Minus that of the best candidate; bars: one standard error", x = NULL, y = NULL
     ) +
     theme_covmash() +
     ggplot2::theme(axis.text.y = ggplot2::element_text(size = label_size(nrow(points))))

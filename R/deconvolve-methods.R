@@ -5,7 +5,7 @@
 #' @param x,object A fit of [deconvolve()].
 #' @param newdata A data object made by [mash_set_data()], with the conditions of the
 #'   data that were learned from.
-#' @param digits Number of significant digits shown.
+#' @param digits,n Numbers of significant digits and of components shown (`Inf`: all).
 #' @param ... For `predict()`, arguments of [mash_compute_posterior_matrices()]. Else not
 #'   used.
 #' @return `print()`: `x`, invisibly. `format()`: one line of text. `summary()`: a list of
@@ -92,27 +92,12 @@ format.deconvolution <- function(x, ...) {
 
 #' @rdname deconvolution-methods
 #' @export
-print.deconvolution <- function(x, ...) {
-  cat(format(x), "\n", sep = "")
-  status_line(
-    "penalty:",
-    if (x$lambda > 0) {
-      paste0(c(iw = "inverse Wishart", nuclear = "nuclear norm")[[x$penalty_kind]], ", lambda = ", format(x$lambda))
-    } else {
-      "none"
-    }
-  )
-  status_line("log-lik.:", format_loglik(x$loglik))
-  status_line(
-    "fit:", if (isTRUE(x$converged)) "converged" else "NOT converged", " after ",
-    plural(x$evaluations, "pass", "passes"), " over the data",
-    if (length(x$starts) > 1L) paste0(", start ", x$best_start, " of ", length(x$starts))
-  )
-  if (length(x$left_out) > 0L) {
-    status_line("left out:", paste(x$left_out, collapse = ", "), " (no effect)")
-  }
+print.deconvolution <- function(x, digits = 3, n = 20, ...) {
+  text_lines(format(x))
+  check_printing(digits, n)
+  describe_deconvolution(x)
   shown <- x$components[!vapply(x$components, function(column) all(is.na(column)), logical(1))]
-  print(shown, row.names = FALSE, digits = 3)
+  print_table(shown, n, digits)
   invisible(x)
 }
 
@@ -166,8 +151,8 @@ shape_of <- function(U) {
 
 #' @rdname deconvolution-methods
 #' @export
-print.summary.deconvolution <- function(x, digits = 3, ...) {
-  check_printing(digits)
+print.summary.deconvolution <- function(x, digits = 3, n = 20, ...) {
+  check_printing(digits, n)
   if (!is.list(x) || !is.data.frame(x$components) || !is.list(x$fit) || is.data.frame(x$fit)) {
     damaged_deconvolution("x", "it is no summary of a fit")
   }
@@ -177,7 +162,7 @@ print.summary.deconvolution <- function(x, digits = 3, ...) {
     "<deconvolution> ", plural(fit$n_effects, "effect"), " x ", plural(fit$n_conditions, "condition"), "\n", sep = ""
   )
   describe_deconvolution(fit)
-  print(x$components, row.names = FALSE, digits = digits)
+  print_table(x$components, n, digits, all_of_summary)
   invisible(x)
 }
 

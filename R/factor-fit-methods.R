@@ -5,30 +5,41 @@
 #'   [factor_scores()].
 #' @param method,... `predict`: as in [factor_scores()]. Otherwise not used.
 #' @param digits Number of digits shown, from 1 to 22.
-#' @param n Show at most so many genes.
+#' @param n Show at most so many genes; `Inf` for all.
+#' @param cutoff Loadings below it in absolute value are shown as a dot.
+#' @param sort `TRUE`: the genes that load most on the same factor together, strongest
+#'   first; of more than `n` those with the largest communality. `FALSE`: as in the data.
 #' @param what `tidy`: `"loadings"` (default), one row for each gene and factor;
 #'   `"genes"`, one row for each gene.
+#' @param standardised `tidy`: loadings of the standardised genes instead of those in units
+#'   of the data?
+#' @param conf.int,conf.level `tidy`: with confidence intervals, of which level? See
+#'   [factor_vcov].
+#' @param data `augment`: the samples; see [factor_scores()].
 #' @return * `coef`: the loadings \eqn{B}, N x K.
 #'   * `logLik`: the log-likelihood, of class `"logLik"`, so that [stats::AIC()] and
 #'   [stats::BIC()] work; `nobs`: the number of samples.
-#'   * `predict`: the factor scores of new samples.
+#'   * `predict`: the factor scores of new samples. `augment`: a data frame of `data` and
+#'   the scores, columns `.fs1`, `.fs2`, ....
 #'   * `summary`: a list of class `"summary.factor_fit"` with `genes`, a data frame of
-#'   `gene`, `variance`, `communality`, `noise`, `std.error` (of the noise variance) and
-#'   `heywood`, and `factors`: sums of squared loadings of the standardised genes and the
-#'   proportion of the variance explained.
-#'   * `tidy`: columns `gene`, `factor`, `estimate`; or those of `summary()$genes`.
+#'   `gene`, `variance`, `communality`, `noise`, `std.error` (of the noise variance),
+#'   `complexity` and `heywood`; `factors`: sums of squared loadings of the standardised
+#'   genes and the proportion and cumulative proportion of the variance explained;
+#'   `indices`, of [fit_indices()].
+#'   * `tidy`: columns `gene`, `factor`, `estimate`, `std.error` and, with `conf.int`,
+#'   `conf.low` and `conf.high`; or those of `summary()$genes`.
 #'   * `glance`: one row with `n_factors`, `n_genes`, `n_samples`, `logLik`, `df`, `AIC`,
-#'   `BIC`, `statistic`, `df.test`, `p.value`, `n_heywood`, `converged`, `method`.
+#'   `BIC`, `statistic`, `df.test`, `p.value`, `n_heywood`, `converged`, `method`, `cfi`,
+#'   `tli`, `rmsea`, `rmsea.conf.low`, `rmsea.conf.high`, `srmr`.
 #'   * `format`: one line of text; `print`: `x`, invisibly.
-#' @details `print` shows what `plot` draws: loadings of the standardised genes, those of
-#'   each factor together, strongest first, the genes with the largest communality if
-#'   there are more than `n`; a dot stands for a loading below 0.1. `coef` has the loadings in
-#'   units of the data.
+#' @details `print` shows what `plot` draws: loadings of the standardised genes, with
+#'   communality `h2`, uniqueness `u2` and complexity `com`, \eqn{(\sum_k
+#'   \lambda_k^2)^2 / \sum_k \lambda_k^4}, the number of factors a gene loads on (Hofmann
+#'   1978); then the variance explained by each factor. `coef` has the loadings in units of
+#'   the data.
 #'
-#'   `residuals`, `fitted`, `vcov`, `confint`, `simulate` and `augment` do not exist for these
-#'   fits, nor `tidy`, `glance`, `augment`, `logLik` and `nobs` for a result of
-#'   [select_n_factors()]: they are errors of class `covmash_error_unsupported` that say
-#'   what to use. A damaged fit is an error of class `covmash_error_fit`.
+#'   After an oblique rotation the sum of squared loadings of factor k is the k-th diagonal
+#'   entry of \eqn{F L' L}: together they are the sum of the communalities.
 #'
 #'   Standard errors of the noise variances are those of the expected
 #'   information: with \eqn{P = I - U U'}, \eqn{U} an orthonormal basis of \eqn{D^{-1/2} B},
@@ -36,10 +47,22 @@
 #'   (Lawley and
 #'   Maxwell 1971, section 5.3). Given for `"ml"` and complete data with up to 2000
 #'   genes; Heywood genes are held fixed and have none. They assume that the model
-#'   holds, normal data and n large against N.
+#'   holds, normal data and n large against N. For those of the loadings see [factor_vcov];
+#'   where there are none, `tidy` has `NA`, with `conf.int` and a warning of class
+#'   `covmash_warning_std_error` that says why.
+#'
+#'   `tidy`, `glance`, `augment`, `logLik` and `nobs` do not exist for a result of
+#'   [select_n_factors()]: they are errors of class `covmash_error_unsupported` that say
+#'   what to use. A damaged fit is an error of class `covmash_error_fit`.
+#' @references Hofmann RJ (1978). Complexity and simplicity as objective indices
+#'   descriptive of factor solutions. *Multivariate Behavioral Research* 13, 247-250.
+#'   \doi{10.1207/s15327906mbr1302_9}
+#' @seealso [fit_indices()], [residuals()][factor_residuals],
+#'   [vcov() and confint()][factor_vcov], [simulate()][simulate.factor_fit]
 #' @name factor_fit-methods
 #' @examples
 #' fit <- fit_factor_model(cor(mtcars), n_factors = 2, n_samples = 32)
+#' print(fit, cutoff = 0.3)
 #' summary(fit)
 #' c(AIC(fit), BIC(fit))
 NULL
@@ -56,11 +79,16 @@ format.factor_fit <- function(x, ...) {
 
 #' @rdname factor_fit-methods
 #' @export
-print.factor_fit <- function(x, digits = 3, n = 6, ...) {
+print.factor_fit <- function(x, digits = 3, n = 20, cutoff = 0.1, sort = TRUE, ...) {
   check_factor_fit(x, "x")
   check_shown(n, digits)
+  check_number(cutoff, "cutoff", 0, what = "a number of at least 0")
+  check_flag(sort, "sort")
   print_factor_head(x, digits)
-  if (x$n_factors > 0L && n > 0) print_loadings(x, n)
+  if (x$n_factors > 0L) {
+    factors <- if (n > 0) print_loadings(x, n, cutoff, sort)
+    print_explained(x, factors)
+  }
   invisible(x)
 }
 
@@ -73,22 +101,81 @@ check_shown <- function(n, digits) {
   check_number(digits, "digits", 1, 22, "a number from 1 to 22")
 }
 
-# The loadings as they are drawn. Lines have at most 80 characters.
-print_loadings <- function(x, n) {
+# The loadings as they are drawn, with h2, u2 and complexity. As many factors as the window has columns for;
+# returns their numbers.
+print_loadings <- function(x, n, cutoff, sort) {
   L <- standardised_loadings(x)
-  shown <- genes_shown(L, x$uniquenesses, n)
-  labels <- gene_labels(x)[shown]
+  shown <- if (sort) genes_shown(L, x$uniquenesses, n) else first_few(seq_len(nrow(L)), n)
+  labels <- short_labels(gene_labels(x)[shown])
+  other <- cbind(
+    h2 = sprintf("%.2f", 1 - x$uniquenesses[shown]), u2 = sprintf("%.2f", x$uniquenesses[shown]),
+    com = sprintf("%.1f", complexity(L)[shown])
+  )
+  names <- short_labels(colnames(L))
+  room <- getOption("width") - 2L - max(nchar(labels, "width")) - sum(pmax(apply(nchar(other), 2, max), 3L) + 1L)
+  width <- max(nchar(names, "width"), 5L) + 1L
+  factors <- seq_len(max(1L, min(ncol(L), room %/% width)))
+  cells <- two_decimals(L[shown, factors])
+  cells[abs(L[shown, factors]) < cutoff] <- "."
+  table <- cbind(matrix(cells, nrow = length(shown), dimnames = list(labels, names[factors])), other)
+  rownames(table) <- labels
+  below <- if (cutoff > 0) paste0(" (. below ", format(cutoff), ")")
+  cat("  loadings of the standardised genes", below, ":\n", sep = "")
+  print(table, quote = FALSE, right = TRUE)
+  left_out <- nrow(L) - length(shown)
+  if (left_out > 0) {
+    smaller <- if (sort) " of smaller communality"
+    cat_wrapped("... and ", format_count(left_out), " more", smaller, " (n = Inf shows all)")
+  }
+  if (length(factors) < ncol(L)) {
+    cat_wrapped("... and ", plural(ncol(L) - length(factors), "factor"), " more than fit into the window")
+  }
+  factors
+}
+
+# Rounding leaves no sign on a zero.
+two_decimals <- function(x) sub("^-(0[.]0*)$", "\\1", sprintf("%.2f", x))
+
+cat_wrapped <- function(...) writeLines(strwrap(paste0(...), getOption("width"), exdent = 4L))
+
+short_labels <- function(labels) {
   long <- nchar(labels, "width") > 20L
   labels[long] <- paste0(strtrim(labels[long], 17L), "...")
-  width <- max(nchar(colnames(L), "width"), 5L) + 1L
-  factors <- seq_len(min(ncol(L), (78L - max(nchar(labels, "width"))) %/% width))
-  cells <- sprintf("%.2f", L[shown, factors])
-  cells[abs(L[shown, factors]) < 0.1] <- "."
-  table <- matrix(cells, nrow = length(shown), dimnames = list(labels, colnames(L)[factors]))
-  cat("  loadings of the standardised genes (. below 0.1):\n")
-  print(table, quote = FALSE, right = TRUE)
-  print_more(nrow(L) - length(shown))
-  if (length(factors) < ncol(L)) cat("  (", plural(ncol(L) - length(factors), "factor"), " more)\n", sep = "")
+  labels
+}
+
+# Hofmann's, of pattern loadings; NA without any.
+complexity <- function(L) {
+  out <- unname(rowSums(L^2)^2 / rowSums(L^4))
+  out[is.nan(out)] <- NA_real_
+  out
+}
+
+# What each factor explains, and how they are correlated; `factors`: the ones shown (all if NULL).
+print_explained <- function(x, factors = NULL) {
+  table <- explained_by_factors(x)
+  if (is.null(factors)) factors <- seq_len(nrow(table))
+  cells <- t(as.matrix(table[factors, c("ss_loadings", "proportion", "cumulative")]))
+  dimnames(cells) <- list(c("SS loadings", "Proportion var.", "Cumulative var."), short_labels(table$factor)[factors])
+  print(matrix(sprintf("%.2f", cells), nrow(cells), dimnames = dimnames(cells)), quote = FALSE, right = TRUE)
+  if (!is.null(x$factor_covariance)) {
+    cat("  correlations of the factors:\n")
+    F <- round(x$factor_covariance, 2)
+    dimnames(F) <- list(short_labels(table$factor), short_labels(table$factor))
+    print(F[, factors, drop = FALSE])
+  }
+}
+
+# Squares of the standardised loadings; where factors are correlated, with what they share.
+explained_by_factors <- function(fit) {
+  L <- standardised_loadings(fit)
+  squares <- crossprod(L)
+  if (!is.null(fit$factor_covariance)) squares <- fit$factor_covariance %*% squares
+  squares <- unname(base::diag(squares))
+  data.frame(
+    factor = if (fit$n_factors > 0L) colnames(fit$loadings) else character(),
+    ss_loadings = squares, proportion = squares / fit$n_genes, cumulative = cumsum(squares) / fit$n_genes
+  )
 }
 
 standardised_loadings <- function(fit) fit$loadings / sqrt(fit$variance)
@@ -104,7 +191,7 @@ genes_shown <- function(L, uniquenesses, n) {
   shown[order(strongest, -size[cbind(seq_along(shown), strongest)])]
 }
 
-print_factor_head <- function(x, digits) {
+print_factor_head <- function(x, digits, test = TRUE) {
   cat(
     "<factor_fit> ", plural(x$n_genes, "gene"), ", ", plural(x$n_factors, "factor"),
     ", ", plural(x$n_samples, "sample"), "\n",
@@ -126,7 +213,7 @@ print_factor_head <- function(x, digits) {
     " % of the total variance\n",
     sep = ""
   )
-  if (!is.null(x$test)) {
+  if (test && !is.null(x$test)) {
     cat(
       "  test of fit: chi-squared ", format(x$test$statistic, digits = digits + 1), " on ",
       format_count(x$test$df), " df, p ", describe_p(x$test$p.value, digits), "\n",
@@ -169,29 +256,32 @@ gene_labels <- function(fit) {
 #' @export
 summary.factor_fit <- function(object, ...) {
   check_factor_fit(object, "object")
-  genes <- data.frame(
-    gene = gene_labels(object), variance = unname(object$variance),
-    communality = unname(1 - object$uniquenesses), noise = unname(object$noise),
-    std.error = noise_std_error(object), heywood = unname(object$heywood)
+  structure(
+    list(
+      fit = object, genes = gene_table(object), factors = explained_by_factors(object), indices = fit_indices(object)
+    ),
+    class = "summary.factor_fit"
   )
-  # Squares of the standardised loadings; after promax factors overlap and the sums
-  # are of each factor alone.
-  squares <- colSums(object$loadings^2 / object$variance)
-  factors <- data.frame(
-    factor = if (object$n_factors > 0L) colnames(object$loadings) else character(),
-    ss_loadings = unname(squares), proportion = unname(squares) / object$n_genes
+}
+
+gene_table <- function(fit) {
+  data.frame(
+    gene = gene_labels(fit), variance = unname(fit$variance), communality = unname(1 - fit$uniquenesses),
+    noise = unname(fit$noise), std.error = noise_std_error(fit), complexity = complexity(standardised_loadings(fit)),
+    heywood = unname(fit$heywood)
   )
-  structure(list(fit = object, genes = genes, factors = factors), class = "summary.factor_fit")
 }
 
 #' @export
 print.summary.factor_fit <- function(x, digits = 3, n = 20, ...) {
   check_shown(n, digits)
   check_factor_fit(x$fit, "x$fit")
-  if (!is.data.frame(x$genes) || !is.data.frame(x$factors)) {
+  if (!is.data.frame(x$genes) || !is.data.frame(x$factors) || !inherits(x$indices, "fit_indices")) {
     abort_input("`x` is a damaged summary; make it again.", class = "covmash_error_fit")
   }
-  print_factor_head(x$fit, digits)
+  print_factor_head(x$fit, digits, test = FALSE)
+  cat("Fit:\n")
+  print_fit_indices(x$indices, digits)
   if (nrow(x$factors) > 0L) {
     cat("Factors:\n")
     print(x$factors, digits = digits, row.names = FALSE)
@@ -201,8 +291,11 @@ print.summary.factor_fit <- function(x, digits = 3, n = 20, ...) {
     print(round(x$fit$factor_covariance, digits))
   }
   cat("Genes:\n")
-  print(first_rows(x$genes, n), digits = digits, row.names = FALSE)
-  print_more(nrow(x$genes) - n)
+  genes <- x$genes
+  genes$gene <- short_labels(as.character(genes$gene))
+  if (!any(genes$heywood)) genes$heywood <- NULL
+  print(first_rows(genes, n), digits = digits, row.names = FALSE)
+  if (nrow(genes) > n) cat("... and ", format_count(nrow(genes) - n), " more (n = Inf shows all)\n", sep = "")
   invisible(x)
 }
 
@@ -256,18 +349,34 @@ nobs.factor_fit <- function(object, ...) {
 
 #' @rdname factor_fit-methods
 #' @export
-tidy.factor_fit <- function(x, what = c("loadings", "genes"), ...) {
+tidy.factor_fit <- function(x, what = c("loadings", "genes"), standardised = FALSE, conf.int = FALSE,
+                            conf.level = 0.95, ...) {
   check_factor_fit(x, "x")
   what <- check_choice(what, c("loadings", "genes"), "what")
+  check_flag(standardised, "standardised")
+  check_flag(conf.int, "conf.int")
+  check_number(conf.level, "conf.level", 1e-6, 1 - 1e-6, "a number between 0 and 1")
   if (what == "genes") {
-    return(summary(x)$genes)
+    return(gene_table(x))
   }
   K <- x$n_factors
-  data.frame(
-    gene = rep(gene_labels(x), times = K),
-    factor = rep(as.character(colnames(x$loadings)), each = x$n_genes),
-    estimate = as.vector(x$loadings)
+  L <- as.vector(if (standardised) standardised_loadings(x) else x$loadings)
+  table <- data.frame(
+    gene = rep(gene_labels(x), times = K), factor = rep(as.character(colnames(x$loadings)), each = x$n_genes),
+    estimate = L
   )
+  V <- parameter_covariance(x, standardised)
+  table$std.error <- if (is.null(V)) rep(NA_real_, length(L)) else standard_errors(V)[seq_along(L)]
+  if (!conf.int) {
+    return(table)
+  }
+  if (is.null(V)) {
+    why <- no_standard_errors(x)
+    if (is.null(why)) why <- "where the information is singular"
+    warn_covmash("There are no standard errors of loadings {why}.", class = "covmash_warning_std_error")
+  }
+  bounds <- interval_bounds(data.frame(kind = rep("loading", length(L)), table[c("estimate", "std.error")]), conf.level)
+  cbind(table, bounds)
 }
 
 #' @rdname factor_fit-methods
@@ -280,62 +389,18 @@ glance.factor_fit <- function(x, ...) {
     logLik = x$loglik, df = x$n_parameters, AIC = stats::AIC(x), BIC = stats::BIC(x),
     statistic = or_na(x$test$statistic), df.test = or_na(x$test$df),
     p.value = or_na(x$test$p.value), n_heywood = sum(x$heywood),
-    converged = x$convergence$converged, method = x$method
-  )
-}
-
-# ---- what does not exist ----------------------------------------------------
-
-# Without these methods the defaults of stats would answer NULL, or fail on their own terms.
-
-#' @importFrom stats residuals
-#' @export
-residuals.factor_fit <- function(object, ...) {
-  abort_unsupported(
-    "residuals() of a factor fit", user_frame(),
-    "it does not keep the samples: take factor_scores(fit, newdata) and subtract mean and loadings times scores"
-  )
-}
-
-#' @importFrom stats fitted
-#' @export
-fitted.factor_fit <- function(object, ...) {
-  abort_unsupported(
-    "fitted() of a factor fit", user_frame(),
-    "use fit$covariance for the fitted covariance matrix, predict() or factor_scores() for the factors of samples"
-  )
-}
-
-#' @importFrom stats vcov
-#' @export
-vcov.factor_fit <- function(object, ...) {
-  abort_unsupported(
-    "vcov() of a factor fit", user_frame(),
-    "use summary() for the standard errors of noise variances, fit$covariance for the covariance of the genes"
-  )
-}
-
-#' @importFrom stats confint
-#' @export
-confint.factor_fit <- function(object, parm, level = 0.95, ...) {
-  abort_unsupported(
-    "confint() of a factor fit", user_frame(), "use summary() for the standard errors of noise variances"
-  )
-}
-
-#' @importFrom stats simulate
-#' @export
-simulate.factor_fit <- function(object, nsim = 1, seed = NULL, ...) {
-  abort_unsupported(
-    "simulate() of a factor fit", user_frame(), "use rfactor_cov(n, fit$covariance), and add fit$mean"
+    converged = x$convergence$converged, method = x$method,
+    unclass(fit_indices(x))[c("cfi", "tli", "rmsea", "rmsea.conf.low", "rmsea.conf.high", "srmr")]
   )
 }
 
 #' @rdname factor_fit-methods
-#' @param data Not used.
 #' @export
 augment.factor_fit <- function(x, data, ...) {
-  abort_unsupported(
-    "augment() of a factor fit", user_frame(), "use predict() or factor_scores() for the factors of samples"
-  )
+  check_factor_fit(x, "x")
+  refuse_missing(missing(data), "data", "the samples, the fit does not keep them")
+  scores <- factor_scores(x, data)
+  colnames(scores) <- if (x$n_factors > 0L) paste0(".fs", seq_len(x$n_factors))
+  data <- if (is.data.frame(data)) data else as.data.frame(as.matrix(data))
+  cbind(data, as.data.frame(scores))
 }

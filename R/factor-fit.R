@@ -5,9 +5,12 @@
 #' and for samples with missing entries.
 #'
 #' @param x A numeric matrix or data frame with n samples in rows and N genes in
-#'   columns, `NA` where a value is missing; or, with `n_samples`, an N x N
+#'   columns, `NA` where a value is missing; or a formula without left side, as
+#'   `~ a + b + c`, with `data`; or, with `n_samples`, an N x N
 #'   covariance (or correlation) matrix, which is taken as it is (maximum likelihood
-#'   has the divisor n, [stats::cov()] has n - 1).
+#'   has the divisor n, [stats::cov()] has n - 1); or a result of [stats::cov.wt()], a list
+#'   with `cov`, `n.obs` (the number of samples, whatever their weights, as in
+#'   [stats::factanal()]) and, if it has any, the means `center`.
 #' @param n_factors Number of factors K. At least 0; for `"ml"` at most so many that
 #'   the model has no more parameters than the covariance matrix,
 #'   \eqn{(N - K)^2 \ge N + K}; for the others less than N; always less than n - 1.
@@ -16,8 +19,8 @@
 #'   principal components; what the first K leave of each variance is noise.
 #' @param n_samples Number of samples behind a covariance matrix; leave it out for
 #'   data.
-#' @param rotation `"none"`, or `"varimax"` or `"promax"` of package stats; see
-#'   [rotate_factors()].
+#' @param rotation `"none"`, `"varimax"` or `"promax"`, or the name of a rotation of
+#'   package GPArotation, as `"oblimin"`; see [rotate_factors()].
 #' @param lower Smallest noise variance of a gene, in units of its variance; at least
 #'   1e-6. As [stats::factanal()]'s control parameter `lower`. Not used by `"ppca"`.
 #' @param start For `"ml"` without missing values: uniquenesses to start the search
@@ -30,18 +33,22 @@
 #' @param max_iter Largest number of iterations from one start; more than fit into an
 #'   integer are as many as do.
 #' @param n_threads Number of threads, see [covmash_threads].
+#' @param data A data frame with the variables of a formula `x`.
 #' @return An object of class `"factor_fit"`, a list with elements
 #'   * `covariance`: the fitted covariance matrix \eqn{\Sigma = B F B' + D}, a
 #'   `factor_cov` (see [factor_covariance()]);
 #'   * `loadings` (\eqn{B}, N x K, units of the data), `factor_covariance` (\eqn{F};
-#'   `NULL`, the identity, except after promax), `noise` (\eqn{D}, a vector);
+#'   `NULL`, the identity, except after an oblique rotation), `noise` (\eqn{D}, a vector);
 #'   * `uniquenesses`: noise variances in units of the genes' variances, 1 -
 #'   communality;
-#'   * `mean` (`NULL` for a covariance matrix), `variance`: of the genes, with divisor n;
+#'   * `mean` (`NULL` for a covariance matrix alone), `variance`: of the genes, with divisor n;
 #'   * `loglik`, `n_parameters`: NK + N - K(K - 1)/2 for `"ml"` and `"pca"` (means are not
 #'   counted), NK + 1 - K(K - 1)/2 for `"ppca"`;
 #'   * `objective`: factanal's criterion \eqn{\log|\Sigma| - \log|S| + tr(\Sigma^{-1}S) -
-#'   N}{log|Sigma| - log|S| + tr(Sigma^-1 S) - N}, `NA` if S is singular or values are missing;
+#'   N}{log|Sigma| - log|S| + tr(Sigma^-1 S) - N}, `NA` if S is singular or values are missing; `baseline_objective`, that of no
+#'   factors;
+#'   * `observed`: the covariance matrix S that the model was fitted to, or `NULL`: it is
+#'   kept for complete data of up to 500 genes (and \eqn{nN^2} up to 1e9);
 #'   * `test`: the test of fit, a list with `statistic`, `df`, `p.value`, or `NULL`, also
 #'   if there are no more samples than genes;
 #'   * `heywood`: for each gene, is its noise variance at its floor?
@@ -81,6 +88,10 @@
 #' cases, the warning has also the class `covmash_warning_dependent` and says which gene
 #' depends on which. With missing values only samples without any are looked at, and pairs
 #' of genes that are multiples of each other.
+#'
+#' **Genes in rows.** Expression matrices often have genes in rows. Where row names are
+#' identifiers of genes (Ensembl, RefSeq, probes) or column names those of samples (GEO, SRA,
+#' TCGA, GTEx), a message of class `covmash_message_orientation` says how `x` is read.
 #'
 #' **Units.** Genes may have any units, as long as their variances are numbers that double
 #' precision has: standard deviations from 1e-145 to 1e145. `"pca"` and `"ppca"` need
@@ -141,13 +152,13 @@ fit_factor_model <- function(x, n_factors, method = c("ml", "pca", "ppca"),
                              n_samples = NULL,
                              rotation = c("none", "varimax", "promax"),
                              lower = 0.005, start = NULL, tol = 1e-9,
-                             max_iter = 1000, n_threads = NULL) {
+                             max_iter = 1000, n_threads = NULL, data = NULL) {
   method <- check_choice(method, c("ml", "pca", "ppca"), "method")
-  rotation <- check_choice(rotation, c("none", "varimax", "promax"), "rotation")
+  rotation <- if (identical(rotation, c("none", "varimax", "promax"))) "none" else check_rotation(rotation)
   check_number(lower, "lower", 1e-6, 0.5, "a number from 1e-6 to 0.5")
   check_number(tol, "tol", 1e-14, 0.1, "a number from 1e-14 to 0.1")
   check_whole(max_iter, "max_iter", 1)
-  sample <- factor_sample(x, n_samples)
+  sample <- factor_sample(x, n_samples, data)
   if (missing(n_factors)) {
     abort_input(
       "`n_factors` is missing; give the number of factors, e.g. one that select_n_factors() suggests.",
@@ -159,9 +170,11 @@ fit_factor_model <- function(x, n_factors, method = c("ml", "pca", "ppca"),
     lower = lower, start = check_start(start, sample), tol = tol,
     max_iter = min(max_iter, .Machine$integer.max), n_threads = resolve_threads(n_threads)
   )
+  tell_orientation(sample)
   tell_unseen_pairs(sample)
   parts <- factor_estimate(sample, as.integer(n_factors), method, options)
   fit <- build_factor_fit(parts, sample, as.integer(n_factors), method, lower)
+  fit["observed"] <- list(observed_covariance(sample))
   fit$call <- match.call()
   fit <- rotate_factors(fit, rotation)
   warn_factor_fit(fit, sample, options$max_iter)
@@ -171,10 +184,11 @@ fit_factor_model <- function(x, n_factors, method = c("ml", "pca", "ppca"),
 # ---- what is given ----------------------------------------------------------
 
 # The data or the covariance matrix, checked: x, n, genes, is_covariance, n_missing.
-factor_sample <- function(x, n_samples = NULL) {
-  x <- sample_values(x)
-  if (!is.null(n_samples)) {
-    return(covariance_sample(x, n_samples))
+factor_sample <- function(x, n_samples = NULL, data = NULL) {
+  given <- factor_input(x, n_samples, data)
+  x <- sample_values(given$x)
+  if (!is.null(given$n_samples)) {
+    return(covariance_sample(x, given$n_samples, given$center))
   }
   if (nrow(x) == ncol(x) && nrow(x) > 1L && !anyNA(x) && is_symmetric(x)) {
     abort_input(
@@ -314,7 +328,7 @@ and_others <- function(n) {
   if (n > 1) paste0(", and so ", if (n == 2) "is 1 more" else paste("are", n - 1, "more"))
 }
 
-covariance_sample <- function(S, n_samples) {
+covariance_sample <- function(S, n_samples, center = NULL) {
   check_whole(n_samples, "n_samples", 2)
   label <- "The covariance matrix `x`"
   size <- "be square (leave `n_samples` out for data)"
@@ -332,7 +346,7 @@ covariance_sample <- function(S, n_samples) {
   genes <- if (is.null(colnames(S))) rownames(S) else colnames(S)
   sample <- list(
     x = S, n = as.numeric(n_samples), n_genes = ncol(S), genes = genes,
-    is_covariance = TRUE, n_missing = 0
+    is_covariance = TRUE, n_missing = 0, mean = center
   )
   sample$sd <- extreme_deviations(sample)
   sample
@@ -506,6 +520,7 @@ estimate_ml <- function(sample, K, options) {
     variance = out$variance, at_bound = out$at_bound,
     loglik = -sample$n / 2 * (N * log(2 * pi) + out$objective + 2 * sum(log(sd))),
     objective = if (is.na(out$log_det)) NA_real_ else out$objective - out$log_det - N,
+    baseline_objective = -out$log_det,
     convergence = out[c("converged", "iterations", "evaluations", "starts", "kkt_violation")]
   )
 }
@@ -592,8 +607,10 @@ build_factor_fit <- function(parts, sample, K, method, lower) {
     covariance = factor_covariance(B, D = named(parts$D)),
     loadings = B, factor_covariance = NULL, noise = named(parts$D),
     uniquenesses = named(parts$D / parts$variance),
-    mean = if (!sample$is_covariance) named(parts$mean), variance = named(parts$variance),
+    mean = if (!sample$is_covariance) named(parts$mean) else if (!is.null(sample$mean)) named(sample$mean),
+    variance = named(parts$variance),
     loglik = parts$loglik, n_parameters = parameters, objective = parts$objective,
+    baseline_objective = if (is.null(parts$baseline_objective)) NA_real_ else parts$baseline_objective,
     test = if (method == "ml") test_of_fit(parts$objective, sample$n, N, K), heywood = named(parts$at_bound),
     convergence = parts$convergence, method = method, rotation = "none",
     rotation_matrix = base::diag(nrow = K), n_factors = K, n_samples = sample$n,
@@ -652,8 +669,10 @@ damaged_elements <- function(x) {
     convergence = numbers_in(x$convergence, c("iterations", "evaluations", "starts", "kkt_violation")) &&
       checkmate::test_flag(x$convergence$converged),
     method = checkmate::test_choice(x$method, names(factor_methods)),
-    rotation = checkmate::test_choice(x$rotation, c("none", "varimax", "promax")),
-    rotation_matrix = mat(x$rotation_matrix, K)
+    rotation = checkmate::test_string(x$rotation), rotation_matrix = mat(x$rotation_matrix, K),
+    rotation_arguments = is.null(x$rotation_arguments) || is.list(x$rotation_arguments),
+    observed = is.null(x$observed) || is.matrix(x$observed) && is.numeric(x$observed) && all(dim(x$observed) == N) &&
+      all(is.finite(x$observed))
   )
   names(good)[!good]
 }

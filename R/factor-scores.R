@@ -53,13 +53,13 @@ factor_scores <- function(fit, newdata, method = c("regression", "bartlett")) {
 }
 
 # Names decide; by position only where one side has none. Further columns are left out.
-genes_of_fit <- function(x, fit) {
+genes_of_fit <- function(x, fit, name = "newdata") {
   genes <- names(fit$noise)
   theirs <- colnames(x)
   if (is.null(genes) || is.null(theirs) || identical(genes, theirs)) {
     if (ncol(x) != fit$n_genes) {
       abort_input(
-        "`newdata` must have one column for each of the {plural(fit$n_genes, 'gene')} of the fit, but it has ",
+        "`{name}` must have one column for each of the {plural(fit$n_genes, 'gene')} of the fit, but it has ",
         "{ncol(x)}.",
         class = "covmash_error_dimensions"
       )
@@ -69,7 +69,7 @@ genes_of_fit <- function(x, fit) {
   missing <- unique(genes[!genes %in% theirs])
   if (length(missing) > 0L) {
     abort_input(
-      "`newdata` must have the genes of the fit, but there is no column {quote_some(missing)} ",
+      "`{name}` must have the genes of the fit, but there is no column {quote_some(missing)} ",
       "(its columns: {quote_some(theirs)}).",
       class = "covmash_error_names"
     )
@@ -78,7 +78,7 @@ genes_of_fit <- function(x, fit) {
   if (length(twice) > 0L) {
     abort_input(
       "Genes are matched by name, but the name {quote_some(twice)} is there more than once; put the columns of ",
-      "`newdata` in the order of the fit and leave their names out.",
+      "`{name}` in the order of the fit and leave their names out.",
       class = "covmash_error_names"
     )
   }

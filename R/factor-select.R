@@ -3,11 +3,12 @@
 #' Fits factor models with 0, 1, 2, ... factors and compares them by information
 #' criteria, by parallel analysis and by the log-likelihood of samples left out.
 #'
-#' @param x Data or, with `n_samples`, a covariance matrix, as in [fit_factor_model()].
+#' @param x Data, a formula, a covariance matrix with `n_samples`, or a result of
+#'   [stats::cov.wt()], as in [fit_factor_model()].
 #' @param max_factors Largest number of factors tried; `NULL`: 10, or as many as can be
 #'   estimated.
 #' @param criteria Any of `"bic"`, `"parallel"`, `"heldout"`. `"heldout"` needs data.
-#' @param method,lower,n_samples,n_threads As in [fit_factor_model()]. Parallel analysis
+#' @param method,lower,n_samples,n_threads,data As in [fit_factor_model()]. Parallel analysis
 #'   does not depend on `method`.
 #' @param n_folds Number of parts of the samples for `"heldout"`; each is left out once.
 #' @param n_permutations Number of data sets without factors for `"parallel"`, at most
@@ -22,7 +23,11 @@
 #'   eigenvalues of the correlation matrix and the `reference` quantiles;
 #'   * `criteria`, `method`, `probability`, `n_folds`, `n_permutations`.
 #'
-#'   `print` shows the table; `plot` draws it ([factor_fit_plots]).
+#'   `print` shows the table; `plot` draws it ([factor_fit_plots]). `summary` is a list of
+#'   class `"summary.factor_selection"` with `n_factors`, `agreed` (do the criteria agree?),
+#'   `method` and `table`: for each number of factors K the log-likelihood, the number of
+#'   parameters, `BIC_above`, BIC less the smallest, the K-th `eigenvalue` and its
+#'   `reference`, `heldout`, `heldout_se` and `n_heywood`.
 #' @details **BIC**: -2 log-likelihood + log(n) times the identified number of parameters
 #'   ([n_parameters()]), smallest.
 #'
@@ -60,7 +65,7 @@ select_n_factors <- function(x, max_factors = NULL,
                              criteria = c("bic", "parallel", "heldout"),
                              method = c("ml", "pca", "ppca"), n_samples = NULL,
                              lower = 0.005, n_folds = 5, n_permutations = 20,
-                             probability = 0.95, n_threads = NULL) {
+                             probability = 0.95, n_threads = NULL, data = NULL) {
   method <- check_choice(method, c("ml", "pca", "ppca"), "method")
   default_criteria <- missing(criteria)
   check_criteria(criteria)
@@ -68,7 +73,7 @@ select_n_factors <- function(x, max_factors = NULL,
   check_whole(n_permutations, "n_permutations", 1)
   check_number(n_permutations, "n_permutations", 1, 1e5, "a whole number from 1 to 100000")
   check_number(probability, "probability", 0, 1, "a number from 0 to 1")
-  sample <- factor_sample(x, n_samples)
+  sample <- factor_sample(x, n_samples, data)
   if (sample$is_covariance && "heldout" %in% criteria) {
     if (!default_criteria) {
       abort_input(
@@ -86,6 +91,7 @@ select_n_factors <- function(x, max_factors = NULL,
     n_threads = resolve_threads(n_threads)
   )
 
+  tell_orientation(sample)
   tell_unseen_pairs(sample)
   folds <- if ("heldout" %in% criteria) n_folds else 0
   permutations <- if ("parallel" %in% criteria) n_permutations else 0
@@ -151,11 +157,12 @@ fit_each_number <- function(sample, max_factors, method, options) {
     next_step(paste("fit with", plural(K, "factor")))
     parts <- factor_estimate(sample, K, method, options)
     fit <- build_factor_fit(parts, sample, K, method, options$lower)
-    glance(fit)[c("n_factors", "logLik", "df", "AIC", "BIC", "n_heywood", "converged")]
+    data.frame(
+      n_factors = fit$n_factors, loglik = fit$loglik, n_parameters = fit$n_parameters, AIC = stats::AIC(fit),
+      BIC = stats::BIC(fit), n_heywood = sum(fit$heywood), converged = fit$convergence$converged
+    )
   })
-  table <- do.call(rbind, rows)
-  names(table)[2:3] <- c("loglik", "n_parameters")
-  table
+  do.call(rbind, rows)
 }
 
 # ---- parallel analysis ------------------------------------------------------
@@ -252,38 +259,6 @@ genes_that_vary <- function(x) {
   })
 }
 
-# ---- progress ---------------------------------------------------------------
-
-# A bar over all fits and permutations of the calling function, with what is being done: the core
-# shows only the single fit. Ends with that function.
-begin_steps <- function(name, total, frame = parent.frame()) {
-  selection$bar <- NULL
-  if (progress_wanted()) {
-    selection$now <- ""
-    selection$bar <- cli::cli_progress_bar(
-      name, total = total,
-      format = "{cli::pb_name}{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {selection_step()}",
-      .auto_close = FALSE, .envir = selection
-    )
-    end <- as.call(list(function() {
-      cli::cli_progress_done(id = selection$bar, .envir = selection)
-      selection$bar <- NULL
-    }))
-    do.call(on.exit, list(end, add = TRUE), envir = frame)
-  }
-}
-
-next_step <- function(what) {
-  if (!is.null(selection$bar)) {
-    selection$now <- what
-    cli::cli_progress_update(id = selection$bar, .envir = selection)
-  }
-}
-
-selection <- new.env()
-
-selection_step <- function() selection$now
-
 # ---- print ------------------------------------------------------------------
 
 check_factor_selection <- function(x, name = "x") {
@@ -328,6 +303,49 @@ print.factor_selection <- function(x, digits = 6, ...) {
   old <- options(width = max(getOption("width"), 120L))
   on.exit(options(old))
   print(x$table, digits = digits, row.names = FALSE)
+  invisible(x)
+}
+
+#' @export
+summary.factor_selection <- function(object, ...) {
+  check_factor_selection(object, "object")
+  table <- object$table[c("n_factors", "loglik", "n_parameters")]
+  table$BIC_above <- object$table$BIC - min(object$table$BIC, na.rm = TRUE)
+  if (!is.null(object$eigenvalues)) {
+    at <- match(table$n_factors, object$eigenvalues$factor)
+    table$eigenvalue <- object$eigenvalues$observed[at]
+    table$reference <- object$eigenvalues$reference[at]
+  }
+  kept <- intersect(c("heldout", "heldout_se", "n_heywood"), names(object$table))
+  table[kept] <- object$table[kept]
+  chosen <- object$n_factors
+  structure(
+    list(
+      n_factors = chosen, agreed = !anyNA(chosen) && length(unique(chosen)) == 1L, method = object$method, table = table
+    ),
+    class = "summary.factor_selection"
+  )
+}
+
+#' @export
+print.summary.factor_selection <- function(x, digits = 4, ...) {
+  check_shown(0, digits)
+  good <- is.list(x) && is.data.frame(x$table) && is.numeric(x$n_factors) &&
+    all(names(x$n_factors) %in% names(criterion_names)) && checkmate::test_choice(x$method, names(factor_methods))
+  if (!good) {
+    abort_input("`x` is a damaged summary; make it again.", class = "covmash_error_fit")
+  }
+  cat("Number of factors, ", factor_methods[[x$method]], "\n", sep = "")
+  for (name in names(x$n_factors)) {
+    cat("  ", criterion_names[[name]], ": ", plural(x$n_factors[[name]], "factor"), "\n", sep = "")
+  }
+  if (length(x$n_factors) > 1L) cat("  the criteria ", if (isTRUE(x$agreed)) "agree" else "differ", "\n", sep = "")
+  table <- x$table
+  # Short names keep the lines within 80 columns.
+  short <- c(n_parameters = "df", heldout_se = "se")
+  at <- names(table) %in% names(short)
+  names(table)[at] <- short[names(table)[at]]
+  print(table, digits = digits, row.names = FALSE)
   invisible(x)
 }
 

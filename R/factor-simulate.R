@@ -163,3 +163,62 @@ print.parameter_count <- function(x, ...) {
   )
   invisible(x)
 }
+
+#' Simulate data from a fitted factor model
+#'
+#' Samples of the fitted normal distribution, as many as the fit has: for a parametric
+#' bootstrap.
+#'
+#' @param object A fit of [fit_factor_model()].
+#' @param nsim Number of data sets.
+#' @param seed `NULL`, or a seed for [set.seed()]: the state of R's generator is then as
+#'   it was afterwards.
+#' @param ... Not used.
+#' @return A list of `nsim` matrices, samples x genes, named `sim_1`, `sim_2`, ..., with the
+#'   attribute `"seed"` of [stats::simulate()]: the seed and the kind of generator, or the
+#'   generator's state before the draws. No values are missing, also if some of the
+#'   fit's data were; means are 0 for a fit to a covariance matrix alone.
+#' @section Errors: `covmash_error_fit` if `object` is no fit; `covmash_error_argument`
+#'   for `nsim`, `seed`, or more samples than a matrix has rows.
+#' @importFrom stats simulate
+#' @export
+#' @examples
+#' fit <- fit_factor_model(mtcars[1:7], n_factors = 2, n_threads = 1)
+#' again <- simulate(fit, nsim = 20, seed = 1)
+#' refits <- lapply(again, fit_factor_model, n_factors = 2, n_threads = 1)
+#' sd(sapply(refits, function(f) f$uniquenesses["mpg"]))
+simulate.factor_fit <- function(object, nsim = 1, seed = NULL, ...) {
+  check_factor_fit(object, "object")
+  check_whole(nsim, "nsim", 0)
+  check_size(nsim, 1, "nsim")
+  if (object$n_samples > .Machine$integer.max) {
+    abort_input(
+      "The fit has {format(object$n_samples)} samples, more than a matrix has rows; draw fewer by rfactor_cov().",
+      class = "covmash_error_argument"
+    )
+  }
+  mean <- if (is.null(object$mean)) 0 else unname(object$mean)
+  draw_seeded(seed, function() {
+    draws <- lapply(seq_len(nsim), function(i) rfactor_cov(object$n_samples, object$covariance, mean))
+    stats::setNames(draws, if (nsim > 0) paste0("sim_", seq_len(nsim)))
+  })
+}
+
+# What `draw` gives, with the attribute of simulate(). With a seed the generator goes back to its state.
+draw_seeded <- function(seed, draw) {
+  if (!is.null(seed)) {
+    ok <- is_plain(seed) && checkmate::test_int(seed)
+    if (!ok) {
+      abort_input("`seed` must be NULL or a whole number, not {describe(seed)}.", class = "covmash_error_argument")
+    }
+  }
+  # Drawing starts a generator that has no state yet.
+  if (!exists(".Random.seed", globalenv(), inherits = FALSE)) stats::runif(1)
+  state <- get(".Random.seed", globalenv(), inherits = FALSE)
+  if (is.null(seed)) {
+    return(structure(draw(), seed = state))
+  }
+  on.exit(assign(".Random.seed", state, globalenv()))
+  set.seed(seed)
+  structure(draw(), seed = structure(seed, kind = as.list(RNGkind())))
+}

@@ -51,11 +51,11 @@ get_credible_intervals <- function(fit, data, level = 0.95, A = NULL, type = c("
   posterior_with_intervals(problem_of(fit, data), A, interval, resolve_threads(n_threads))[c("lower", "upper")]
 }
 
-interval_settings <- function(level, type) {
-  check_number(level, "level", 0, 1, what = "a number between 0 and 1")
+interval_settings <- function(level, type, name = "level") {
+  check_number(level, name, 0, 1, what = "a number between 0 and 1")
   if (level < 1e-6 || level > 1 - 1e-12) {
     abort_input(
-      "`level` must be from 1e-6 to 1 - 1e-12, not {format(level)}.", class = "covmash_error_argument"
+      "`{name}` must be from 1e-6 to 1 - 1e-12, not {format(level)}.", class = "covmash_error_argument"
     )
   }
   list(level = level, shortest = check_choice(type, c("equal", "shortest"), "type") == "shortest")

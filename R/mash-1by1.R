@@ -26,7 +26,8 @@
 #'   * `loglik`: the log-likelihood of `Bhat`, summed over conditions;
 #'   * `prior`: the prior used; `missing`: the positions of missing estimates, or
 #'     `NULL`; `dim`, `dimnames`: those of `Bhat`; `convergence`: a data frame with one row for each condition
-#'     (`NULL` under the flat prior).
+#'     (`NULL` under the flat prior); `fitted_g`: a list with the fitted prior of each condition, as
+#'     [get_fitted_g()] describes it (`NULL` under the flat prior); `alpha`.
 #'
 #'   Means and standard deviations are on the scale of the `Bhat` given to
 #'   [mash_set_data()]. The accessors [get_pm()], [get_lfsr()], ... and
@@ -81,7 +82,9 @@ mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
     array(NA_real_, dim(data$Bhat), dimnames(data$Bhat))
   }, simplify = FALSE)
   fits <- vector("list", ncol(data$Bhat))
+  begin_steps("Condition", length(fits))
   for (r in seq_along(fits)) {
+    next_step(labels[r])
     condition <- one_condition(data, r, ones)
     fit <- if (identical(settings$prior, "flat")) {
       list(result = flat_posterior(condition), loglik = NA_real_)
@@ -89,9 +92,9 @@ mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
       ash_one_condition(condition, settings, n_threads, labels[r], rownames(data$Bhat))
     }
     for (part in onebyone_parts) result[[part]][, r] <- fit$result[[part]]
-    fits[[r]] <- fit[c("loglik", "convergence")]
+    fits[[r]] <- fit[c("loglik", "convergence", "fitted_g")]
   }
-  new_mash_1by1(result, fits, data, settings$prior)
+  new_mash_1by1(result, fits, data, settings$prior, alpha)
 }
 
 # Data objects carry checked matrices; other lists are checked as mash_set_data()
@@ -248,7 +251,8 @@ ash_one_condition <- function(data, settings, n_threads, label, effects) {
     convergence = list(
       condition = label, iterations = fit$iterations, converged = fit$converged,
       kkt_violation = fit$kkt_violation
-    )
+    ),
+    fitted_g = c(list(pi = stats::setNames(fit$pi, component_names(model))), model)
   )
 }
 
@@ -266,8 +270,8 @@ ash_without_data <- function(n, label) {
   )
 }
 
-# fits: log-likelihood and convergence of each condition.
-new_mash_1by1 <- function(result, fits, data, prior) {
+# fits: log-likelihood, convergence and prior of each condition. alpha: that of the function, on top of the data's.
+new_mash_1by1 <- function(result, fits, data, prior, alpha) {
   missing <- if (anyNA(data$Bhat)) which(is.na(data$Bhat)) else integer()
   structure(
     list(
@@ -282,10 +286,44 @@ new_mash_1by1 <- function(result, fits, data, prior) {
         do.call(rbind, lapply(fits, function(fit) {
           as.data.frame(fit$convergence, stringsAsFactors = FALSE)
         }))
-      }
+      },
+      fitted_g = if (!identical(prior, "flat")) {
+        stats::setNames(lapply(fits, `[[`, "fitted_g"), condition_labels(data$Bhat))
+      },
+      alpha = alpha
     ),
     class = "mash_1by1"
   )
+}
+
+# Intervals of the effects in `data`, with the conditions of `m`, under the prior of each. NA where it has none.
+onebyone_intervals <- function(m, data, interval, n_threads) {
+  whole <- is.list(m$fitted_g) && length(m$fitted_g) == ncol(data$Bhat)
+  if (!whole || !checkmate::test_number(m$alpha, finite = TRUE)) {
+    abort_input(
+      "`x` does not hold the priors of its conditions, which intervals need; make it again with mash_1by1().",
+      class = "covmash_error_fit"
+    )
+  }
+  data <- with_common_V(rescale_by_alpha(data, m$alpha))
+  ones <- if (data$alpha == 0) array(1, c(nrow(data$Bhat), 1L))
+  none <- array(NA_real_, dim(data$Bhat), dimnames(data$Bhat))
+  out <- list(lower = none, upper = none)
+  begin_steps("Condition", ncol(none))
+  for (r in which(!vapply(m$fitted_g, is.null, NA))) {
+    next_step(condition_labels(none)[r])
+    condition <- one_condition(data, r, ones)
+    problem <- list(data = condition, model = model_from_g(m$fitted_g[[r]], condition))
+    ends <- posterior_with_intervals(problem, NULL, interval, n_threads)
+    for (end in names(out)) out[[end]][, r] <- ends[[end]]
+  }
+  out
+}
+
+# Under the flat prior the posterior is normal.
+flat_intervals <- function(result, level) {
+  half <- stats::qnorm((1 - level) / 2, lower.tail = FALSE) * result$PosteriorSD
+  list(lower = result$PosteriorMean - half, upper = result$PosteriorMean + half)
 }
 
 # ---- methods -----------------------------------------------------------------
@@ -296,7 +334,7 @@ new_mash_1by1 <- function(result, fits, data, prior) {
 #' @param ... Not used.
 #' @return `print`: `x`, invisibly. `format`: one line of text. `summary`: a list of
 #'   class `"summary.mash_1by1"` with the number of significant effects by
-#'   condition and the convergence of each prior.
+#'   condition and the convergence of each prior; `print(summary(x), n = Inf)` shows more than 20 of them.
 #' @name mash_1by1-methods
 #' @examples
 #' set.seed(1)
@@ -390,12 +428,6 @@ print.summary.mash_1by1 <- function(x, n = 20, ...) {
   if (!is.na(x$loglik)) {
     status_line("log-lik.:", format_loglik(x$loglik))
   }
-  cat(
-    "Effects with lfsr < 0.05: ", format_count(x$n_significant),
-    " in at least one condition; by condition:\n",
-    sep = ""
-  )
-  print(first_rows(x$conditions, n), row.names = FALSE)
-  print_more(nrow(x$conditions) - n)
+  print_conditions(x, n)
   invisible(x)
 }

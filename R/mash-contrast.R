@@ -17,6 +17,8 @@
 #' @param level Probability of the intervals; `NULL` for none.
 #' @param n_threads Number of threads, see [covmash_threads].
 #' @param x A result of `mash_contrast()`.
+#' @param n Number of contrasts to show, `Inf` for all.
+#' @param conf.int Give the intervals too?
 #' @param row.names,optional,... Not used.
 #' @return `mash_contrast()`: a list of class `"mash_contrast"` with
 #'   * `result`: J x Q matrices `PosteriorMean`, `PosteriorSD`, `lfdr`, `NegativeProb`,
@@ -26,7 +28,8 @@
 #'   * `level`.
 #'
 #'   `tidy()` and `as.data.frame()`: a data frame with one row for each effect and contrast:
-#'   `effect`, `contrast`, `estimate`, `std.error`, `lfsr`, `conf.low` and `conf.high`.
+#'   `effect`, `contrast`, `estimate`, `std.error`, `lfsr`, `lfdr`, and the ends of intervals of probability `level`,
+#'   `conf.low` and `conf.high`.
 #'   `print()`: `x`, invisibly; `format()`: one line of text.
 #' @details Under a component of the prior \eqn{A b} is normal with mean \eqn{A \mu_{jp}} and
 #'   covariance \eqn{A \Lambda_{jp} A'}, so its posterior is a mixture as that of \eqn{b}
@@ -113,15 +116,13 @@ check_mash_contrast <- function(x, name = "x") {
 
 #' @rdname mash_contrast
 #' @export
-print.mash_contrast <- function(x, ...) {
+print.mash_contrast <- function(x, n = 20, ...) {
   check_mash_contrast(x)
+  check_printing(n = n)
   cat(format(x), "\n", sep = "")
   lfsr <- x$result$lfsr
-  counts <- stats::setNames(colSums(lfsr < 0.05, na.rm = TRUE), condition_labels(lfsr))
-  shown <- first_few(counts, 20)
   cat("Effects with lfsr < 0.05:\n")
-  print(shown)
-  print_more(length(counts) - length(shown))
+  print_table(data.frame(contrast = condition_labels(lfsr), effects = colSums(lfsr < 0.05, na.rm = TRUE)), n)
   invisible(x)
 }
 
@@ -136,21 +137,19 @@ format.mash_contrast <- function(x, ...) {
 
 #' @rdname mash_contrast
 #' @export
-as.data.frame.mash_contrast <- function(x, row.names = NULL, optional = FALSE, ...) {
+tidy.mash_contrast <- function(x, conf.int = !is.null(x$level), ...) {
   check_mash_contrast(x)
-  index <- long_index(x$result$lfsr)
-  names(index)[names(index) == "condition"] <- "contrast"
-  out <- data.frame(
-    index, estimate = as.vector(x$result$PosteriorMean), std.error = as.vector(x$result$PosteriorSD),
-    lfsr = as.vector(x$result$lfsr), row.names = NULL
-  )
-  if (!is.null(x$level)) {
-    out$conf.low <- as.vector(x$result$lower)
-    out$conf.high <- as.vector(x$result$upper)
+  check_flag(conf.int, "conf.int")
+  if (conf.int && is.null(x$level)) {
+    abort_input(
+      "`x` was made without intervals (`level = NULL`); make it again with a `level`.", class = "covmash_error_argument"
+    )
   }
-  out
+  parts <- table_parts(x, if (conf.int) x$result[c("lower", "upper")])
+  index <- long_index(parts$estimate)
+  plain_frame(c(list(effect = index$effect, contrast = index$condition), lapply(parts, as.vector)))
 }
 
 #' @rdname mash_contrast
 #' @export
-tidy.mash_contrast <- function(x, ...) as.data.frame(x)
+as.data.frame.mash_contrast <- function(x, row.names = NULL, optional = FALSE, ...) tidy(x, ...)

@@ -50,7 +50,8 @@ new_mash_fit <- function(data, model, weights, posterior, objective, timing, com
 #'   [mash_compute_posterior_matrices()] returns it. `logLik`: the log-likelihood,
 #'   with the number of positive weights less one as `df`. `nobs`: the number of
 #'   effects with at least one observed estimate. `format`: one line of text.
-#'   `print`: `x`, invisibly. `summary`: a list of class `"summary.mash_fit"`. `all.equal`:
+#'   `print`: `x`, invisibly. `summary`: a list of class `"summary.mash_fit"`; `print(summary(x), n = Inf)` shows
+#'   all rows of its tables, of which there are 20 otherwise. `all.equal`:
 #'   `TRUE`, or what differs, as [all.equal()]; it looks at prior, likelihoods and results, not
 #'   at how they were computed (`timing`, `noise` and the iterations of `convergence`).
 #' @name mash_fit-methods
@@ -171,10 +172,9 @@ print_significant <- function(x) {
   if (is.null(x$result$lfsr)) {
     return(invisible(NULL))
   }
-  cat(
-    "  lfsr < 0.05: ", plural(sum(get_n_significant_conditions(x) > 0), "effect"),
-    " in at least one condition\n",
-    sep = ""
+  status_line(
+    "lfsr < 0.05:", plural(sum(get_n_significant_conditions(x) > 0), "effect"), " in at least one condition",
+    indent = 15L
   )
 }
 
@@ -208,6 +208,21 @@ summary.mash_fit <- function(object, ...) {
   )
 }
 
+# What shows all rows of a summary.
+all_of_summary <- "print(summary(x), n = Inf)"
+
+weights_by_covariance <- function(weights, digits) {
+  data.frame(covariance = names(weights), weight = round(unname(weights), digits))
+}
+
+# Of the summary of a fit or of mash_1by1(): a count for each condition.
+print_conditions <- function(x, n) {
+  text_lines(
+    "Effects with lfsr < 0.05: ", format_count(x$n_significant), " in at least one condition; by condition:"
+  )
+  print_table(x$conditions, n, how = all_of_summary)
+}
+
 #' @export
 print.summary.mash_fit <- function(x, digits = 3, n = 20, ...) {
   check_printing(digits, n)
@@ -230,17 +245,7 @@ print.summary.mash_fit <- function(x, digits = 3, n = 20, ...) {
     "grid:", format(min(fit$fitted_g$grid), digits = digits), " to ", format(max(fit$fitted_g$grid), digits = digits)
   )
   cat("Weights of the covariance matrices:\n")
-  shown <- first_few(x$weights, n)
-  print(round(shown, digits))
-  print_more(length(x$weights) - length(shown))
-  if (!is.null(x$conditions)) {
-    cat(
-      "Effects with lfsr < 0.05: ", format_count(x$n_significant),
-      " in at least one condition; by condition:\n",
-      sep = ""
-    )
-    print(first_rows(x$conditions, n), row.names = FALSE)
-    print_more(nrow(x$conditions) - n)
-  }
+  print_table(weights_by_covariance(x$weights, digits), n, digits, all_of_summary)
+  if (!is.null(x$conditions)) print_conditions(x, n)
   invisible(x)
 }

@@ -31,18 +31,3 @@ logLik.mash_1by1 <- function(object, ...) {
 nobs.mash_1by1 <- function(object, ...) {
   abort_unsupported("nobs() of a result of mash_1by1()")
 }
-
-#' @export
-tidy.mash_1by1 <- function(x, ...) {
-  abort_unsupported("tidy() of a result of mash_1by1() (as.data.frame() gives the same in columns mean, sd, lfsr)")
-}
-
-#' @export
-glance.mash_1by1 <- function(x, ...) {
-  abort_unsupported("glance() of a result of mash_1by1() (summary() counts its significant effects)")
-}
-
-#' @export
-augment.mash_1by1 <- function(x, ...) {
-  abort_unsupported("augment() of a result of mash_1by1()")
-}

@@ -133,8 +133,10 @@ pairwise_correlations <- function(z, z_thresh) {
   box <- box_probability(z_thresh)
   R <- ncol(z)
   V <- diag(R)
+  begin_steps("Correlations, pairs of conditions", R * (R - 1) / 2)
   for (i in seq_len(R - 1L)) {
     for (j in seq(i + 1L, R)) {
+      next_step()
       rho <- pair_correlation(
         sums$n[i, j], sums$squares[i, j] + sums$squares[j, i], sums$products[i, j], box
       )

@@ -32,7 +32,7 @@
 #'   1. `as_mash_data(data)`, `placeholder_to_na(data)`, `check_mash_data(data)`;
 #'   2. `strong <- select_strong_effects(data, by)`: strongest effect of each gene that has a significant one;
 #'   3. `random <- select_training_effects(data, n)`;
-#'   4. `V <- estimate_error_correlation(data[random, ])`, `mash_update_data(data, V = V)`;
+#'   4. `mash_update_data(data, V = estimate_error_correlation(data[random, ]))`;
 #'   5. `c(cov_canonical(data), cov_ted(data, strong))`; with fewer strong effects than twice the conditions only the
 #'      canonical matrices;
 #'   6. `mash(data, Ulist)`, on all effects; or `fit_mash_prior(data, Ulist, random)` and `apply_mash_prior()`.
@@ -244,7 +244,7 @@ pipeline_errors <- function(run, data, V, random, n_threads) {
     return(data)
   }
   V <- pipeline_step(
-    run, "errors", "V <- estimate_error_correlation(data[random, ])",
+    run, "errors", "data <- mash_update_data(data, V = estimate_error_correlation(data[random, ]))",
     function() estimate_error_correlation(data[random, ], n_threads = n_threads),
     function(V) {
       off <- V[upper.tri(V)]

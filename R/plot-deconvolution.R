@@ -35,14 +35,14 @@ autoplot.deconvolution <- function(object, type = c("matrices", "eigenvalues", "
   if (type == "trace") {
     return(plot_trace(object$objective))
   }
-  weights <- object$pi
-  shown <- utils::head(order(-weights), max_matrices)
-  Ulist <- lapply(object$Ulist[shown], as.matrix)
-  labels <- sprintf("%s (%.1f %%)", names(object$Ulist)[shown], 100 * weights[shown])
+  given <- matrices_to_draw(object, NULL, max_matrices)
   switch(type,
-    matrices = plot_matrices(Ulist, labels),
-    eigenvalues = plot_relative_eigenvalues(Ulist, labels),
-    vectors = plot_leading_vectors(Ulist, labels)
+    matrices = heat_panels(
+      lapply(given$Ulist, correlation_or_zero), given, TRUE, "Correlation",
+      title = "Covariances of the true effects, as correlations"
+    ),
+    eigenvalues = plot_relative_eigenvalues(given),
+    vectors = vector_panels(given, title = "Leading eigenvectors")
   )
 }
 
@@ -60,43 +60,17 @@ plot_trace <- function(objective) {
   ggplot2::ggplot(steps, ggplot2::aes(x = .data$step, y = .data$below)) +
     ggplot2::geom_line(colour = plot_colours$main) +
     ggplot2::scale_y_log10() +
+    ggplot2::scale_x_continuous(breaks = whole_breaks) +
     ggplot2::labs(
       title = "How far the objective is below its last value", x = "Step after the trial of the starts", y = "Log units"
     ) +
     theme_covmash()
 }
 
-# Conditions in the order that suits the mean absolute correlation of all.
-plot_matrices <- function(Ulist, labels) {
-  R <- ncol(Ulist[[1]])
-  conditions <- plot_labels(Ulist[[1]])
-  correlations <- lapply(Ulist, correlation_or_zero)
-  order <- conditions[cluster_order(Reduce(`+`, lapply(correlations, abs)) / length(correlations))]
-  cells <- do.call(rbind, lapply(seq_along(correlations), function(k) {
-    C <- correlations[[k]]
-    dimnames(C) <- list(conditions, conditions)
-    cbind(heat_cells(C, order), matrix = labels[k])
-  }))
-  cells$matrix <- factor(cells$matrix, levels = labels)
-  ggplot2::ggplot(cells, ggplot2::aes(x = .data$column, y = .data$row, fill = .data$value)) +
-    ggplot2::geom_tile() +
-    ggplot2::facet_wrap(~matrix) +
-    ggplot2::coord_equal() +
-    ggplot2::scale_fill_gradient2(
-      low = plot_colours$low, mid = "white", high = plot_colours$high, limits = c(-1, 1), name = "Correlation"
-    ) +
-    ggplot2::labs(title = "Covariances of the true effects, as correlations", x = NULL, y = NULL) +
-    theme_heat(R * min(3, length(Ulist)))
-}
-
-# 0 where there is no variance.
-correlation_or_zero <- function(U) {
-  sd <- sqrt(diag(U))
-  C <- U / ifelse(sd > 0, sd, 1) / rep(ifelse(sd > 0, sd, 1), each = nrow(U))
-  pmin(pmax(C, -1), 1)
-}
-
-plot_relative_eigenvalues <- function(Ulist, labels) {
+plot_relative_eigenvalues <- function(given) {
+  Ulist <- given$Ulist
+  labels <- paste0(names(Ulist), " (", weight_words(given$weights), ")")
+  strips <- panel_titles(labels, panel_columns(length(labels), NULL))
   lines <- do.call(rbind, lapply(seq_along(Ulist), function(k) {
     e <- pmax(eigen(Ulist[[k]], symmetric = TRUE, only.values = TRUE)$values, 0)
     data.frame(at = seq_along(e), value = if (e[1] > 0) e / e[1] else e, matrix = labels[k])
@@ -105,25 +79,12 @@ plot_relative_eigenvalues <- function(Ulist, labels) {
   ggplot2::ggplot(lines, ggplot2::aes(x = .data$at, y = pmax(.data$value, 1e-6))) +
     ggplot2::geom_line(colour = plot_colours$main) +
     ggplot2::geom_point(colour = plot_colours$main, size = 1) +
-    ggplot2::facet_wrap(~matrix) +
+    ggplot2::facet_wrap(ggplot2::vars(.data$matrix), labeller = strips$labeller) +
     ggplot2::scale_y_log10() +
-    ggplot2::labs(title = "Eigenvalues of the covariances", x = NULL, y = "Relative to the largest") +
-    theme_covmash()
-}
-
-plot_leading_vectors <- function(Ulist, labels) {
-  conditions <- plot_labels(Ulist[[1]])
-  bars <- do.call(rbind, lapply(seq_along(Ulist), function(k) {
-    v <- eigen(Ulist[[k]], symmetric = TRUE)$vectors[, 1]
-    data.frame(condition = conditions, value = v * (if (sum(v) < 0) -1 else 1), matrix = labels[k])
-  }))
-  bars$condition <- factor(bars$condition, levels = rev(conditions))
-  bars$matrix <- factor(bars$matrix, levels = labels)
-  ggplot2::ggplot(bars, ggplot2::aes(x = .data$value, y = .data$condition, fill = .data$value > 0)) +
-    ggplot2::geom_col(show.legend = FALSE) +
-    ggplot2::facet_wrap(~matrix) +
-    ggplot2::scale_fill_manual(values = c(`FALSE` = plot_colours$low, `TRUE` = plot_colours$high)) +
-    ggplot2::labs(title = "Leading eigenvectors", x = NULL, y = NULL) +
-    theme_covmash() +
-    ggplot2::theme(axis.text.y = ggplot2::element_text(size = label_size(length(conditions) * min(3, length(Ulist)))))
+    ggplot2::scale_x_continuous(breaks = whole_breaks) +
+    ggplot2::labs(
+      title = "Eigenvalues of the covariances", x = NULL, y = "Relative to the largest",
+      caption = notes(given$note, if (any(lines$value < 1e-6)) "Below 1e-6: drawn at 1e-6.")
+    ) +
+    theme_covmash() + strips$theme
 }

@@ -89,22 +89,21 @@ plot.factor_cov <- function(x, ...) {
 
 # ---- heat maps --------------------------------------------------------------
 
-# How each kind of matrix is drawn: limits, words, and the colour of a matrix without negative entries. With them
-# it gets the two colours that stand for the signs everywhere.
+# How each kind of matrix is drawn: limits, words, and whether its scale has negative values in any case.
 heat_loadings <- list(
   diverging = TRUE, legend = "Loading",
   title = "Loadings B: how strongly each gene responds to each factor"
 )
 heat_covariance <- list(
-  low = "white", high = "#54278f", diverging = FALSE, legend = "Covariance",
+  diverging = FALSE, legend = "Covariance",
   title = "Covariance Sigma = B F B' + D"
 )
 heat_systematic <- list(
-  low = "white", high = "#08519c", diverging = FALSE, legend = "Covariance",
+  diverging = FALSE, legend = "Covariance",
   title = "Systematic covariance B F B': shared regulation"
 )
 heat_noise <- list(
-  low = "white", high = "#a63603", diverging = FALSE, legend = "Variance",
+  diverging = FALSE, legend = "Variance",
   title = "Noise D: gene by gene"
 )
 heat_correlation <- list(
@@ -125,7 +124,7 @@ plot_loadings <- function(Sigma, values = NULL, title = NULL) {
   plot_matrix(B, heat_loadings, values, title) + ggplot2::labs(x = NULL, y = NULL)
 }
 
-plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE) {
+plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE, equal = TRUE) {
   many <- nrow(x) > 40L
   square <- nrow(x) == ncol(x)
   rows <- if (is.null(rownames(x))) as.character(seq_len(nrow(x))) else make.unique(rownames(x))
@@ -134,50 +133,39 @@ plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE) 
     row = rep(seq_len(nrow(x)), times = ncol(x)),
     column = rep(seq_len(ncol(x)), each = nrow(x)), value = as.vector(x)
   )
+  points <- if (compact) 130 else if (square) 240 else 280
+  at <- function(n) seq(1, n, by = label_step(n, points))
+  at_rows <- at(nrow(x))
+  at_columns <- at(ncol(x))
   # Beyond rounding, a negative entry has to be seen as one.
   diverging <- style$diverging || min(x) < -1e-8 * max(abs(x))
   limit <- if (is.null(style$limit)) max(abs(x), 1e-300) else style$limit
   # A correlation of 1 + 4e-16 is no missing value.
   cells$value <- pmax(pmin(cells$value, limit), -limit)
-  fill <- if (diverging) {
-    ggplot2::scale_fill_gradient2(
-      low = plot_colours$low, mid = "white", high = plot_colours$high,
-      midpoint = 0, limits = c(-limit, limit), name = style$legend,
-      n.breaks = 5
-    )
-  } else {
-    ggplot2::scale_fill_gradient(
-      low = style$low, high = style$high, limits = c(min(0, x), limit),
-      name = style$legend, n.breaks = 4
-    )
-  }
+  if (!diverging) cells$value <- pmax(cells$value, 0)
+  fill <- fill_signed(limit, style$legend, diverging, n.breaks = if (diverging) 5 else 4)
   plot <- ggplot2::ggplot(
     cells, ggplot2::aes(x = .data$column, y = .data$row, fill = .data$value)
   ) +
     # A raster stays small when there are many cells.
     (if (many) ggplot2::geom_raster() else ggplot2::geom_tile(colour = "white")) +
     fill +
-    ggplot2::scale_y_reverse(
-      breaks = if (many) ggplot2::waiver() else seq_len(nrow(x)),
-      labels = if (many) ggplot2::waiver() else rows, expand = c(0, 0)
-    ) +
-    ggplot2::scale_x_continuous(
-      breaks = if (ncol(x) > 40L) ggplot2::waiver() else seq_len(ncol(x)),
-      labels = if (ncol(x) > 40L) ggplot2::waiver() else columns, expand = c(0, 0)
-    ) +
+    ggplot2::scale_y_reverse(breaks = at_rows, labels = shorten(rows[at_rows], 20), expand = c(0, 0)) +
+    ggplot2::scale_x_continuous(breaks = at_columns, labels = shorten(columns[at_columns], 20), expand = c(0, 0)) +
     ggplot2::labs(
       title = if (is.null(title)) style$title else title,
-      x = if (many && square) "Gene", y = if (many) "Gene"
+      x = if (many && square) "Gene", y = if (many) "Gene",
+      caption = if (many && !compact) notes(step_note(nrow(x), "genes", points))
     ) +
-    theme_heat(max(nrow(x), if (square) ncol(x) else 1L)) +
+    theme_heat(max(nrow(x), if (square) ncol(x) else 1L), points) +
     ggplot2::theme(
       axis.text.x = heat_axis_text(columns, ncol(x), compact),
       panel.border = ggplot2::element_rect(fill = NA, colour = "grey80")
     )
   if (compact) {
-    plot <- plot + ggplot2::theme(axis.text.y = ggplot2::element_text(size = 8))
+    plot <- plot + ggplot2::theme(axis.text.y = ggplot2::element_text(size = label_size(nrow(x), 130) * 0.8))
   }
-  if (square) plot <- plot + ggplot2::coord_equal()
+  if (square && equal) plot <- plot + ggplot2::coord_equal()
   if (is.null(values)) values <- max(dim(x)) <= 12L
   if (values) plot <- plot + cell_text(cells, limit, nrow(x), compact)
   plot
@@ -185,24 +173,19 @@ plot_matrix <- function(x, style, values = NULL, title = NULL, compact = FALSE) 
 
 # Short names need not be turned.
 heat_axis_text <- function(labels, n, compact) {
-  turn <- sum(nchar(labels)) > (if (compact) 22 else 60) && n <= 40L
+  turn <- sum(nchar(labels)) > (if (compact) 22 else 60)
+  steep <- turn && n > 12
   ggplot2::element_text(
-    angle = if (turn) 45 else 0, hjust = if (turn) 1 else 0.5, vjust = 1,
-    size = if (compact) 8 else label_size(n)
+    angle = if (steep) 90 else if (turn) 45 else 0, hjust = if (turn) 1 else 0.5, vjust = if (steep) 0.5 else 1,
+    size = if (compact) label_size(n, 130) * 0.8 else label_size(n, 240)
   )
 }
 
-# Numbers in the cells, white where the cell is dark.
 cell_text <- function(cells, limit, n, compact) {
-  ggplot2::geom_text(
-    ggplot2::aes(label = sprintf("%.2f", .data$value)),
-    size = if (compact) 2.7 else if (n <= 6) 4.2 else 3,
-    colour = ifelse(abs(cells$value) > 0.55 * limit, "white", "grey15"),
-    fontface = "bold"
-  )
+  cell_numbers(cells$value, limit, size = if (compact) 2.7 else if (n <= 6) 4.2 else 3, fontface = "bold")
 }
 
-plot_eigenvalues <- function(Sigma, bins = 30, title = NULL) {
+plot_eigenvalues <- function(Sigma, bins = 30, title = NULL, words = "; ") {
   table <- data.frame(value = eigenvalues(Sigma))
   ggplot2::ggplot(table, ggplot2::aes(x = .data$value)) +
     ggplot2::geom_histogram(
@@ -216,7 +199,7 @@ plot_eigenvalues <- function(Sigma, bins = 30, title = NULL) {
       title = if (is.null(title)) "Eigenvalues" else title,
       subtitle = paste0(
         "From ", signif(min(table$value), 4), " to ", signif(max(table$value), 4),
-        "; dashed: zero"
+        words, "dashed: zero"
       ),
       x = "Eigenvalue", y = "Count"
     ) +
@@ -226,11 +209,8 @@ plot_eigenvalues <- function(Sigma, bins = 30, title = NULL) {
 # ---- rows of panels ---------------------------------------------------------
 
 plot_decomposition <- function(Sigma, values = NULL, title = NULL) {
-  bar <- ggplot2::theme(
-    legend.position = "bottom", legend.key.width = grid::unit(0.9, "cm"),
-    legend.key.height = grid::unit(0.3, "cm"), legend.title = ggplot2::element_blank(),
-    plot.title = ggplot2::element_text(size = 11, hjust = 0.5),
-    plot.title.position = "panel"
+  bar <- legend_below() + ggplot2::theme(
+    plot.title = ggplot2::element_text(size = 11, hjust = 0.5), plot.title.position = "panel"
   )
   panel <- function(x, style, words) {
     plot_matrix(as.matrix(x), style, values, words, compact = TRUE) + bar
@@ -247,20 +227,30 @@ plot_decomposition <- function(Sigma, values = NULL, title = NULL) {
   )
 }
 
+legend_below <- function() {
+  ggplot2::theme(
+    legend.position = "bottom", legend.key.width = grid::unit(0.7, "cm"),
+    legend.key.height = grid::unit(0.3, "cm"), legend.title = ggplot2::element_blank(),
+    legend.text = ggplot2::element_text(size = 8)
+  )
+}
+
 plot_overview <- function(Sigma, bins = 30, title = NULL) {
   small <- ggplot2::theme(plot.title = ggplot2::element_text(size = 11))
+  # Panels fill their heights, so that the titles stand in one line.
+  bar <- small + legend_below()
   N <- length(Sigma$D)
   K <- ncol(Sigma$B)
   panels <- list(
     plot_matrix(
       as.matrix(Sigma), heat_covariance, FALSE,
-      paste0("Covariance (", N, " x ", N, ")"), compact = TRUE
-    ) + small,
+      paste0("Covariance (", N, " x ", N, ")"), compact = TRUE, equal = FALSE
+    ) + bar,
     if (K > 0L) plot_matrix(
       Sigma$B, heat_loadings, FALSE, paste0("Loadings (", N, " x ", K, ")"),
-      compact = TRUE
-    ) + ggplot2::labs(x = "Factor") + small,
-    plot_eigenvalues(Sigma, bins) + small
+      compact = TRUE, equal = FALSE
+    ) + ggplot2::labs(x = "Factor", y = NULL) + bar,
+    plot_eigenvalues(Sigma, bins, words = "\n") + small
   )
   panels <- panels[!vapply(panels, is.null, logical(1))]
   widths <- if (K > 0L) c(1.25, 0.8, 1) else c(1.2, 1)
@@ -370,32 +360,44 @@ autoplot.gene_network <- function(object, title = NULL, ...) {
       size = if (nrow(nodes) <= 40) 3 else 1.2, colour = "grey25"
     ) +
     ggplot2::scale_colour_gradient2(
-      low = heat_loadings$low, mid = "grey92", high = heat_loadings$high,
-      limits = c(-limit, limit), name = "Partial\ncorrelation"
+      low = plot_colours$low, mid = "grey92", high = plot_colours$high,
+      limits = c(-limit, limit), name = "Partial\ncorrelation", n.breaks = 5
     ) +
     ggplot2::scale_linewidth(
       range = if (nrow(edges) <= 200) c(0.3, 2) else c(0.1, 0.6), guide = "none"
     ) +
-    ggplot2::coord_equal(clip = "off", xlim = c(-1.2, 1.2), ylim = c(-1.2, 1.2)) +
+    ggplot2::coord_equal(clip = "off", xlim = c(-1.4, 1.4), ylim = c(-1.4, 1.4)) +
     ggplot2::labs(
       title = if (is.null(title)) "Network of partial correlations" else title,
       subtitle = paste0(
         plural(nrow(edges), "edge"), " between ", plural(nrow(nodes), "gene"),
         ", of at least ", format(attr(object, "threshold")), " in absolute value"
-      )
+      ),
+      caption = if (nrow(nodes) > 60) "More than 60 genes are not named."
     ) +
     ggplot2::theme_void(base_size = 11)
-  if (nrow(nodes) <= 60) {
-    plot <- plot + ggplot2::geom_text(
-      data = nodes,
-      ggplot2::aes(
-        x = 1.1 * .data$x, y = 1.1 * .data$y, label = .data$gene,
-        hjust = (1 - .data$x) / 2, vjust = (1 - .data$y) / 2
-      ),
-      size = if (nrow(nodes) <= 30) 3.4 else 2.4, colour = "grey15"
-    )
+  if (nrow(nodes) <= 120) {
+    plot <- plot + node_labels(nodes)
   }
   plot
+}
+
+# Beside the nodes; where they stand close, along the radius and the smaller the more there are.
+node_labels <- function(nodes) {
+  n <- nrow(nodes)
+  left <- nodes$x < -1e-9
+  radial <- n > 12
+  nodes$angle <- if (radial) atan2(nodes$y, nodes$x) * 180 / pi + 180 * left else 0
+  nodes$hjust <- if (radial) as.numeric(left) else (1 - nodes$x) / 2
+  nodes$vjust <- if (radial) 0.5 else (1 - nodes$y) / 2
+  ggplot2::geom_text(
+    data = nodes,
+    ggplot2::aes(
+      x = 1.07 * .data$x, y = 1.07 * .data$y, label = .data$gene, angle = .data$angle, hjust = .data$hjust,
+      vjust = .data$vjust
+    ),
+    size = if (n <= 30) 3.2 else max(1.7, 110 / n), colour = "grey15"
+  )
 }
 
 #' @rdname factor_plots

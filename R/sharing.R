@@ -48,8 +48,10 @@ get_pairwise_sharing <- function(m, factor = 0.5, lfsr_thresh = 0.05,
   dimnames(shared) <- if (!is.null(colnames(means))) {
     list(colnames(means), colnames(means))
   }
+  begin_steps("Sharing, pairs of conditions", R * (R - 1) / 2)
   for (i in seq_len(R - 1L)) {
     for (j in seq(i + 1L, R)) {
+      next_step()
       # NA | TRUE is TRUE: a missing estimate must not slip in that way.
       rows <- which((significant[[i]] | significant[[j]]) & observed(i, j))
       shared[i, j] <- share_within(means[rows, i], means[rows, j], factor, FUN)

@@ -263,7 +263,7 @@ print.mash_hierarchy <- function(x, ...) {
   check_hierarchy(x)
   cat(format(x), "\n", sep = "")
   errors <- paste0(names(x$expected_error), " ", signif(x$expected_error, 2), " (at most ", format(x$level), ")")
-  cat("Expected share of wrong signs: ", paste(errors, collapse = ", "), "\n", sep = "")
+  text_lines("Expected share of wrong signs: ", paste(errors, collapse = ", "))
   invisible(x)
 }
 

@@ -162,12 +162,8 @@ covmash_info <- function() {
 
 #' @export
 print.covmash_info <- function(x, ...) {
-  cat("<covmash_info> covmash ", x$version, ", ", x$r, "\n", sep = "")
-  cat(
-    "  instructions: ", x$simd, " (available: ",
-    paste(x$simd_available, collapse = ", "), ")\n",
-    sep = ""
-  )
+  text_lines("<covmash_info> covmash ", x$version, ", ", x$r)
+  status_line("instructions:", x$simd, " (available: ", paste(x$simd_available, collapse = ", "), ")", indent = 16L)
   cat("  threads:      ", x$n_threads, "\n", sep = "")
   cat("  BLAS:         ", x$blas, "\n", sep = "")
   cat("  LAPACK:       ", x$lapack, "\n", sep = "")

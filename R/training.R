@@ -243,7 +243,7 @@ check_mash_prior <- function(x, name = "x") {
 #' @export
 print.mash_prior <- function(x, ...) {
   check_mash_prior(x)
-  cat(format(x), "\n", sep = "")
+  text_lines(format(x))
   print_components(x$fitted_g)
   status_line("log-lik.:", format_loglik(x$loglik))
   invisible(x)

@@ -29,7 +29,7 @@ choose_targets <- function() {
     message("Nothing in tests/fuzz/targets-*.R makes calls of: ", paste(without, collapse = ", "))
     quit(status = 3)
   }
-  pictures <- grepl("^(autoplot|plot|grid.draw|print.factor_panels)[._]", wanted) | wanted == "mash_plot_meta"
+  pictures <- grepl("^(autoplot|plot|grid.draw|print.factor_panels)[._]", wanted) | wanted %in% c("mash_plot_meta", "plot_covariances", "plot_eigenvectors")
   if (!requireNamespace("ggplot2", quietly = TRUE)) wanted <- wanted[!pictures]
   targets[wanted]
 }
@@ -40,8 +40,9 @@ our_classes <- c(
   "mash_data", "mash_fit", "mash_1by1", "factor_cov", "factor_precision", "factor_fit", "factor_selection",
   "gene_network", "covariance_check", "deconvolution", "deconvolution_cv", "parameter_count", "covmash_info",
   "summary.deconvolution", "mash_contrast", "mash_prior", "mash_hierarchy",
-  "mash_sumstats", "mash_pipeline",
-  "factor_panels", "summary.mash_fit", "summary.mash_data", "summary.mash_1by1", "summary.factor_cov", "summary.factor_fit", "summary.factor_precision"
+  "mash_sumstats", "mash_pipeline", "mash_findings", "mash_cv", "summary.mash_cv", "fit_indices", "factor_panels",
+  "summary.factor_selection", "summary.mash_fit", "summary.mash_data", "summary.mash_1by1", "summary.factor_cov",
+  "summary.factor_fit", "summary.factor_precision"
 )
 is_ours <- function(x) inherits(x, our_classes)
 
@@ -256,6 +257,7 @@ without_circumstances <- function(x) {
   if (is.list(x) && inherits(x, c("mash_fit", "factor_fit", "deconvolution"))) x[c("timing", "call")] <- NULL
   if (is.list(x) && !is.object(x) && !is.null(x[["mash.model"]])) x$mash.model$timing <- NULL
   if (is.list(x) && inherits(x, "mash_pipeline")) x$steps$seconds <- x$fit$timing <- NULL
+  if (inherits(x, "mash_cv") && is.data.frame(x$table)) x$table$seconds <- NULL
   if (inherits(x, "deconvolution_cv") && is.data.frame(x$table)) x$table$seconds <- x$fit$timing <- NULL
   x
 }

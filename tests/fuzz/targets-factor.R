@@ -572,7 +572,7 @@ target("is_covariance", weight = 1, function() {
   valid("is_covariance", list(one$S), check = function(v) same(v, one$good, "is_covariance"))
 })
 
-target("check_covariance", prints = TRUE, weight = 0.7, function() {
+target("check_covariance", weight = 0.7, function() {
   one <- judged()
   valid("check_covariance", list(one$S), check = function(v) same(v$valid, one$good, "valid"))
 })
@@ -632,6 +632,13 @@ target("fit_factor_model", weight = 4, function() {
   rotation <- pick(c("none", "varimax", "promax"))
   args <- if (from_cov) list(stats::cov(x), K, method, n_samples = n) else list(x, K, method)
   args$rotation <- rotation
+  if (from_cov && chance(0.5)) {
+    args[[1]] <- stats::cov.wt(x)
+    if (chance(0.5)) args$n_samples <- NULL
+  } else if (!from_cov && !is.null(colnames(x)) && chance(0.2)) {
+    args[[1]] <- ~.
+    args$data <- as.data.frame(x)
+  }
   valid("fit_factor_model", args, na = "objective|mean|convergence|test", check = function(fit) {
     if (from_cov) return(check_psd(fit$covariance, "covariance"))
     own <- factor_loglik(x, fit)
@@ -660,14 +667,6 @@ target("select_n_factors", draws = TRUE, weight = 0.7, function() {
   valid("select_n_factors", args, na = "table|eigenvalues|n_factors", check = function(v) {
     yes(all(is.na(v$n_factors) | v$n_factors >= 0), "negative numbers of factors")
   })
-})
-
-target("rotate_factors", weight = 0.7, function() {
-  one <- factor_fit_pool()
-  valid("rotate_factors", list(one$fit, pick(c("varimax", "promax", "none"))), na = "objective|test|convergence",
-        check = function(v) {
-          near_matrix(v$covariance, unname(as.matrix(one$fit$covariance)), 1e-9, "covariance")
-        })
 })
 
 scores_of <- function(fit, x, method) {
@@ -712,20 +711,10 @@ simple_fit_target("logLik.factor_fit", "logLik", function(v, one) {
   near(as.numeric(v), if (anyNA(one$x)) one$fit$loglik else factor_loglik(one$x, one$fit), 1e-7, what = "logLik")
 })
 simple_fit_target("nobs.factor_fit", "nobs", function(v, one) same(as.integer(v), nrow(one$x), "nobs"))
-simple_fit_target("glance.factor_fit", "glance", na = "statistic|p.value|df.test")
-simple_fit_target("tidy.factor_fit", "tidy", function(v, one) {
-  same(v$estimate, as.vector(one$fit$loadings), "estimates")
-})
+simple_fit_target("glance.factor_fit", "glance", na = "statistic|p.value|df.test|cfi|tli|rmsea|srmr")
 simple_fit_target("summary.factor_fit", "summary", na = ".")
 simple_fit_target("format.factor_fit", "format")
 
-# Methods that other versions have.
-simple_fit_target("fitted.factor_fit", "fitted", na = ".")
-simple_fit_target("residuals.factor_fit", "residuals", na = ".")
-simple_fit_target("vcov.factor_fit", "vcov", na = ".")
-simple_fit_target("confint.factor_fit", "confint", na = ".")
-simple_fit_target("simulate.factor_fit", "simulate", na = ".")
-simple_fit_target("augment.factor_fit", "augment", na = ".")
 for (name in c("augment", "glance", "logLik", "nobs", "tidy")) local({
   name <- name
   target(paste0(name, ".factor_selection"), weight = 0.2, function() valid(name, list(selection_pool()), na = "."))
@@ -734,13 +723,9 @@ for (name in c("augment", "glance", "logLik", "nobs", "tidy")) local({
 # ---- printing and pictures ----------------------------------------------------------------------------
 
 prints_what("print.factor_cov", "print", function() new_factor_cov())
-prints_what("print.factor_fit", "print", function() factor_fit_pool()$fit)
 prints_what("print.factor_precision", "print", function() new_precision())
 prints_what("print.factor_selection", "print", function() selection_pool())
-prints_what("print.covariance_check", "print", function() {
-  utils::capture.output(x <- covmash::check_covariance(judged()$S))
-  x
-})
+prints_what("print.covariance_check", "print", function() covmash::check_covariance(judged()$S))
 prints_what("print.parameter_count", "print", function() covmash::n_parameters(between(1, 30), between(0, 4)))
 prints_what("print.summary.factor_cov", "print", function() summary(new_factor_cov()))
 prints_what("print.summary.factor_fit", "print", function() summary(factor_fit_pool()$fit))
@@ -760,12 +745,6 @@ cov_plot_args <- function() {
 }
 plots("autoplot.factor_cov", "autoplot", cov_plot_args, 0.3)
 plots("plot.factor_cov", "plot", cov_plot_args, 0.03)
-fit_pictures <- function() {
-  fit <- factor_fit_pool()$fit
-  list(fit, type = if (fit$n_factors == 0) "communality" else pick(c("loadings", "communality")))
-}
-plots("autoplot.factor_fit", "autoplot", fit_pictures, 0.2)
-plots("plot.factor_fit", "plot", fit_pictures, 0.03)
 plots("autoplot.factor_selection", "autoplot", function() list(selection_pool()), 0.2)
 plots("plot.factor_selection", "plot", function() list(selection_pool()), 0.03)
 plots("autoplot.gene_network", "autoplot", function() list(new_network()), 0.2)

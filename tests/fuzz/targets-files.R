@@ -141,3 +141,12 @@ for (name in c("print", "format", "summary")) local({
     valid(name, list(pipeline_pool()), na = "fit|data|V")
   })
 })
+
+# Rendering takes seconds: what it refuses is called mostly.
+target("mash_report", weight = 0.1, function() {
+  result <- pipeline_pool()
+  if (chance(0.9)) {
+    return(refused("mash_report", list(pick(list(result, 1, NULL)), file.path(tempdir(), "none", "x.html"))))
+  }
+  valid("mash_report", list(result = result, file = tempfile(fileext = ".html")), may_fail = TRUE)
+})

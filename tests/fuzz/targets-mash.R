@@ -607,7 +607,7 @@ target("mash_contrast", weight = 1.5, function() {
     )
   })
 })
-for (name in c("print", "format", "as.data.frame", "tidy")) local({
+for (name in c("print", "format")) local({
   name <- name
   target(paste0(name, ".mash_contrast"), weight = 0.2, prints = name == "print", function() valid(name, list(contrast_pool()$x), na = "."))
 })
@@ -695,49 +695,10 @@ target("nobs.mash_fit", weight = 0.3, function() {
   })
 })
 
-long_check <- function(x, one, mean, sd) {
-  result <- one$fit$result
-  c(
-    same(x[[mean]], as.vector(result$PosteriorMean), "mean"), same(x[[sd]], as.vector(result$PosteriorSD), "sd"),
-    yes(nrow(x) == length(result$PosteriorMean), "rows")
-  )
-}
-
-target("as.data.frame.mash_fit", weight = 0.4, function() {
-  one <- full_fit_pool()
-  valid("as.data.frame", list(one$fit), check = function(x) long_check(x, one, "mean", "sd"))
-})
-
-target("as.data.frame.mash_1by1", weight = 0.4, function() {
-  one <- onebyone_pool()
-  valid("as.data.frame", list(one$fit), na = ".", check = function(x) long_check(x, one, "mean", "sd"))
-})
-
-target("tidy.mash_fit", weight = 0.5, function() {
-  one <- full_fit_pool()
-  what <- pick(c("effects", "weights"))
-  valid("tidy", list(one$fit, what), check = function(x) {
-    if (what == "weights") return(near(sum(x$weight), 1, 1e-8, what = "weights"))
-    long_check(x, one, "estimate", "std.error")
-  })
-})
-
 target("glance.mash_fit", weight = 0.4, function() {
   one <- fit_pool()
   valid("glance", list(one$fit), na = "n_significant|converged", check = function(x) {
     c(yes(nrow(x) == 1, "rows"), near(x$logLik, one$fit$loglik, 0, what = "logLik"))
-  })
-})
-
-target("augment.mash_fit", weight = 0.6, function() {
-  one <- full_fit_pool()
-  rows <- if (chance(0.5) && !is.null(rownames(one$problem$Bhat))) sample.int(one$problem$J) else seq_len(one$problem$J)
-  valid("augment", list(one$fit, one$data[rows, ]), na = "bhat|shat", check = function(x) {
-    # Estimates and fitted values of one line belong to the same effect.
-    bhat <- stats::setNames(as.vector(one$problem$Bhat), as.vector(one$fit$result$PosteriorMean))
-    found <- match(x$.fitted, as.vector(one$fit$result$PosteriorMean))
-    if (anyDuplicated(as.vector(one$fit$result$PosteriorMean))) return(character())
-    near(x$.bhat, unname(bhat)[found], 1e-12, 0, "estimates beside fitted values")
   })
 })
 
@@ -755,15 +716,10 @@ for (name in c("fitted.mash_fit", "residuals.mash_fit")) local({
   name <- name
   target(name, weight = 0.2, function() valid(sub("[.].*", "", name), list(full_fit_pool()$fit), na = "."))
 })
-for (name in c("fitted", "residuals", "logLik", "nobs", "tidy", "glance")) local({
+for (name in c("fitted", "residuals", "logLik", "nobs")) local({
   name <- name
   target(paste0(name, ".mash_1by1"), weight = 0.2, function() valid(name, list(onebyone_pool()$fit), na = "."))
 })
-target("augment.mash_1by1", weight = 0.2, function() {
-  one <- onebyone_pool()
-  valid("augment", list(one$fit, one$data), na = ".")
-})
-
 # ---- placeholders of missing estimates ---
 
 target("placeholder_to_na", weight = 1, function() {
@@ -833,22 +789,3 @@ prints_what("summary.mash_1by1", "summary", function() onebyone_pool()$fit, FALS
 plots <- function(name, generic, make, weight) {
   target(name, prints = TRUE, weight = weight, function() valid(generic, make(), na = "."))
 }
-
-fit_plot_args <- function() {
-  one <- full_fit_pool()
-  args <- list(one$fit, type = pick(c("weights", "sharing", "effect")))
-  if (args$type == "effect" && chance(0.5)) args$effect <- sample.int(one$problem$J, 1)
-  if (args$type == "effect" && chance(0.5)) args$data <- one$data
-  args
-}
-plots("autoplot.mash_fit", "autoplot", fit_plot_args, 0.3)
-plots("plot.mash_fit", "plot", fit_plot_args, 0.03)
-plots("autoplot.mash_1by1", "autoplot", function() list(onebyone_pool()$fit), 0.2)
-plots("plot.mash_1by1", "plot", function() list(onebyone_pool()$fit), 0.03)
-plots("autoplot.mash_data", "autoplot", function() list(new_data()), 0.2)
-plots("plot.mash_data", "plot", function() list(new_data()), 0.03)
-plots("plot_covariances", "plot_covariances", function() list(new_problem()$g$Ulist), 0.2)
-plots("mash_plot_meta", "mash_plot_meta", function() {
-  one <- full_fit_pool()
-  list(one$fit, sample.int(one$problem$J, 1))
-}, 0.05)

@@ -70,3 +70,43 @@ test_that("one effect, one condition and what is no data", {
   expect_identical(check_mash_data(mash_set_data(matrix(c(1, 5), 1)))$n, 1L)
   expect_error(check_mash_data(1), class = "covmash_error_data")
 })
+
+test_that("zeros with a usual standard error are placeholders, rounded estimates are none", {
+  withr::local_seed(4)
+  z <- matrix(rnorm(8000), 2000)
+  z[1:100, ] <- z[1:100, ] + 8
+  expect_identical(nrow(check_mash_data(mash_set_data(round(z, 1)))), 0L)
+  z[201:400, 2] <- 0
+  found <- check_mash_data(mash_set_data(z))
+  expect_identical(found$check, "placeholders")
+  expect_identical(found$n, 200L)
+  expect_match(found$finding, "condition 2;")
+})
+
+test_that("conditions are the same by their z-scores too, but not because effects are large and shared", {
+  withr::local_seed(5)
+  z <- matrix(rnorm(4000), 1000)
+  z[1:100, ] <- z[1:100, ] + 8
+  twice <- z
+  twice[, 4] <- -2 * z[, 1]
+  Shat <- matrix(rep(c(1, 1, 1, 2), each = 1000), 1000)
+  found <- check_mash_data(mash_set_data(twice, Shat))
+  expect_match(found$finding[found$check == "same conditions"], "condition 1 and condition 4 .*sign")
+  shared <- z + rnorm(1000, sd = 200)
+  expect_gt(cor(shared)[1, 2], 0.999)
+  expect_false("same conditions" %in% check_mash_data(mash_set_data(shared))$check)
+  twice[, 3:4] <- z[, 1:2]
+  found <- check_mash_data(mash_set_data(twice))
+  expect_identical(found$n[found$check == "same conditions"], 2L)
+  expect_match(found$finding[found$check == "same conditions"], "so have 1 other pair")
+})
+
+test_that("findings print as sentences within the width; a part of them as a data frame", {
+  withr::local_seed(6)
+  found <- check_mash_data(mash_set_data(matrix(rnorm(40), 10)))
+  withr::local_options(width = 50)
+  lines <- capture.output(print(found))
+  expect_true(all(nchar(lines) <= 50))
+  expect_match(lines[1], "^\\* note, strong effects: ")
+  expect_output(print(found[, c("check", "n")]), "check n")
+})

@@ -6,14 +6,16 @@ test_that("any number of projections may be allowed", {
 test_that("the three questions have their answers", {
   Sigma <- factor_covariance(factor_notebook$B, D = factor_notebook$D)
   for (x in list(Sigma, as.matrix(Sigma))) {
-    out <- capture.output(check <- withVisible(check_covariance(x)))
-    expect_false(check$visible)
+    expect_silent(check <- withVisible(check_covariance(x)))
+    expect_true(check$visible)
     expect_true(check$value$valid)
+    out <- capture.output(print(check$value))
     expect_match(out, "0.03431 0.05557 1.111 1.579", all = FALSE)
     expect_match(out, "This is a covariance matrix", all = FALSE)
     expect_true(is_covariance(x))
   }
-  out <- capture.output(check <- check_covariance(factor_notebook$random_matrix))
+  check <- check_covariance(factor_notebook$random_matrix)
+  out <- capture.output(print(check))
   expect_match(out, "lower triangle, mirrored", all = FALSE)
   expect_match(out, "NOT a covariance", all = FALSE)
   expect_false(check$symmetric)
@@ -23,11 +25,11 @@ test_that("the three questions have their answers", {
   expect_identical(check$tolerance, 5 * covariance_tolerance)
   upper <- factor_notebook$random_matrix
   upper[upper.tri(upper)] <- 99
-  expect_identical(covariance_check(upper)$eigenvalues, check$eigenvalues)
+  expect_identical(check_covariance(upper)$eigenvalues, check$eigenvalues)
 })
 
 test_that("each answer alone can be no", {
-  answers <- function(x) unlist(covariance_check(x)[c("symmetric", "positive_semidefinite", "positive_diagonal")], use.names = FALSE)
+  answers <- function(x) unlist(check_covariance(x)[c("symmetric", "positive_semidefinite", "positive_diagonal")], use.names = FALSE)
   expect_identical(answers(matrix(c(1, 0.2, 0.1, 1), 2)), c(FALSE, TRUE, TRUE))
   expect_identical(answers(matrix(c(1, 2, 2, 1), 2)), c(TRUE, FALSE, TRUE))
   expect_identical(answers(diag(c(1, 0))), c(TRUE, TRUE, FALSE))
@@ -35,7 +37,7 @@ test_that("each answer alone can be no", {
   expect_identical(answers(diag(c(1, -1e-11))), c(TRUE, TRUE, FALSE))
   large <- factor_covariance(matrix(1, 1200, 1), D = seq(1, 2, length.out = 1200))
   expect_true(is_covariance(large))
-  expect_output(print(covariance_check(large)), "from at least 1 to 120")
+  expect_output(print(check_covariance(large)), "from at least 1 to 120")
 })
 
 test_that("what is no matrix of numbers is an error, or FALSE", {
@@ -51,7 +53,7 @@ test_that("the nearest covariance is the floored one", {
   near <- nearest_covariance(x)
   e <- eigen((x + t(x)) / 2)
   expect_close(near, e$vectors %*% diag(pmax(e$values, 0)) %*% t(e$vectors), 1e-13)
-  expect_true(covariance_check(near)$positive_semidefinite)
+  expect_true(check_covariance(near)$positive_semidefinite)
   good <- as.matrix(factor_covariance(factor_notebook$B, D = factor_notebook$D))
   expect_identical(nearest_covariance(good), good)
   expect_identical(dimnames(nearest_covariance(good - diag(4))), dimnames(good))
@@ -78,8 +80,8 @@ test_that("with its diagonal kept it is the nearest of those", {
 })
 
 test_that("small eigenvalues are printed short", {
-  expect_output(check_covariance(diag(c(1, 1e-30))), "eigenvalues 1e-30 1", fixed = TRUE)
-  expect_output(check_covariance(diag(c(0.5, 0))), "eigenvalues 0 0.5", fixed = TRUE)
+  expect_output(print(check_covariance(diag(c(1, 1e-30)))), "eigenvalues 1e-30 1", fixed = TRUE)
+  expect_output(print(check_covariance(diag(c(0.5, 0)))), "eigenvalues 0 0.5", fixed = TRUE)
 })
 
 test_that("as many projections as one likes", {

@@ -30,11 +30,11 @@ test_that("candidates are judged on rows that they have not seen", {
 
 test_that("the simplest candidate within one standard error of the difference is chosen, and fitted to all rows", {
   heldout <- cbind(a = c(1, 2, 3, 4), b = c(1.5, 1.9, 3.4, 3.9), c = c(0, 0, 1, 1))
-  table <- cv_table(heldout, NULL, c(1, 5, 0), c(0, 0, 0))
+  table <- cv_table(heldout, NULL, list(df = c(1, 5, 0), seconds = c(0, 0, 0)))
   expect_equal(table$behind, c(0.175, 0, 2.175))
   d <- heldout[, "b"] - heldout[, "a"]
   expect_equal(table$behind_se[1], sqrt(sum((d - mean(d))^2)) / 4)
-  weighted <- cv_table(heldout, c(2, 1, 1, 1), c(1, 5, 0), c(0, 0, 0))
+  weighted <- cv_table(heldout, c(2, 1, 1, 1), list(df = c(1, 5, 0), seconds = c(0, 0, 0)))
   expect_equal(weighted$heldout[1], (2 + 2 + 3 + 4) / 5)
   cv <- withr::with_seed(2, cv_deconvolve(cv_data(), K = c(1, 4), n_folds = 3, n_starts = 1))
   expect_equal(cv$chosen, "K = 1")

@@ -13,7 +13,7 @@ test_that("every number of the notebook is reproduced to its printed digits", {
   expect_equal(round(as.matrix(Sigma), 2), named(c(
     0.68, 0.56, 0.08, 0.08, 0.56, 0.52, 0.07, 0.07, 0.08, 0.07, 0.87, 0.73, 0.08, 0.07, 0.73, 0.71
   )))
-  check <- covariance_check(Sigma)
+  check <- check_covariance(Sigma)
   expect_true(check$symmetric && check$positive_semidefinite && check$positive_diagonal)
   expect_equal(round(rev(eigenvalues(Sigma)), 4), c(0.0343, 0.0556, 1.1112, 1.5789))
   expect_equal(round(as.matrix(correlation(Sigma)), 2), named(c(

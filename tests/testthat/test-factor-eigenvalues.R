@@ -46,7 +46,7 @@ test_that("eigenvalues of large matrices are those of LAPACK", {
   half <- M
   half[upper.tri(half)] <- 7
   expect_identical(eigenvalues(half), eigenvalues(M))
-  expect_equal(covariance_check(M)$eigenvalues, truth, tolerance = 1e-13)
+  expect_equal(check_covariance(M)$eigenvalues, truth, tolerance = 1e-13)
 })
 
 test_that("eigenvalues are never below the smallest noise variance", {

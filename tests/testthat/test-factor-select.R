@@ -105,11 +105,29 @@ test_that("normal samples are not drawn where their covariance can be", {
 test_that("a progress bar names the step", {
   withr::local_options(covmash.progress = TRUE, cli.progress_show_after = 0, cli.dynamic = FALSE)
   x <- sample_factor_model(40, 6, 1, seed = 12)
-  selection$bar <- NULL
   seen <- withr::with_seed(1, {
     suppressMessages(select_n_factors(x, max_factors = 1, n_folds = 2, n_permutations = 3, n_threads = 1))
-    selection$now
+    progress$loop_text
   })
   expect_identical(seen, "part 2 of 2, 1 factor")
-  expect_null(selection$bar)
+  expect_null(progress$loop_bar)
+})
+
+test_that("summary puts the criteria side by side", {
+  x <- sample_factor_model(150, 12, 2, seed = 13)
+  set.seed(1)
+  chosen <- select_n_factors(x, max_factors = 3, n_folds = 3, n_permutations = 5, n_threads = 1)
+  short <- summary(chosen)
+  expect_s3_class(short, "summary.factor_selection")
+  expect_identical(short$n_factors, chosen$n_factors)
+  expect_true(short$agreed)
+  expect_equal(short$table$BIC_above, chosen$table$BIC - min(chosen$table$BIC))
+  expect_equal(short$table$eigenvalue, c(NA, chosen$eigenvalues$observed))
+  expect_equal(short$table$heldout, chosen$table$heldout)
+  expect_output(print(short), "BIC: 2 factors.*criteria agree.*BIC_above")
+  expect_lte(max(nchar(capture.output(print(short)))), 80)
+  expect_length(grep("n_factors.*n_heywood", capture.output(print(short))), 1)
+  one <- summary(select_n_factors(x, 1, "bic", n_threads = 1))
+  expect_identical(names(one$table), c("n_factors", "loglik", "n_parameters", "BIC_above", "n_heywood"))
+  expect_error(print(structure(list(), class = "summary.factor_selection")), class = "covmash_error_fit")
 })

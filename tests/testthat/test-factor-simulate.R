@@ -52,3 +52,40 @@ test_that("counts that are too large are said, and the decimal mark is no matter
   expect_identical(shown, plain)
   expect_match(shown, "125,250", all = FALSE)
 })
+
+test_that("simulate() draws from the fit as stats::simulate() promises", {
+  x <- sample_factor_model(40, 6, 2, seed = 1) + 100
+  fit <- quiet_fit(x, 2, rotation = "promax")
+  set.seed(5)
+  before <- .Random.seed
+  draws <- simulate(fit, 3, seed = 7)
+  expect_identical(.Random.seed, before)
+  expect_identical(names(draws), paste0("sim_", 1:3))
+  expect_identical(dim(draws[[1]]), c(40L, 6L))
+  expect_identical(colnames(draws[[2]]), colnames(x))
+  expect_identical(simulate(fit, 3, seed = 7), draws)
+  # as base has it for lm
+  model <- stats::lm(mpg ~ wt, mtcars)
+  expect_identical(attr(draws, "seed"), attr(stats::simulate(model, 1, seed = 7), "seed"))
+  set.seed(5)
+  free <- simulate(fit)
+  expect_identical(attr(free, "seed"), before)
+  assign(".Random.seed", attr(free, "seed"), globalenv())
+  expect_identical(simulate(fit)$sim_1, free$sim_1)
+  set.seed(7)
+  expect_equal(draws$sim_1, rfactor_cov(40, fit$covariance, fit$mean))
+  many <- do.call(rbind, simulate(fit, 500, seed = 1))
+  expect_equal(colMeans(many), fit$mean, tolerance = 0.01)
+  expect_equal(cov(many), as.matrix(fit$covariance), tolerance = 0.05)
+  expect_length(simulate(fit, 0, seed = 1), 0)
+  from_matrix <- quiet_fit(cov(x), 1, n_samples = 40)
+  expect_lt(abs(mean(simulate(from_matrix, seed = 1)$sim_1)), 1)
+})
+
+test_that("simulate() refuses what it cannot draw", {
+  fit <- quiet_fit(sample_factor_model(40, 6, 1, seed = 2), 1)
+  for (nsim in list(-1, 1.5, "a", NA)) expect_error(simulate(fit, nsim), class = "covmash_error_argument")
+  for (seed in list("a", 1.5, 1:2, NA)) expect_error(simulate(fit, 1, seed), class = "covmash_error_argument")
+  huge <- quiet_fit(cov(sample_factor_model(40, 6, 1, seed = 2)), 1, n_samples = 1e12)
+  expect_error(simulate(huge), "samples", class = "covmash_error_argument")
+})

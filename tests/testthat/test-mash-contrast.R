@@ -31,7 +31,8 @@ test_that("they are the posterior of the combinations, and intervals of it", {
   expect_identical(x$result[c("lower", "upper")], get_credible_intervals(p$fit, p$data, 0.9, A = x$contrast))
   none <- mash_contrast(p$fit, p$data, "reference", level = NULL)
   expect_null(none$result$lower)
-  expect_named(tidy(none), c("effect", "contrast", "estimate", "std.error", "lfsr"))
+  expect_named(tidy(none), c("effect", "contrast", "estimate", "std.error", "lfsr", "lfdr"))
+  expect_error(tidy(none, conf.int = TRUE), "without intervals", class = "covmash_error_argument")
   # A contrast of effects that are equal under the prior is zero for sure.
   equal <- mash(p$data, list(equal = matrix(1, 4, 4)), verbose = FALSE)
   zero <- mash_contrast(equal, p$data)
@@ -43,7 +44,7 @@ test_that("it tidies, prints, and other functions take it", {
   p <- contrast_problem()
   x <- mash_contrast(p$fit, p$data, "consecutive")
   long <- tidy(x)
-  expect_named(long, c("effect", "contrast", "estimate", "std.error", "lfsr", "conf.low", "conf.high"))
+  expect_named(long, c("effect", "contrast", "estimate", "std.error", "lfsr", "lfdr", "conf.low", "conf.high"))
   expect_identical(long, as.data.frame(x))
   expect_equal(nrow(long), 3 * nrow(p$data$Bhat))
   expect_identical(long$estimate[long$contrast == "lung_vs_liver"], unname(get_pm(x)[, "lung_vs_liver"]))

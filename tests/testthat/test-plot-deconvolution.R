@@ -14,8 +14,3 @@ test_that("a deconvolution can be drawn in every way", {
   expect_error(autoplot.deconvolution(fit, type = "map"), "type", class = "covmash_error_argument")
   expect_error(plot(fit, max_matrices = 0), "max_matrices", class = "covmash_error_argument")
 })
-
-test_that("correlations of conditions without variance are 0", {
-  U <- diag(c(4, 0, 1))
-  expect_identical(correlation_or_zero(U), diag(c(1, 0, 1)))
-})

@@ -94,3 +94,20 @@ test_that("a correlation that is 1 but for rounding is drawn as 1", {
   plot <- plot_matrix(x, heat_correlation)
   expect_false(any(ggplot2::ggplot_build(plot)$data[[1]]$fill %in% c("grey50", NA)))
 })
+
+test_that("edges of the network have the two colours of the signs", {
+  S <- factor_covariance(c(1, -0.9, 0.8), D = rep(0.1, 3))
+  plot <- ggplot2::autoplot(partial_correlation_network(S, 0.01))
+  edges <- ggplot2::layer_data(plot, 1)
+  rgb <- grDevices::col2rgb(edges$colour)
+  expect_identical(unname(rgb["red", ] > rgb["blue", ]), plot$layers[[1]]$data$value > 0)
+  expect_true(any(plot$layers[[1]]$data$value < 0))
+})
+
+test_that("many genes: every n-th is named, and the picture says so", {
+  plot <- ggplot2::autoplot(large, type = "covariance")
+  expect_identical(plot$labels$caption, "Every 3rd of 100 genes is labelled.")
+  scale <- plot$scales$get_scales("y")
+  expect_identical(as.integer(scale$breaks), seq(1L, 100L, 3L))
+  expect_identical(scale$labels, rownames(large)[seq(1, 100, 3)])
+})

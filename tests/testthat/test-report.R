@@ -1,0 +1,28 @@
+test_that("a report has the decisions, the findings and the surest genes", {
+  skip_if_not_installed("rmarkdown")
+  skip_if_not_installed("ggplot2")
+  skip_if_not(rmarkdown::pandoc_available())
+  set.seed(1)
+  sim <- simple_sims(100, 3, 0.5)
+  gene <- paste0("gene_", rep(1:80, each = 5))
+  result <- mash_pipeline(mash_set_data(sim$Bhat, sim$Shat), by = gene, verbose = FALSE, n_threads = 1)
+  path <- withr::local_tempfile(fileext = ".html")
+  before <- list.files()
+  expect_identical(mash_report(result, path, title = "Three tissues", n = 5), path)
+  expect_identical(list.files(), before)
+  text <- paste(readLines(path, warn = FALSE), collapse = "\n")
+  for (words in c("Three tissues", "select_strong_effects", "What to look at")) expect_match(text, words, fixed = TRUE)
+  top <- summarise_effects(result$fit, by = gene)
+  expect_match(text, top$group[which.min(top$lfsr)], fixed = TRUE)
+  expect_gte(lengths(regmatches(text, gregexpr("data:image/png", text))), 6)
+  expect_error(mash_report(result, path), "already", class = "covmash_error_file")
+})
+
+test_that("bad arguments are told", {
+  expect_error(mash_report(1, "x.html"), class = "covmash_error_fit")
+  result <- mash_pipeline(mash_set_data(matrix(rnorm(60), 20)), verbose = FALSE)
+  expect_error(mash_report(result, "/no/such/folder/x.html"), class = "covmash_error_file")
+  expect_error(mash_report(result, tempfile(), title = 1), class = "covmash_error_argument")
+  result$fit$result <- NULL
+  expect_error(mash_report(result, tempfile()), "outputlevel", class = "covmash_error_fit")
+})
