@@ -190,7 +190,8 @@ leading_vectors <- function(U, n_vectors) {
   })
 }
 
-vector_panels <- function(given, n_vectors = 1, ncol = NULL, title = "Leading eigenvectors of the covariance matrices") {
+vector_panels <- function(given, n_vectors = 1, ncol = NULL,
+                          title = "Leading eigenvectors of the covariance matrices") {
   zero <- vapply(given$Ulist, is_zero_covariance, NA)
   Ulist <- given$Ulist[!zero]
   if (length(Ulist) == 0L) {

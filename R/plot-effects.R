@@ -119,7 +119,8 @@ plot_effect <- function(m, effect, data = NULL, thresh = 0.05, top = NULL, title
       colour = colours$lines, linewidth = if (n <= 20) 0.8 else 0.5, position = up
     ) +
     ggplot2::geom_point(
-      ggplot2::aes(fill = .data$called), shape = 21, colour = colours$box, size = size, stroke = 0.6, position = up
+      ggplot2::aes(fill = .data$called), shape = 21, colour = colours$box, size = size, stroke = 0.6, position = up,
+      show.legend = TRUE  # also of what no point is, from ggplot2 3.5 on
     ) +
     ggplot2::scale_fill_manual(
       values = stats::setNames(c(colours$box, "white"), levels(table$called)), name = NULL, drop = FALSE
@@ -188,7 +189,7 @@ plot_shrinkage <- function(m, data, conditions, thresh, top, predicted, max_poin
     ggplot2::geom_abline(colour = "grey50", linetype = "dashed") +
     ggplot2::geom_point(
       ggplot2::aes(fill = .data$called, colour = .data$called), shape = 21,
-      size = if (few) 1.8 else 0.9, stroke = 0.3
+      size = if (few) 1.8 else 0.9, stroke = 0.3, show.legend = TRUE
     ) +
     scale_called(levels(points$called)) +
     (if (length(labels) > 1L) {
@@ -272,7 +273,9 @@ plot_sizes <- function(m, conditions, thresh, top, predicted, what = "conditions
       x = "Absolute posterior mean", y = NULL,
       caption = notes(
         shown_of(nrow(boxes), with_effects, what, "those with the most significant effects"),
-        if (none > 0) paste0(format_count(none), " of ", length(at), " ", what, " without significant effects left out."),
+        if (none > 0) {
+          paste0(format_count(none), " of ", length(at), " ", what, " without significant effects left out.")
+        },
         rows$note
       )
     ) +

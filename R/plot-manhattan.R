@@ -97,7 +97,11 @@ genome_places <- function(chromosome, position, J) {
       class = "covmash_error_argument"
     )
   }
-  levels <- if (is.factor(chromosome)) levels(droplevels(chromosome)) else natural_order(unique(as.character(chromosome)))
+  levels <- if (is.factor(chromosome)) {
+    levels(droplevels(chromosome))
+  } else {
+    natural_order(unique(as.character(chromosome)))
+  }
   number <- match(as.character(chromosome), levels)
   low <- vapply(split(position, factor(number, seq_along(levels))), min, 0)
   length <- vapply(split(position, factor(number, seq_along(levels))), max, 0) - low

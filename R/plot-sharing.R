@@ -67,7 +67,8 @@ plot_sharing_map <- function(sharing) {
   without <- nrow(points) - nrow(labels)
   ggplot2::ggplot(points, ggplot2::aes(x = .data$x, y = .data$y)) +
     ggplot2::geom_segment(
-      data = labels[labels$far, ], ggplot2::aes(xend = .data$at_x, yend = .data$at_y), colour = "grey70", linewidth = 0.25
+      data = labels[labels$far, ], ggplot2::aes(xend = .data$at_x, yend = .data$at_y),
+      colour = "grey70", linewidth = 0.25
     ) +
     ggplot2::geom_text(
       data = labels, ggplot2::aes(x = .data$at_x, y = .data$at_y, label = .data$label, hjust = .data$hjust),

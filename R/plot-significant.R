@@ -155,5 +155,7 @@ plot_sets <- function(m, conditions, thresh, top, predicted, what = "conditions"
       )
     ) +
     theme_covmash() +
-    ggplot2::theme(panel.grid = ggplot2::element_blank(), axis.text.y = ggplot2::element_text(size = label_size(R, room)))
+    ggplot2::theme(
+      panel.grid = ggplot2::element_blank(), axis.text.y = ggplot2::element_text(size = label_size(R, room))
+    )
 }

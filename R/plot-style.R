@@ -224,7 +224,8 @@ thin_points <- function(x, y, group = NULL, max_points = 1e4) {
   u <- unit(x)
   v <- unit(y)
   for (cells in c(400, 280, 200, 140, 100, 70, 50, 35, 25, 12, 6, 3, 1)) {
-    kept <- which(!duplicated((group * cells + pmin(floor(u * cells), cells - 1)) * cells + pmin(floor(v * cells), cells - 1)))
+    column <- pmin(floor(u * cells), cells - 1)
+    kept <- which(!duplicated((group * cells + column) * cells + pmin(floor(v * cells), cells - 1)))
     if (length(kept) <= max_points) break
   }
   kept

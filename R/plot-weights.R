@@ -84,4 +84,6 @@ plot_components <- function(fit, max_weights) {
   plot
 }
 
-format_scale <- function(grid) format(signif(grid, 2), digits = 2, trim = TRUE, scientific = FALSE, drop0trailing = TRUE)
+format_scale <- function(grid) {
+  format(signif(grid, 2), digits = 2, trim = TRUE, scientific = FALSE, drop0trailing = TRUE)
+}

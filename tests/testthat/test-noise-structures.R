@@ -123,3 +123,18 @@ test_that("damaged arrays and contrasts are refused", {
   data$Shat_orig <- data$Shat_orig[1:3, ]
   expect_error(mash_1by1(data), "do not fit together", class = "covmash_error_data")
 })
+
+test_that("an effect that is observed in one of eight or nine conditions has a likelihood", {
+  # Reflections of what rounding left used to divide by zero.
+  for (R in c(1:9, 16L)) {
+    for (at in seq_len(R)) {
+      x <- matrix(NA_real_, 1, R)
+      x[at] <- 0.31
+      U <- 0.25 + 0.75 * diag(R)
+      data <- mash_set_data(x)
+      g <- list(Ulist = list(U = U), grid = c(0.5, 2), pi = c(0.2, 0.3, 0.5), usepointmass = TRUE)
+      fit <- mash(data, g = g, fixg = TRUE, verbose = FALSE)
+      expect_equal(fit$loglik, log(sum(c(0.2, 0.3, 0.5) * dnorm(0.31, 0, sqrt(1 + c(0, 0.25, 4))))), tolerance = 1e-10)
+    }
+  }
+})
