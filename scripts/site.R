@@ -101,6 +101,8 @@ build <- function() {
   pkgdown::build_site(
     override = list(destination = site), install = FALSE, new_process = FALSE, preview = FALSE
   )
+  # It takes the template of pull requests for a page.
+  unlink(file.path(site, "pull_request_template.html"))
   stand_alone(html_files())
   repository_links(list.files(site, "[.]html$", full.names = TRUE))
 }
