@@ -45,16 +45,19 @@
       const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
       const scored = words.length ? entries.map(function (entry) { return [score(entry, words), entry]; }) : [];
       const found = scored.filter(function (pair) { return pair[0] > 0; }).sort(function (a, b) { return b[0] - a[0]; });
+      // The best place of each page.
+      const pages = new Set();
+      const best = found.filter(function (pair) { return !pages.has(pair[1].path) && pages.add(pair[1].path); });
       results.replaceChildren();
-      found.slice(0, 12).forEach(function (pair) {
+      best.slice(0, 12).forEach(function (pair) {
         const entry = pair[1];
-        const link = element("a", "list-group-item list-group-item-action py-1", entry.title);
+        const link = element("a", "list-group-item list-group-item-action small py-1", entry.title);
         const path = entry.path.replace(/^([a-z]+:\/\/[^/]+)?\//, "");
         link.href = new URL(path + (entry.id ? "#" + entry.id : ""), root);
-        if (entry.what !== entry.title) link.append(element("div", "small text-muted", entry.what));
+        if (entry.what !== entry.title) link.append(element("div", "text-muted", entry.what));
         results.append(link);
       });
-      if (words.length && !found.length) results.append(element("div", "list-group-item text-muted", "Nothing is found."));
+      if (words.length && !best.length) results.append(element("div", "list-group-item text-muted", "Nothing is found."));
     }
 
     box.addEventListener("focus", load);
