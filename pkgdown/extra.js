@@ -34,12 +34,13 @@
       index = index || fetch(box.dataset.searchIndex).then(function (answer) { return answer.json(); });
       return index;
     }
-    // All words have to be there; those in titles count most.
+    // All words have to be there; those in titles count most, then those in this order.
     function score(entry, words) {
       const title = [entry.title, entry.what, entry.path].join(" ").toLowerCase();
       const text = [entry.previous_headings, entry.text, entry.code].join(" ").toLowerCase();
       const parts = words.map(function (word) { return title.includes(word) ? 10 : text.includes(word) ? 1 : -1e9; });
-      return parts.reduce(function (sum, part) { return sum + part; }, 0);
+      const phrase = text.includes(words.join(" ")) ? 5 : 0;
+      return parts.reduce(function (sum, part) { return sum + part; }, phrase);
     }
     function show(entries) {
       const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);

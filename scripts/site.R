@@ -101,8 +101,8 @@ build <- function() {
   pkgdown::build_site(
     override = list(destination = site), install = FALSE, new_process = FALSE, preview = FALSE
   )
-  # It takes the template of pull requests for a page.
-  unlink(file.path(site, "pull_request_template.html"))
+  # It takes the template of pull requests for a page; and a site map needs an address.
+  unlink(file.path(site, c("pull_request_template.html", "sitemap.xml")))
   stand_alone(html_files())
   repository_links(list.files(site, "[.]html$", full.names = TRUE))
 }
