@@ -73,6 +73,7 @@ cv_mash <- function(data, Ulists, n_folds = 5, by = NULL, folds = NULL, subset =
     NA_real_, length(rows), length(candidates), dimnames = list(rownames(data$Bhat)[rows], names(candidates))
   )
   seconds <- matrices <- numeric(length(candidates))
+  begin_steps("Held-out likelihood", max(folds) * length(candidates))
   for (fold in seq_len(max(folds))) {
     train <- data[rows[folds != fold], ]
     test <- data[rows[folds == fold], ]
@@ -80,6 +81,7 @@ cv_mash <- function(data, Ulists, n_folds = 5, by = NULL, folds = NULL, subset =
       unname(get_significant_results(mash_1by1(train, n_threads = n_threads)))
     }
     for (i in seq_along(candidates)) {
+      next_step(names(candidates)[i])
       before <- elapsed()
       fit <- fit_candidate(candidates[i], train, strong, list(...), n_threads)
       heldout[folds == fold, i] <- mash_compute_vloglik(fit, test, n_threads = n_threads)

@@ -111,7 +111,9 @@ read_sumstats <- function(files, format = "auto", columns = NULL, test = "ADD",
   }
   sources <- list_sources(files)
   state <- new_reading()
+  begin_steps("Reading files", length(sources))
   for (source in sources) {
+    next_step(source$condition)
     read_source(state, source, format, columns, settings)
   }
   out <- finish_reading(state, min_conditions)
@@ -653,13 +655,10 @@ check_sumstats <- function(x, name = "x") {
 print.mash_sumstats <- function(x, n = 20, ...) {
   check_sumstats(x)
   check_printing(n = n)
-  cat(format(x), "\n", sep = "")
-  shown <- x$report[seq_len(min(n, nrow(x$report))), , drop = FALSE]
+  text_lines(format(x))
   quiet <- c("other_tests", "unusable", "duplicates", "flipped", "strand", "ambiguous", "not_tested")
   idle <- vapply(x$report[intersect(quiet, names(x$report))], function(column) all(column == 0), NA)
-  print(shown[setdiff(names(shown), names(idle)[idle])], row.names = FALSE)
-  left <- nrow(x$report) - nrow(shown)
-  if (left > 0L) cat("... and ", left, " more; print(x, n = Inf) shows all\n", sep = "")
+  print_table(x$report[setdiff(names(x$report), names(idle)[idle])], n)
   invisible(x)
 }
 
