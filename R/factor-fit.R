@@ -45,8 +45,8 @@
 #'   * `loglik`, `n_parameters`: NK + N - K(K - 1)/2 for `"ml"` and `"pca"` (means are not
 #'   counted), NK + 1 - K(K - 1)/2 for `"ppca"`;
 #'   * `objective`: factanal's criterion \eqn{\log|\Sigma| - \log|S| + tr(\Sigma^{-1}S) -
-#'   N}{log|Sigma| - log|S| + tr(Sigma^-1 S) - N}, `NA` if S is singular or values are missing; `baseline_objective`, that of no
-#'   factors;
+#'   N}{log|Sigma| - log|S| + tr(Sigma^-1 S) - N}, `NA` if S is singular or values are missing;
+#'   `baseline_objective`, that of no factors;
 #'   * `observed`: the covariance matrix S that the model was fitted to, or `NULL`: it is
 #'   kept for complete data of up to 500 genes (and \eqn{nN^2} up to 1e9);
 #'   * `test`: the test of fit, a list with `statistic`, `df`, `p.value`, or `NULL`, also
