@@ -5,7 +5,7 @@ CALLS ?= 2000
 SEED ?= 1
 TESTS ?=
 
-.PHONY: help demo test check fuzz sanitize peers install bench bench-quick docs format lint clean
+.PHONY: help demo test check fuzz sanitize peers install bench bench-quick docs site spell format lint clean
 
 # scripts/library falls back on this library where R's own cannot be written to.
 export R_LIBS := $(CURDIR)/_build/library:$(R_LIBS)
@@ -21,6 +21,8 @@ help:
 	@echo 'make bench     compare with mashr, which must be installed (an hour; bench/README.md)'
 	@echo 'make bench-quick  the same on small data, in two minutes'
 	@echo 'make docs      bring the help pages and the exports of the C++ code up to date'
+	@echo 'make site      the web site: builds it into _build/site and checks its reference and its links'
+	@echo 'make spell     words that are neither English nor in inst/WORDLIST'
 	@echo 'make format    lay out the C++ code'
 	@echo 'make lint      look over the R code'
 	@echo 'make clean     remove what was made'
@@ -73,6 +75,15 @@ docs:
 	Rscript -e 'Rcpp::compileAttributes()'
 	@scripts/install
 	Rscript -e 'roxygen2::roxygenise(load_code = "installed")'
+
+site:
+	@scripts/deps site
+	@scripts/install
+	@scripts/site
+
+spell:
+	@scripts/deps spell
+	@Rscript scripts/spell.R
 
 format:
 	clang-format -i $(filter-out src/RcppExports.cpp,$(wildcard bench/peak/*.h bench/peak/*.cpp inst/include/covmash/*.h inst/include/covmash/*/*.h inst/include/covmash/simd/*.inc src/*.h src/*.cpp tests/cpp/*.h tests/cpp/*.cpp))

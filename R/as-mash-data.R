@@ -17,6 +17,7 @@
 #' @section Errors: Those of [read_sumstats()] and [mash_set_data()]; `covmash_error_argument` for a part or an assay
 #'   that is not there.
 #' @seealso [read_sumstats()]
+#' @concept summary statistics
 #' @export
 #' @examples
 #' long <- expand.grid(snp = paste0("rs", 1:4), tissue = c("liver", "lung"))

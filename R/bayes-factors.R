@@ -14,7 +14,8 @@
 #' @param n_threads Number of threads, see [covmash_threads].
 #' @return Base-10 logarithms. By prior a J x 1 matrix, `(alt_loglik - null_loglik) / log(10)`; `NULL`
 #'   for a fit without point mass. By matrix a J x K matrix with the names of the effects and the
-#'   matrices: \eqn{\log_{10} \sum_l \pi_{l|k} N(\hat b_j; 0, \omega_l U_k + V_j) / N(\hat b_j; 0, V_j)}; `NA`
+#'   matrices: \eqn{\log_{10} \sum_l \pi_{l|k} N(\hat b_j; 0, \omega_l U_k + V_j) / N(\hat b_j; 0,
+#'   V_j)}{log10 sum_l pi_{l|k} N(bhat_j; 0, omega_l U_k + V_j) / N(bhat_j; 0, V_j)}; `NA`
 #'   for a matrix without weight in the prior, whose scales have none.
 #' @section Errors: `covmash_error_fit` for anything that is no fit; else as
 #'   [mash_compute_posterior_matrices()].

@@ -26,10 +26,15 @@
 #'   after each step, beginning with that of `init`; `niter`, the number of steps; `objective`,
 #'   the same with the penalty; `stopped`, why it stopped; with `track_fit`, `trace`, a list
 #'   with `V`, `pi` and `loglik` of each step.
-#' @details The E-step of the errors \eqn{e_j} in \eqn{\hat b_j = b_j + S_j e_j}, with responsibilities
-#'   \eqn{\gamma_{jk}}, \eqn{A = S_j V S_j + U_k} and \eqn{x = A^{-1} \hat b_j}, gives the step
+#' @details The E-step of the errors \eqn{e_j} in \eqn{\hat b_j = b_j + S_j e_j}{bhat_j = b_j + S_j
+#'   e_j}, with responsibilities
+#'   \eqn{\gamma_{jk}}, \eqn{A = S_j V S_j + U_k} and \eqn{x = A^{-1} \hat b_j}{x = A^-1 bhat_j},
+#'   gives the step
 #'   \deqn{V + V (X - H) V / J, \quad X = \sum \gamma S_j x x' S_j, \quad
-#'     H = \sum \gamma S_j A^{-1} S_j,}
+#'     H = \sum \gamma S_j A^{-1} S_j,}{
+#'   V + V (X - H) V / J,
+#'   X = sum gamma S_j x x' S_j,
+#'   H = sum gamma S_j A^-1 S_j,}
 #'   the maximum of the expected log-likelihood over all covariance matrices. With `est_cor` it is
 #'   scaled to unit variances, and where that would lower the objective, a part of the way is gone.
 #'   Then the weights are fitted again. So the objective never falls. Nothing of size R x R x J is

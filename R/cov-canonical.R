@@ -33,6 +33,7 @@
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
 #'   *Nature Genetics* 51, 187-195. \doi{10.1038/s41588-018-0268-8}
 #' @seealso [cov_pca()], [cov_ed()] for matrices learned from the data.
+#' @concept covariance matrix
 #' @export
 #' @examples
 #' data <- mash_set_data(matrix(rnorm(12), 4, 3))

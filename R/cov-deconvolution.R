@@ -38,7 +38,7 @@
 #'   Missing estimates are left out of it.
 #'
 #'   `"teem"` needs the same noise in every row. The rows are whitened by the
-#'   common noise, \eqn{z = M^{-1} \hat b} with \eqn{M M' = S V S}; with
+#'   common noise, \eqn{z = M^{-1} \hat b}{z = M^-1 bhat} with \eqn{M M' = S V S}; with
 #'   \eqn{S_k = \sum_j \gamma_{jk} z_j z_j' / \sum_j \gamma_{jk}}, the new
 #'   \eqn{I + U_k} is \eqn{S_k} with its eigenvalues raised to at least 1; the
 #'   result is mapped back, \eqn{M U_k M'}. If the standard errors differ
@@ -68,6 +68,7 @@
 #' empirical Bayes multivariate multiple testing and effect size estimation.
 #' arXiv:2406.08784.
 #' @seealso [cov_pca()], [mash()]
+#' @concept Gaussian mixture
 #' @export
 #' @examples
 #' set.seed(1)

@@ -19,7 +19,7 @@
 #' @return A named list of R x R matrices: `tFLASH_<tag>`, of the effects as fitted by all factors, and
 #'   `FLASH_<tag>_1`, ... of the factors, scaled to unit length. `NULL`, with a warning of class
 #'   `covmash_warning_factors`, if no factor is found.
-#' @details With \eqn{\hat B} the chosen rows of `Bhat` and \eqn{L F'} the fit, they are
+#' @details With \eqn{\hat B}{Bhat} the chosen rows of `Bhat` and \eqn{L F'} the fit, they are
 #'   \eqn{F L'L F' / n} and \eqn{f_k f_k'} (Wang and Stephens 2021). A factor has one condition alone
 #'   if no other entry of it is above \eqn{1/\sqrt R}. Missing estimates are left out; where flashier
 #'   has no fit then (an effect none of whose observed conditions has a part in a factor), they are

@@ -12,11 +12,11 @@
 #'   `"I"` for the conditions; a vector is one model. Default: all of the
 #'   \eqn{3^R - 2^R} models with at least one direct association.
 #' @return A named list of R x R matrices, `cov_udi_` and the letters.
-#' @details With V the correlation of the errors, \eqn{V_{D \cdot U}} its block of the
+#' @details With V the correlation of the errors, \eqn{V_{D \cdot U}}{V_D.U} its block of the
 #'   direct conditions given the unassociated ones, and \eqn{B} the regression of the
 #'   indirect conditions on the others that falls to the direct ones, the matrix is
-#'   \eqn{V_{D \cdot U}} for D, \eqn{B V_{D \cdot U}} between I and D, and
-#'   \eqn{B V_{D \cdot U} B'} for I.
+#'   \eqn{V_{D \cdot U}}{V_D.U} for D, \eqn{B V_{D \cdot U}}{B V_D.U} between I and D, and
+#'   \eqn{B V_{D \cdot U} B'}{B V_D.U B'} for I.
 #' @section Errors: `covmash_error_argument` for other letters, or a model without a D.
 #' @references Stephens M (2013). A unified framework for association analysis with
 #'   multiple related phenotypes. *PLoS ONE* 8, e65245.

@@ -1,4 +1,4 @@
-#' covmash: multivariate adaptive shrinkage with covariance mixtures
+#' covmash: multivariate adaptive shrinkage and factor-model covariances
 #'
 #' Many effects (rows) are measured in several conditions (columns), each with
 #' an estimate and a standard error. covmash learns how effects are shared
@@ -8,7 +8,9 @@
 #' @section The model:
 #' For effect \eqn{j}, with \eqn{R} conditions,
 #' \deqn{\hat b_j \mid b_j \sim N(b_j, S_j V S_j), \qquad
-#'   b_j \sim \pi_0 \delta_0 + \sum_{k,l} \pi_{kl} N(0, \omega_l^2 U_k),}
+#'   b_j \sim \pi_0 \delta_0 + \sum_{k,l} \pi_{kl} N(0, \omega_l^2 U_k),}{
+#'   bhat_j | b_j ~ N(b_j, S_j V S_j),
+#'   b_j ~ pi_0 delta_0 + sum_{k,l} pi_kl N(0, omega_l^2 U_k),}
 #' where \eqn{S_j} is the diagonal matrix of standard errors, \eqn{V} the
 #' correlation of the errors, \eqn{U_k} a list of covariance matrices (patterns
 #' of sharing) and \eqn{\omega_l} a grid of effect sizes. The weights
@@ -23,6 +25,15 @@
 #' 5. [get_pm()], [get_psd()], [get_lfsr()], [get_pairwise_sharing()], `plot()`,
 #'    `as.data.frame()`: look at the results.
 #'
+#' Or in one call, from files or a data object: [mash_pipeline()].
+#'
+#' @section Factor models:
+#' The covariance matrix of many genes is held by its loadings and noise
+#' variances ([factor_covariance()]): inverses, densities, conditional
+#' distributions and partial correlations follow without forming it.
+#' [fit_factor_model()] fits it to data, with or without missing values.
+#'
+#' @section Names and threads:
 #' Function and argument names are those of the mashr package, so that its
 #' scripts run. Each help page has a section "Differences from mashr" where the
 #' two behave differently. How many threads are used: [covmash_threads].

@@ -31,7 +31,8 @@
 #'   `summary()` also has the means of each fold.
 #' @details With \eqn{l_{jc}} the log-likelihood of effect j under candidate c, fitted without the fold of j, and
 #'   \eqn{d_j = l_{jb} - l_{jc}} against the best candidate b, `behind` is the mean of \eqn{d_j} over the
-#'   J effects and its standard error \eqn{\sqrt{\sum_g (\sum_{j \in g} (d_j - \bar d))^2} / J} over the
+#'   J effects and its standard error \eqn{\sqrt{\sum_g (\sum_{j \in g} (d_j - \bar d))^2} /
+#'   J}{sqrt(sum_g (sum_{j in g} (d_j - dbar))^2) / J} over the
 #'   groups g of `by`, each effect its own if there are none (Vuong 1989, for clusters Liang and Zeger 1986). A
 #'   candidate less than two standard errors behind cannot be told from the best.
 #' @section Errors: `covmash_error_argument` for bad candidates, folds or groups; those of [mash()].

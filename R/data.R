@@ -41,7 +41,9 @@
 #'   (see [mash_data-methods]).
 #'
 #' @details The model of the data (Urbut et al. 2019) is
-#'   \deqn{\hat b_j \mid b_j \sim N(b_j, S_j V S_j), \quad S_j = diag(Shat_j).}
+#'   \deqn{\hat b_j \mid b_j \sim N(b_j, S_j V S_j), \quad S_j = diag(Shat_j).}{
+#'   bhat_j | b_j ~ N(b_j, S_j V S_j),
+#'   S_j = diag(Shat_j).}
 #'   With `alpha`, this is divided by `Shat^alpha`; results are always
 #'   returned on the scale of `Bhat`.
 #'
@@ -69,6 +71,9 @@
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019).
 #'   *Nature Genetics* 51, 187-195. \doi{10.1038/s41588-018-0268-8}
 #' @seealso [mash()], [mash_1by1()]
+#' @concept summary statistics
+#' @concept missing data
+#' @concept effect sizes
 #' @export
 #' @examples
 #' set.seed(1)

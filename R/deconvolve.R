@@ -82,7 +82,8 @@
 #'
 #'   With the noise of all effects the same, whitened, and \eqn{N_k} effects of variance
 #'   \eqn{d} along an eigenvector of their second moments, the new eigenvalue \eqn{e}
-#'   minimises \eqn{N_k \log(1 + e) + N_k d / (1 + e) + \lambda (\log e + s_k / e)}: the
+#'   minimises \eqn{N_k \log(1 + e) + N_k d / (1 + e) + \lambda (\log e + s_k / e)}{N_k log(1 + e)
+#'   + N_k d / (1 + e) + lambda (log e + s_k / e)}: the
 #'   best positive root of a cubic. Without a penalty it is \eqn{(d - 1)_+} (Yang et al.
 #'   2024). Where effects have only a part \eqn{v I} of the noise in common (missing
 #'   estimates; standard errors that differ by less than some factor of 4) the same is done
@@ -90,7 +91,8 @@
 #'   \eqn{T + T (X - H) T / N_k}, \eqn{T = vI + U}; elsewhere the step maximises a bound that
 #'   touches the objective, \eqn{U^+ = L^{-T} (L' P L)^{1/2} L^{-1}} with
 #'   \eqn{LL' = H + \lambda U^{-1}}, \eqn{P = UXU + \lambda s I}, \eqn{X} and \eqn{H} the
-#'   sums of \eqn{\gamma A^{-1} \hat b \hat b' A^{-1}} and \eqn{\gamma A^{-1}},
+#'   sums of \eqn{\gamma A^{-1} \hat b \hat b' A^{-1}}{gamma A^-1 bhat bhat' A^-1} and \eqn{\gamma
+#'   A^{-1}},
 #'   \eqn{A = V_j + U}.
 #'
 #'   `set.seed()` governs the random starts: \eqn{m} times a Wishart matrix with
@@ -120,6 +122,9 @@
 #' \doi{10.1111/j.1467-9469.2007.00585.x}
 #' @seealso [cov_ed()] for mashr's deconvolution, [mash()],
 #'   [deconvolution-methods][print.deconvolution]
+#' @concept extreme deconvolution
+#' @concept Gaussian mixture
+#' @concept covariance matrix
 #' @export
 #' @examples
 #' set.seed(1)

@@ -26,7 +26,8 @@
 #'
 #'   The size \eqn{s} of the errors of a condition is that at which its z-scores are most likely under the
 #'   mixture
-#'   \deqn{\pi_0 N(0, s^2) + \sum_k \pi_k N(0, s^2 (1 + t_k^2)), \quad t_k = 2, 3.4, 5.8, \ldots,}
+#'   \deqn{\pi_0 N(0, s^2) + \sum_k \pi_k N(0, s^2 (1 + t_k^2)), \quad t_k = 2, 3.4, 5.8, \ldots,}{
+#'   pi_0 N(0, s^2) + sum_k pi_k N(0, s^2 (1 + t_k^2)), t_k = 2, 3.4, 5.8, ...,}
 #'   in which effects are either zero or not small: the standard deviation of the empirical null (Efron 2004). The
 #'   correlation of the errors of two conditions is that of
 #'   `estimate_null_correlation_simple(data, rule = "pairwise")`. Real effects that are small and shared move both.

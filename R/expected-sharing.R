@@ -38,6 +38,8 @@
 #'   Genz A (2004). Numerical computation of rectangular bivariate and trivariate normal and t
 #'   probabilities. *Statistics and Computing* 14, 251-260. \doi{10.1023/B:STCO.0000035304.20635.31}
 #' @seealso [get_pairwise_sharing()], [mash_joint()]
+#' @concept heterogeneity
+#' @concept replication
 #' @export
 #' @examples
 #' set.seed(1)

@@ -3,7 +3,9 @@
 #' "If TP53 is highly expressed, what happens to BRCA1?" The distribution of all
 #' other genes when some are known: normal, with
 #' \deqn{E(x_2 | x_1) = \mu_2 + \Sigma_{21} \Sigma_{11}^{-1} (x_1 - \mu_1), \qquad
-#'   Cov(x_2 | x_1) = \Sigma_{22} - \Sigma_{21} \Sigma_{11}^{-1} \Sigma_{12}.}
+#'   Cov(x_2 | x_1) = \Sigma_{22} - \Sigma_{21} \Sigma_{11}^{-1} \Sigma_{12}.}{
+#'   E(x_2 | x_1) = mu_2 + Sigma_21 Sigma_11^-1 (x_1 - mu_1),
+#'   Cov(x_2 | x_1) = Sigma_22 - Sigma_21 Sigma_11^-1 Sigma_12.}
 #'
 #' @param Sigma A `factor_cov`, see [factor_covariance()].
 #' @param given The known values, named by gene: `c(TP53 = 2)`. For a covariance
@@ -13,7 +15,8 @@
 #' @return A list: `mean`, a named vector, and `covariance`, a `factor_cov`, of the
 #'   other genes; `factors`, the mean of the factors.
 #' @details The genes depend on each other through the factors only, so what is
-#'   learned is learned about them: \eqn{f | x_1 \sim N(m, F_1)}. The covariance of
+#'   learned is learned about them: \eqn{f | x_1 \sim N(m, F_1)}{f | x_1 ~ N(m, F_1)}. The
+#'   covariance of
 #'   the rest is \eqn{B_2 F_1 B_2' + D_2}, with the same loadings. O(NK^2).
 #' @section Errors: unknown genes, or a gene given twice: `covmash_error_index`;
 #'   values that are not finite numbers: `covmash_error_argument`; `given` genes

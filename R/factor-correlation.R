@@ -82,6 +82,7 @@ positive_variances <- function(variances, labels) {
 #' @references Lauritzen SL (1996). *Graphical Models*, section 5.1.3. Oxford
 #'   University Press.
 #' @seealso [factor_plots]
+#' @concept graphical model
 #' @export
 #' @examples
 #' set.seed(1)

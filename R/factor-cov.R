@@ -23,7 +23,7 @@
 #'   (`NULL` for the identity) and `D` (a vector). Genes are named by the row names
 #'   of `B` or the names of `D`, factors by the column names of `B` or of `F`.
 #' @details The random vector behind it is \eqn{x = B f + e} with factors
-#'   \eqn{f \sim N(0, F)} and noise \eqn{e \sim N(0, D)}.
+#'   \eqn{f \sim N(0, F)}{f ~ N(0, F)} and noise \eqn{e \sim N(0, D)}{e ~ N(0, D)}.
 #'
 #'   Methods: see [factor_cov-methods] (matrix algebra), [conditional()],
 #'   [precision()], [partial_correlation()], [log_density()], [rfactor_cov()],
@@ -39,6 +39,8 @@
 #' @references Lawley DN, Maxwell AE (1971). *Factor Analysis as a Statistical
 #'   Method*, 2nd edition, equation 2.2. Butterworths, London.
 #' @seealso [generate_factor_covariance()] to simulate one, [check_covariance()]
+#' @concept factor analysis
+#' @concept low-rank covariance matrix
 #' @export
 #' @examples
 #' B <- rbind(

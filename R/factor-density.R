@@ -1,6 +1,6 @@
 #' Densities and draws under a factored covariance
 #'
-#' `log_density()` gives \eqn{\log N(x; \mu, \Sigma)} for many samples at once,
+#' `log_density()` gives \eqn{\log N(x; \mu, \Sigma)}{log N(x; mu, Sigma)} for many samples at once,
 #' `rfactor_cov()` draws samples, \eqn{x = \mu + B f + e}.
 #'
 #' @param x Samples: a matrix with samples in rows and the N genes in columns, or a

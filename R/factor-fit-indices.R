@@ -19,16 +19,19 @@
 #'   `n_parameters`, `AIC`, `BIC`; `level`, `n_samples`, and `notes`: for what is `NA`,
 #'   why.
 #' @details With \eqn{f} the discrepancy \eqn{\log|\Sigma| - \log|S| + tr(\Sigma^{-1} S) -
-#'   N} (`objective` of the fit), \eqn{f_0} that of the baseline, independent genes
-#'   (\eqn{-\log|R|}, on \eqn{d_0 = N(N-1)/2} degrees of freedom), and \eqn{d =
+#'   N}{log|Sigma| - log|S| + tr(Sigma^-1 S) - N} (`objective` of the fit), \eqn{f_0} that of the
+#'   baseline, independent genes
+#'   (\eqn{-\log|R|}{-log|R|}, on \eqn{d_0 = N(N-1)/2} degrees of freedom), and \eqn{d =
 #'   ((N-K)^2-N-K)/2}:
 #'   * \eqn{\chi^2 = m f}, \eqn{\chi^2_0 = m_0 f_0}, where \eqn{m = n - 1 - (2N + 5)/6 -
 #'   2K/3} and \eqn{m_0 = n - 1 - (2N + 5)/6}, or both are \eqn{n} without `bartlett`;
-#'   * RMSEA \eqn{= \sqrt{\max(\chi^2 - d, 0) / (d m)}} (Steiger 1990). Its bounds put
+#'   * RMSEA \eqn{= \sqrt{\max(\chi^2 - d, 0) / (d m)}}{= sqrt(max(chi^2 - d, 0) / (d m))} (Steiger
+#'   1990). Its bounds put
 #'   the noncentralities, under which \eqn{\chi^2} is the upper and lower quantile, in
 #'   the place of \eqn{\chi^2 - d} (Browne and Cudeck 1992);
 #'   * TLI \eqn{= (\chi^2_0/d_0 - \chi^2/d) / (\chi^2_0/d_0 - 1)} (Tucker and Lewis 1973);
-#'   * CFI \eqn{= 1 - \max(\chi^2 - d, 0) / \max(\chi^2_0 - d_0, \chi^2 - d, 0)} (Bentler
+#'   * CFI \eqn{= 1 - \max(\chi^2 - d, 0) / \max(\chi^2_0 - d_0, \chi^2 - d, 0)}{= 1 - max(chi^2 -
+#'   d, 0) / max(chi^2_0 - d_0, chi^2 - d, 0)} (Bentler
 #'   1990), 1 if the denominator is 0;
 #'   * SRMR: root mean square of \eqn{(S_{ij} - \Sigma_{ij}) / \sqrt{S_{ii} S_{jj}}} over
 #'   \eqn{i \ge j} (Bentler 1995); RMSR: the same over \eqn{i > j}.
@@ -65,6 +68,8 @@
 #'
 #'   Dempster AP, Laird NM, Rubin DB (1977). Maximum likelihood from incomplete data via
 #'   the EM algorithm. *JRSS B* 39, 1-22. \doi{10.1111/j.2517-6161.1977.tb01600.x}
+#' @concept goodness of fit
+#' @concept RMSEA
 #' @export
 #' @examples
 #' fit <- fit_factor_model(cor(mtcars), n_factors = 2, n_samples = 32)

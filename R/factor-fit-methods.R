@@ -43,7 +43,8 @@
 #'
 #'   Standard errors of the noise variances are those of the expected
 #'   information: with \eqn{P = I - U U'}, \eqn{U} an orthonormal basis of \eqn{D^{-1/2} B},
-#'   the covariance matrix of \eqn{\log D} is \eqn{(2/n) (P \circ P)^{-1}} (Lawley and
+#'   the covariance matrix of \eqn{\log D}{log D} is \eqn{(2/n) (P \circ P)^{-1}}{(2/n) (P o P)^-1}
+#'   (Lawley and
 #'   Maxwell 1971, section 5.3). Given for `"ml"` and complete data with up to 2000
 #'   genes; Heywood genes are held fixed and have none. They assume that the model
 #'   holds, normal data and n large against N. For those of the loadings see [factor_vcov];

@@ -45,8 +45,8 @@
 #'   * `loglik`, `n_parameters`: NK + N - K(K - 1)/2 for `"ml"` and `"pca"` (means are not
 #'   counted), NK + 1 - K(K - 1)/2 for `"ppca"`;
 #'   * `objective`: factanal's criterion \eqn{\log|\Sigma| - \log|S| + tr(\Sigma^{-1}S) -
-#'   N}, `NA` if S is singular or values are missing; `baseline_objective`, that of no
-#'   factors;
+#'   N}{log|Sigma| - log|S| + tr(Sigma^-1 S) - N}, `NA` if S is singular or values are missing;
+#'   `baseline_objective`, that of no factors;
 #'   * `observed`: the covariance matrix S that the model was fitted to, or `NULL`: it is
 #'   kept for complete data of up to 500 genes (and \eqn{nN^2} up to 1e9);
 #'   * `test`: the test of fit, a list with `statistic`, `df`, `p.value`, or `NULL`, also
@@ -61,10 +61,11 @@
 #'   the factors of each sample.
 #' @details
 #' **Maximum likelihood.** For normal data the log-likelihood is
-#' \deqn{-\frac n2 (N \log 2\pi + \log|\Sigma| + tr(\Sigma^{-1} S)).}
+#' \deqn{-\frac n2 (N \log 2\pi + \log|\Sigma| + tr(\Sigma^{-1} S)).}{
+#'   -n/2 (N log(2 pi) + log|Sigma| + tr(Sigma^-1 S)).}
 #' Given \eqn{D} the best loadings follow from the K leading eigenpairs of
 #' \eqn{D^{-1/2} S D^{-1/2}} (Lawley and Maxwell 1971, chapter 4; Joreskog 1967), so
-#' only \eqn{\log D} is searched, by a quasi-Newton method that starts from the
+#' only \eqn{\log D}{log D} is searched, by a quasi-Newton method that starts from the
 #' expected second derivatives (Newton's method with the exact ones for few genes).
 #' The derivatives are \eqn{(\Sigma_{ii} - S_{ii}) / D_i}; `kkt_violation` is the
 #' largest one, but for genes at their floor that are held there. The fit does not
@@ -134,6 +135,9 @@
 #' Bartlett MS (1951). The effect of standardization on a chi-square approximation in
 #' factor analysis. *Biometrika* 38, 337-344. \doi{10.1093/biomet/38.3-4.337}
 #' @seealso [select_n_factors()] to choose K, [factor_covariance()]
+#' @concept factor analysis
+#' @concept missing data
+#' @concept probabilistic PCA
 #' @export
 #' @examples
 #' set.seed(1)

@@ -13,9 +13,9 @@
 #' @param ... Not used.
 #' @return `residuals`: for the genes an N x N matrix, observed minus fitted; a large
 #'   entry off the diagonal is a pair of genes that the factors do not explain. For
-#'   samples \eqn{x - \mu - B \hat f} with regression scores \eqn{\hat f}
+#'   samples \eqn{x - \mu - B \hat f}{x - mu - B fhat} with regression scores \eqn{\hat f}{fhat}
 #'   ([factor_scores()]), a matrix like `data`. `fitted`: the fitted correlation or
-#'   covariance matrix, or \eqn{\mu + B \hat f}.
+#'   covariance matrix, or \eqn{\mu + B \hat f}{mu + B fhat}.
 #' @details Both matrices are scaled to correlations by their own variances; the
 #'   diagonal of these residuals is 0. The observed covariances have the divisor n; with
 #'   missing values each is of the samples that have both genes, `NA` if none has.

@@ -41,6 +41,9 @@
 #'   Bernaards CA, Jennrich RI (2005). Gradient projection algorithms and software for
 #'   arbitrary rotation criteria in factor analysis. *Educational and Psychological
 #'   Measurement* 65, 676-696. \doi{10.1177/0013164404272507}
+#' @concept factor analysis
+#' @concept varimax
+#' @concept promax
 #' @export
 #' @examples
 #' fit <- fit_factor_model(cor(mtcars), n_factors = 2, n_samples = 32)

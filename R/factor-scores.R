@@ -15,7 +15,9 @@
 #' @details With \eqn{O} the observed genes, \eqn{r = x_O - \mu_O} and \eqn{J = B_O' D_O^{-1}
 #'   B_O},
 #'   \deqn{\hat f = (F^{-1} + J)^{-1} B_O' D_O^{-1} r \quad (regression), \qquad
-#'   \hat f = J^{-1} B_O' D_O^{-1} r \quad (Bartlett).}
+#'   \hat f = J^{-1} B_O' D_O^{-1} r \quad (Bartlett).}{
+#'   fhat = (F^-1 + J)^-1 B_O' D_O^-1 r (regression),
+#'   fhat = J^-1 B_O' D_O^-1 r (Bartlett).}
 #'   The means are those of the fit. A fit to a covariance matrix has none: the
 #'   column means of `newdata` are used, as [stats::factanal()] does. Needs \eqn{D > 0}.
 #' @section Errors: `covmash_error_dimensions` if `newdata` has other genes than the

@@ -50,6 +50,9 @@
 #'
 #'   Schwarz G (1978). Estimating the dimension of a model. *Annals of Statistics* 6,
 #'   461-464. \doi{10.1214/aos/1176344136}
+#' @concept factor analysis
+#' @concept scree
+#' @concept parallel analysis
 #' @export
 #' @examples
 #' set.seed(1)

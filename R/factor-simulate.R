@@ -16,7 +16,8 @@
 #' @return A list: `Sigma`, a `factor_cov` ([factor_covariance()]); `B`, the N x K
 #'   loadings; `D`, the vector of noise variances.
 #' @details Loadings are drawn first, column by column, from
-#'   \eqn{N(0, loading\_scale^2)}, then the noise variances, uniform on `idio_range`,
+#'   \eqn{N(0, loading\_scale^2)}{N(0, loading_scale^2)}, then the noise variances, uniform on
+#'   `idio_range`,
 #'   then for sparse loadings the pathways of each gene. `set.seed()` governs all.
 #' @section Errors: `covmash_error_argument` for numbers out of range, those of
 #'   [factor_covariance()] for `F`, `covmash_error_names` for names that are too few

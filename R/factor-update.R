@@ -3,7 +3,9 @@
 #' \eqn{\Sigma + u u'}: one more independent factor of variance 1 with loadings
 #' \eqn{u}. For the inverse this is the Sherman-Morrison formula,
 #' \deqn{(\Sigma + u u')^{-1} = \Sigma^{-1} -
-#'   \frac{\Sigma^{-1} u u' \Sigma^{-1}}{1 + u' \Sigma^{-1} u},}
+#'   \frac{\Sigma^{-1} u u' \Sigma^{-1}}{1 + u' \Sigma^{-1} u},}{
+#'   (Sigma + u u')^-1 = Sigma^-1 -
+#'     Sigma^-1 u u' Sigma^-1 / (1 + u' Sigma^-1 u),}
 #' in O(NK) time, without another decomposition.
 #'
 #' @param object A `factor_cov` or a `factor_precision`.

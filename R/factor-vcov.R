@@ -17,7 +17,7 @@
 #'   rotation), `"gene~~gene"` for a noise variance or uniqueness. Loadings first, factor by
 #'   factor.
 #' @details With \eqn{I} the expected information of \eqn{n} normal samples about
-#'   \eqn{\theta = (B, F, D)} and \eqn{H = \partial h / \partial \theta'} the derivatives of
+#'   \eqn{\theta = (B, F, D)} and \eqn{H = \partial h / \partial \theta'}{H = dh/dtheta'} the derivatives of
 #'   the conditions \eqn{h(\theta) = 0} that single out the rotation, the covariance
 #'   matrix is the upper left block of the inverse of \eqn{[I, H'; H, 0]} (Silvey 1959;
 #'   Jennrich 1973, 1974). The conditions, for loadings \eqn{L} of the standardised genes:

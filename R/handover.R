@@ -16,6 +16,8 @@
 #' @details The prior is on the scale of the fit: of effects with `alpha = 0`, of z-scores with
 #'   `alpha = 1`.
 #' @section Errors: `covmash_error_fit` for what is no fit, or if no component is left.
+#' @concept fine mapping
+#' @concept TWAS
 #' @export
 #' @examples
 #' set.seed(1)

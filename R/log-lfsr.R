@@ -11,7 +11,8 @@
 #' @param n_threads Number of threads, see [covmash_threads].
 #' @return A J x R matrix of logarithms with the names of effects and conditions. Missing estimates are
 #'   predicted.
-#' @details \eqn{\log(\min\{P(b_{jr} > 0), P(b_{jr} < 0)\} + P(b_{jr} = 0))}: the logarithm of [get_lfsr()] where that
+#' @details \eqn{\log(\min\{P(b_{jr} > 0), P(b_{jr} < 0)\} + P(b_{jr} = 0))}{log(min{P(b_jr > 0),
+#'   P(b_jr < 0)} + P(b_jr = 0))}: the logarithm of [get_lfsr()] where that
 #'   is above 1e-290, else from the logarithms of the posterior weights and of the normal tails
 #'   of each component. Such effects take the time of a posterior for each component.
 #' @section Errors: As [mash_compute_posterior_matrices()].

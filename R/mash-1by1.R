@@ -33,11 +33,13 @@
 #'   [mash_set_data()]. The accessors [get_pm()], [get_lfsr()], ... and
 #'   [get_significant_results()] work on it.
 #'
-#' @details In condition \eqn{r}, \eqn{\hat b_j \sim N(b_j, s_j^2)} and
-#'   \eqn{b_j \sim \pi_0 \delta_0 + \sum_l \pi_l N(0, \omega_l^2)}; the weights
-#'   maximise \eqn{\log L(\pi) + (nullweight - 1) \log \pi_0} (Stephens 2017). Where the
+#' @details In condition \eqn{r}, \eqn{\hat b_j \sim N(b_j, s_j^2)}{bhat_j ~ N(b_j, s_j^2)} and
+#'   \eqn{b_j \sim \pi_0 \delta_0 + \sum_l \pi_l N(0, \omega_l^2)}{b_j ~ pi_0 delta_0 + sum_l pi_l
+#'   N(0, omega_l^2)}; the weights
+#'   maximise \eqn{\log L(\pi) + (nullweight - 1) \log \pi_0}{log L(pi) + (nullweight - 1) log
+#'   pi_0} (Stephens 2017). Where the
 #'   `V` of the data is a covariance matrix, \eqn{s_j^2} is \eqn{Shat_j^2 V_{rr}}.
-#'   Under `"flat"` the posterior is \eqn{N(\hat b_j, s_j^2)}, so that
+#'   Under `"flat"` the posterior is \eqn{N(\hat b_j, s_j^2)}{N(bhat_j, s_j^2)}, so that
 #'   `lfsr = pnorm(-|z|)`, `NegativeProb = pnorm(-z)` and `lfdr = 0`.
 #'
 #'   A missing estimate gets the prior of its condition. On data with `alpha`
@@ -56,6 +58,8 @@
 #'
 #' @references Stephens M (2017). False discovery rates: a new deal.
 #'   *Biostatistics* 18(2), 275-294. \doi{10.1093/biostatistics/kxw041}
+#' @concept empirical Bayes
+#' @concept univariate adaptive shrinkage
 #' @export
 #' @examples
 #' set.seed(1)

@@ -44,6 +44,8 @@
 #'   187-195. \doi{10.1038/s41588-018-0268-8}
 #' @seealso [contrast_matrix()] and [mash_update_data()] for a model of the contrasts
 #'   themselves; [get_credible_intervals()]
+#' @concept heterogeneity
+#' @concept interaction
 #' @export
 #' @examples
 #' set.seed(1)

@@ -85,15 +85,18 @@
 #'     the scale on which `data` are.
 #'
 #' @details With components \eqn{p = (k, l)} and
-#'   \eqn{L_{jp} = N(\hat b_j; 0, V_j + \omega_l^2 U_k)}, the weights maximise
-#'   \deqn{\sum_j v_j \log \sum_p \pi_p L_{jp} + \sum_p (prior_p - 1) \log \pi_p,}
+#'   \eqn{L_{jp} = N(\hat b_j; 0, V_j + \omega_l^2 U_k)}{L_jp = N(bhat_j; 0, V_j + omega_l^2 U_k)},
+#'   the weights maximise
+#'   \deqn{\sum_j v_j \log \sum_p \pi_p L_{jp} + \sum_p (prior_p - 1) \log \pi_p,}{
+#'   sum_j v_j log sum_p pi_p L_jp + sum_p (prior_p - 1) log pi_p,}
 #'   where \eqn{v_j}, `weights`, is 1 unless given.
 #'   `convergence` certifies the solution: with
 #'   \eqn{g_p = \sum_j v_j L_{jp} / (L\pi)_j + (prior_p - 1) / \pi_p} and
 #'   \eqn{N = \sum_j v_j + \sum_p (prior_p - 1)}, the weights are optimal if and only if
-#'   every \eqn{g_p \le N}; `kkt_violation` is \eqn{\max_p g_p / N - 1}.
+#'   every \eqn{g_p \le N}; `kkt_violation` is \eqn{\max_p g_p / N - 1}{max_p g_p / N - 1}.
 #'
-#'   lfsr is \eqn{\min(P(b < 0), P(b > 0)) + P(b = 0)} (Stephens 2017).
+#'   lfsr is \eqn{\min(P(b < 0), P(b > 0)) + P(b = 0)}{min(P(b < 0), P(b > 0)) + P(b = 0)}
+#'   (Stephens 2017).
 #'
 #'   Missing estimates are left out of the likelihood exactly; `result` holds the
 #'   posterior of all conditions, so those entries are predictions. A row with
@@ -143,6 +146,10 @@
 #' @seealso [mash_compute_posterior_matrices()] for further data,
 #'   [get_significant_results()], [get_pairwise_sharing()],
 #'   [get_estimated_pi()], [mash_fit-methods]
+#' @concept false sign rate
+#' @concept empirical Bayes
+#' @concept meta-analysis
+#' @concept multivariate adaptive shrinkage
 #' @export
 #' @examples
 #' set.seed(1)

@@ -31,7 +31,8 @@
 #'   For `"pairwise"`, with \eqn{\phi_\rho} the bivariate normal density of unit
 #'   variances and correlation \eqn{\rho}, and \eqn{P(\rho)} the probability that both
 #'   are within the threshold c, each correlation maximises
-#'   \deqn{\sum \log \phi_\rho(z_r, z_s) - n \log P(\rho)}
+#'   \deqn{\sum \log \phi_\rho(z_r, z_s) - n \log P(\rho)}{
+#'   sum log phi_rho(z_r, z_s) - n log P(rho)}
 #'   over the n effects with \eqn{|z_r|, |z_s| < c}. The matrix of these is moved to the
 #'   nearest correlation matrix if it is none ([nearest_covariance()]).
 #' @section Errors: `covmash_error_null` if fewer effects look null than there are
@@ -43,6 +44,7 @@
 #' @references Urbut SM, Wang G, Carbonetto P, Stephens M (2019). *Nature Genetics* 51,
 #'   187-195, Methods. \doi{10.1038/s41588-018-0268-8}
 #' @seealso [mash_estimate_corr_em()], [mash_update_data()]
+#' @concept sample overlap
 #' @export
 #' @examples
 #' set.seed(1)

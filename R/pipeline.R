@@ -45,6 +45,8 @@
 #'   effects in genomic studies with multiple conditions. *Nature Genetics* 51, 187-195.
 #'   \doi{10.1038/s41588-018-0268-8}
 #' @seealso [mash_report()] writes it up, [write_mash()] and [tidy()] give tables, [diagnose()] looks at the fit.
+#' @concept eQTL
+#' @concept GWAS
 #' @export
 #' @examples
 #' set.seed(1)

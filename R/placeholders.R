@@ -18,6 +18,7 @@
 #'   [mash_set_data()] warns of such entries with class `covmash_warning_placeholder` and leaves them as they are.
 #' @section Errors: `covmash_error_data` if `data` is neither a data object nor a list with `Bhat` and `Shat`.
 #' @seealso [mash_set_data()]
+#' @concept missing data
 #' @export
 #' @examples
 #' set.seed(1)

@@ -300,6 +300,7 @@ plot_sizes <- function(m, conditions, thresh, top, predicted, what = "conditions
 #'   package; conditions are labelled and ordered by their mean; points are filled where the lfsr is
 #'   below 0.05.
 #' @seealso [mash_plots]
+#' @concept meta-analysis
 #' @export
 #' @examplesIf requireNamespace("ggplot2", quietly = TRUE)
 #' set.seed(1)

@@ -108,9 +108,11 @@ name_weights <- function(raw, model) {
 #'   conditions of the fit, in its order. Missing estimates are predicted. If asked for,
 #'   `PosteriorCov` (R x R x J) and `PosteriorSamples` (J x R x M).
 #' @details With responsibilities
-#'   \eqn{w_{jp} \propto \pi_p N(\hat b_j; 0, V_j + \Sigma_p)}, the posterior is
+#'   \eqn{w_{jp} \propto \pi_p N(\hat b_j; 0, V_j + \Sigma_p)}{w_jp proportional to pi_p N(bhat_j;
+#'   0, V_j + Sigma_p)}, the posterior is
 #'   \eqn{\sum_p w_{jp} N(\mu_{jp}, \Lambda_{jp})} with
-#'   \eqn{\mu_{jp} = \Sigma_p (V_j + \Sigma_p)^{-1} \hat b_j} and
+#'   \eqn{\mu_{jp} = \Sigma_p (V_j + \Sigma_p)^{-1} \hat b_j}{mu_jp = Sigma_p (V_j + Sigma_p)^-1
+#'   bhat_j} and
 #'   \eqn{\Lambda_{jp} = \Sigma_p - \Sigma_p (V_j + \Sigma_p)^{-1} \Sigma_p}
 #'   (Urbut et al. 2019). lfdr is the weight of the components in which the
 #'   effect is exactly zero; a combination is exactly zero where `A` and the matrix cancel
@@ -162,8 +164,10 @@ mash_compute_posterior_matrices <- function(g, data, pi_thresh = 1e-10,
 #' @inheritParams mash_compute_posterior_matrices
 #' @return `mash_compute_vloglik`: a J x 1 matrix, the log-likelihood of each row
 #'   of the original `Bhat`. `mash_compute_loglik`: their sum.
-#' @details \eqn{\log \sum_p \pi_p N(\hat b_j; 0, V_j + \Sigma_p)} over the observed
-#'   conditions, less \eqn{\alpha \sum_r \log Shat_{jr}}; all components count,
+#' @details \eqn{\log \sum_p \pi_p N(\hat b_j; 0, V_j + \Sigma_p)}{log sum_p pi_p N(bhat_j; 0, V_j
+#'   + Sigma_p)} over the observed
+#'   conditions, less \eqn{\alpha \sum_r \log Shat_{jr}}{alpha sum_r log Shat_jr}; all components
+#'   count,
 #'   however small their weight. A row with nothing observed gives 0.
 #' @section Errors: As [mash_compute_posterior_matrices()].
 #' @section Differences from mashr: Missing estimates are left out, so that

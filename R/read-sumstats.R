@@ -82,6 +82,8 @@
 #'   Taylor-Weiner A et al. (2019). Scaling computational genomics to millions of individuals with GPUs. *Genome
 #'   Biology* 20, 228. \doi{10.1186/s13059-019-1836-7}
 #' @seealso [as_mash_data()], [mash_pipeline()], [write_mash()]
+#' @concept GWAS
+#' @concept eQTL
 #' @export
 #' @examples
 #' liver <- data.frame(

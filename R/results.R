@@ -30,6 +30,9 @@
 #'   covmash has its own. `get_pi0` works on a fit.
 #' @references Stephens M (2017). False discovery rates: a new deal. *Biostatistics* 18(2),
 #'   275-294. \doi{10.1093/biostatistics/kxw041}
+#' @concept false sign rate
+#' @concept s-value
+#' @concept q-value
 #' @name get_results
 #' @examples
 #' set.seed(1)
@@ -163,6 +166,8 @@ get_pi0 <- function(m) {
 #'   one of class `covmash_error_fit`.
 #' @section Differences from mashr: Missing estimates do not count unless
 #'   `predicted = TRUE`. `conditions` may be names.
+#' @concept multiple testing
+#' @concept false discovery rate
 #' @export
 #' @examples
 #' set.seed(1)

@@ -121,6 +121,9 @@ summarise_effects <- function(m, by = NULL, thresh = 0.05, predicted = FALSE) {
 #'   Stephens M (2017). False discovery rates: a new deal. *Biostatistics* 18(2), 275-294.
 #'   \doi{10.1093/biostatistics/kxw041}
 #' @seealso [summarise_effects()], [get_svalue()]
+#' @concept multiple testing
+#' @concept false discovery rate
+#' @concept eGene
 #' @export
 #' @examples
 #' set.seed(1)

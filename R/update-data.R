@@ -16,7 +16,8 @@
 #'   `V_orig`, of the conditions that they were made of. Where standard errors are not proportional
 #'   between effects, so that each has an error correlation of its own, `V` is `NULL`, and computed when
 #'   it is needed.
-#' @details The errors of \eqn{L \hat b} have the covariance \eqn{L S_j V S_j L'}. It is taken of the
+#' @details The errors of \eqn{L \hat b}{L bhat} have the covariance \eqn{L S_j V S_j L'}. It is
+#'   taken of the
 #'   data as they are: of z-scores if `alpha` is 1.
 #'
 #'   A contrast is missing where one of its two conditions is; with `ref = "mean"` all are where
