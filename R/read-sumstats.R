@@ -112,9 +112,10 @@ read_sumstats <- function(files, format = "auto", columns = NULL, test = "ADD",
   sources <- list_sources(files)
   state <- new_reading()
   begin_steps("Reading files", length(sources))
-  for (source in sources) {
-    next_step(source$condition)
-    read_source(state, source, format, columns, settings)
+  for (i in seq_along(sources)) {
+    next_step(sources[[i]]$condition)
+    read_source(state, sources[[i]], format, columns, settings)
+    if (i %% 8L == 0L) give_back(state)
   }
   out <- finish_reading(state, min_conditions)
   warn_no_overlap(out)
@@ -217,6 +218,9 @@ new_reading <- function() {
     format = list(), chromosome = NULL, position = NULL
   ), parent = emptyenv())
 }
+
+# R collects garbage when it likes; of columns of a million rows that is twice the memory.
+give_back <- function(state) if (length(state$index$keys) > 1e5) gc(verbose = FALSE)
 
 id_parts <- c("gene", "variant", "chromosome", "position", "effect_allele", "other_allele")
 
@@ -465,7 +469,9 @@ finish_reading <- function(state, min_conditions) {
   all <- length(kept) == J
   labels <- effect_names(state$index)
   report <- report_of(state, kept, J)
+  state$tested <- NULL
   fill <- function(part) {
+    give_back(state)
     out <- matrix(NA_real_, length(kept), R, dimnames = list(if (all) labels else labels[kept], conditions))
     for (r in seq_len(R)) {
       cpp_listen()

@@ -8,6 +8,9 @@ fit <- mash(data, c(cov_canonical(data), cov_ted(data, strong)), verbose = FALSE
 n <- get_n_significant_conditions(fit)
 effect <- which.min(abs(n - 30))
 plot <- ggplot2::autoplot(fit, type = "effect", effect = effect, data = data)
-grDevices::png("man/figures/README-effect.png", width = 7, height = 5.5, units = "in", res = 80)
+source("vignettes/small-png.R")
+path <- "man/figures/README-effect.png"
+grDevices::bmp(path, width = 7, height = 5.5, units = "in", res = 80, type = "cairo")
 print(plot)
 invisible(grDevices::dev.off())
+write_png(few_colours(read_bmp(path)), path)
