@@ -136,9 +136,22 @@ check_choice <- function(x, choices, name) {
   at <- if (checkmate::test_string(x)) pmatch(x, choices) else NA_integer_
   if (is.na(at)) {
     known <- paste0("'", choices, "'", collapse = ", ")
-    abort_input("`{name}` must be one of {known}, not {describe(x)}.", class = "covmash_error_argument")
+    abort_input(
+      "`{name}` must be one of {known}, not {describe(x)}.{if (is.character(x) && length(x) == 1L) did_you_mean(x, choices)}",
+      class = "covmash_error_argument"
+    )
   }
   choices[at]
+}
+
+# " Did you mean 'liver'?" where a name is like one that there is, else nothing.
+did_you_mean <- function(given, known) {
+  if (length(known) == 0L || length(known) > 1e4 || is.na(given) || nchar(given) < 3L) {
+    return("")
+  }
+  distance <- utils::adist(given, known, ignore.case = TRUE)[1, ]
+  best <- which.min(distance)
+  if (length(best) == 0L || distance[best] > min(2, nchar(given) %/% 3)) "" else paste0(" Did you mean '", known[best], "'?")
 }
 
 # ---- unknown arguments -------------------------------------------------------

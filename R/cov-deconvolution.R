@@ -82,6 +82,9 @@
 cov_ed <- function(data, Ulist_init, subset = NULL,
                    algorithm = c("bovy", "teem"), ..., n_threads = NULL) {
   data <- take_data(data)
+  refuse_missing(
+    missing(Ulist_init), "Ulist_init", "matrices to start from, e.g. cov_pca(data, 5, subset)", "covmash_error_ulist"
+  )
   algorithm <- check_choice(algorithm, c("bovy", "teem"), "algorithm")
   n_threads <- resolve_threads(n_threads)
   Ulist <- check_ulist(

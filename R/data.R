@@ -101,6 +101,7 @@ mash_set_data <- function(Bhat, Shat = NULL, alpha = 0, df = Inf, pval = NULL,
     zero_Shat_reset, "zero_Shat_reset", 0, what = "a number of at least 0"
   )
 
+  point_to_other_shapes(Bhat)
   Bhat <- data_matrix(Bhat, "`Bhat`")
   if (is.null(pval)) {
     Shat <- conform_shat(Shat, Bhat)
@@ -204,6 +205,31 @@ data_matrix <- function(x, label) {
     x, label, "a numeric matrix with effects in rows and conditions in columns",
     least = c(1L, 1L), values = "any"
   )
+}
+
+# What newcomers give in place of a matrix of estimates, and what takes it.
+point_to_other_shapes <- function(Bhat) {
+  if (is.data.frame(Bhat) && sum(!vapply(Bhat, is_number_like, NA)) > 0L && any(vapply(Bhat, is.numeric, NA))) {
+    at <- which(!vapply(Bhat, is_number_like, NA))[1]
+    abort_input(
+      "`Bhat` must be numeric, but its {label_index('column', at, names(Bhat))} is of class {class(Bhat[[at]])[1]}; leave that column out, or, ",
+      "if `Bhat` is a table of effects and conditions, give it to as_mash_data().",
+      class = "covmash_error_type"
+    )
+  }
+  if (is.list(Bhat) && !is.data.frame(Bhat) && !is.object(Bhat) && !is.null(Bhat[["Bhat"]])) {
+    abort_input(
+      "`Bhat` must be a numeric matrix, not a list that holds one; give its element `Bhat` (and `Shat`), or the list to ",
+      "as_mash_data().",
+      class = "covmash_error_type"
+    )
+  }
+  if (checkmate::test_string(Bhat)) {
+    abort_input(
+      "`Bhat` must be a numeric matrix, not '{Bhat}'; read_sumstats() and as_mash_data() read files.",
+      class = "covmash_error_type"
+    )
+  }
 }
 
 such_entries <- function(count) {

@@ -19,7 +19,7 @@ resolve_index <- function(index, n, labels, name, what) {
       nameless <- if (is.null(labels)) paste0(" (the ", what, "s have no names)")
       abort_input(
         "`{name}` names {quote_some(unique(index[is.na(at)]))}, but there is no {what} of that name",
-        "{nameless}.",
+        "{nameless}.{did_you_mean(index[is.na(at)][1], labels)}",
         class = "covmash_error_index"
       )
     }

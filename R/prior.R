@@ -233,7 +233,7 @@ check_ulist <- function(Ulist, R, conditions = NULL, name = "Ulist") {
     # A factored covariance stays factored.
     Ulist[[k]] <- covariance_input(
       Ulist[[k]], label, "semi", "a numeric matrix", R, size, vector = "column",
-      factored = TRUE, class = "covmash_error_ulist"
+      factored = TRUE, class = "covmash_error_ulist", advice = "; nearest_covariance() gives the nearest that is one"
     )
     check_order_of_conditions(Ulist[[k]], label, conditions)
   }
