@@ -48,7 +48,8 @@
 #' sim <- simple_sims2(nsamp = 100, err_sd = 0.5)
 #' data <- mash_set_data(sim$Bhat, sim$Shat)
 #' cv <- cv_mash(
-#'   data, list(canonical = cov_canonical, pca = function(data, strong) cov_pca(data, 2, subset = strong)),
+#'   data,
+#'   list(canonical = cov_canonical, pca = function(data, strong) cov_pca(data, 2, subset = strong)),
 #'   n_folds = 2, n_threads = 1
 #' )
 #' cv

@@ -87,7 +87,8 @@
 #' @export
 #' @examples
 #' liver <- data.frame(
-#'   gene_id = "g1", variant_id = c("chr1_100_A_G_b38", "chr1_200_C_T_b38"), slope = c(0.5, 0.1), slope_se = c(0.1, 0.2)
+#'   gene_id = "g1", variant_id = c("chr1_100_A_G_b38", "chr1_200_C_T_b38"),
+#'   slope = c(0.5, 0.1), slope_se = c(0.1, 0.2)
 #' )
 #' lung <- liver
 #' lung$variant_id[1] <- "chr1_100_G_A_b38" # the other way round

@@ -40,7 +40,8 @@
 #' head(utils::read.delim(file), 3)
 #' # data.table::fread(file) reads it faster
 #'
-#' files <- write_mash(fit, tempfile(fileext = ".tsv"), what = c("PosteriorMean", "lfsr"), layout = "wide")
+#' file <- tempfile(fileext = ".tsv")
+#' files <- write_mash(fit, file, what = c("PosteriorMean", "lfsr"), layout = "wide")
 #' lfsr <- as.matrix(utils::read.delim(files[["lfsr"]], row.names = "effect", check.names = FALSE))
 #' identical(lfsr, get_lfsr(fit))
 write_mash <- function(x, file, what = NULL, format = c("auto", "tsv", "parquet"), layout = c("long", "wide"),

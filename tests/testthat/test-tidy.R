@@ -189,6 +189,6 @@ test_that("five million rows take no copy more than they need", {
   fit <- structure(list(result = result, dim = dim(x), dimnames = dimnames(x)), class = c("mash_fit", "mash"))
   # One made column by column, of the same size: a measure of this machine, now.
   plain <- system.time(for (i in 1:5) as.vector(x + 0))[["elapsed"]]
-  took <- min(replicate(3, system.time(tidy(fit))[["elapsed"]]))
+  took <- system.time(tidy(fit))[["elapsed"]]
   expect_lt(took, max(2, 10 * plain))
 })
