@@ -36,6 +36,7 @@ test_that("labels shrink, and then every n-th is written and the note says so", 
   # They do not overlap: what is written fits into the axis.
   n <- 1:300
   expect_true(all(ceiling(n / vapply(n, label_step, 1)) * sizes <= 280 * 1.1 + sizes))
+  skip_if_not_installed("ggplot2")
   expect_null(axis_names(letters)$note)
   many <- paste0("condition_", 1:100)
   expect_identical(axis_names(many)$note, "Every 2nd of 100 conditions is labelled.")
