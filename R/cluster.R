@@ -347,7 +347,7 @@ do_by_mirai <- function(job, profile, time_limit) {
       }
     }
     open <- open[!ready]
-    if (is_lost || elapsed() - looked > 1) {
+    if (is_lost || elapsed() - looked > min(1, time_limit / 4)) {
       state <- daemon_state(profile)
       looked <- elapsed()
       if (state$connections > 0L || any(ready)) alive <- looked
