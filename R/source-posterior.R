@@ -60,9 +60,7 @@ mash_posterior <- function(src, fit, write_to, columns = c("PosteriorMean", "Pos
   refuse_missing(missing(src), "src", "a source made by mash_source()", "covmash_error_source")
   refuse_missing(missing(fit), "fit", "a fit of mash()", "covmash_error_fit")
   refuse_missing(missing(write_to), "write_to", "the folder to write to")
-  if (!inherits(src, "mash_source")) {
-    abort_input("`src` must be a source made by mash_source(), not {describe(src)}.", class = "covmash_error_source")
-  }
+  check_source(src, "src")
   check_fit(fit, "fit")
   columns <- output_columns(columns)
   format <- check_choice(format, c("double", "float"), "format")
@@ -75,6 +73,7 @@ mash_posterior <- function(src, fit, write_to, columns = c("PosteriorMean", "Pos
     )
   }
   if (!is.null(n_threads)) n_threads <- resolve_threads(n_threads)
+  check_cluster(cluster)
   parquet_writer()
   wanted <- describe_output(src, fit, columns, format, share)
   home <- output_home(write_to)
