@@ -108,7 +108,7 @@ stream_summaries <- function(m, by, thresh, predicted, by_condition) {
     } else if (is.null(by)) {
       list(at = seq_along(piece$rows), labels = piece_labels(piece))
     } else {
-      effect_groups(by, piece$dim[1], piece_labels(piece))
+      number_groups(groups_of_names(by, as.character(piece_labels(piece)), m$n_effects))
     }
     lfsr <- significance(piece, thresh, NULL, get_lfsr, predicted)
     one <- group_summaries(lfsr, get_pm(piece), get_psd(piece), groups, thresh, by_condition)

@@ -230,19 +230,24 @@ effect_groups <- function(by, n, names = NULL) {
     }
     by <- groups_of_names(by, as.character(names), n)
   }
+  number_groups(by)
+}
+
+number_groups <- function(by) {
   labels <- if (is.factor(by)) levels(droplevels(by)) else as.character(unique(by))
   list(at = match(as.character(by), labels), labels = labels)
 }
 
 is_group_vector <- function(by, n) is.atomic(by) && length(by) == n && !anyNA(by)
 
+# n: how many effects there are, of which these may be some.
 groups_of_names <- function(by, names, n) {
   if (is.function(by)) {
     groups <- by(names)
-    if (!is_group_vector(groups, n)) {
+    if (!is_group_vector(groups, length(names))) {
       abort_input(
-        "The function `by` must give the group of each of the {plural(n, 'effect')} whose names it is given, without ",
-        "NA, not {describe(groups)}.",
+        "The function `by` must give the group of each of the {plural(length(names), 'effect')} whose names it is ",
+        "given, without NA, not {describe(groups)}.",
         class = "covmash_error_argument"
       )
     }
