@@ -225,16 +225,28 @@ cpp_noise_counters <- function() {
     .Call(`_covmash_cpp_noise_counters`)
 }
 
-cpp_count_noises <- function(counters, key, count) {
-    invisible(.Call(`_covmash_cpp_count_noises`, counters, key, count))
+cpp_count_noises <- function(counters, counter, count) {
+    invisible(.Call(`_covmash_cpp_count_noises`, counters, counter, count))
 }
 
-cpp_frequent_noises <- function(counters, least) {
-    .Call(`_covmash_cpp_frequent_noises`, counters, least)
+cpp_frequent_noises <- function(counters) {
+    .Call(`_covmash_cpp_frequent_noises`, counters)
 }
 
-cpp_counted_noises <- function(key, counters) {
-    .Call(`_covmash_cpp_counted_noises`, key, counters)
+cpp_smallest_in_dictionary <- function() {
+    .Call(`_covmash_cpp_smallest_in_dictionary`)
+}
+
+cpp_candidate_noises <- function(data, counters) {
+    .Call(`_covmash_cpp_candidate_noises`, data, counters)
+}
+
+cpp_strata <- function(data) {
+    .Call(`_covmash_cpp_strata`, data)
+}
+
+cpp_lots <- function(first, n) {
+    .Call(`_covmash_cpp_lots`, first, n)
 }
 
 cpp_checksum <- function(data) {

@@ -331,11 +331,6 @@ write_segment_posterior <- function(task, common) {
   nrow(task)
 }
 
-# The posterior of rows of a source: matrices named as in `columns`.
-segment_posterior <- function(data, fit, columns, n_threads = NULL) {
-  mash_compute_posterior_matrices(fit, data, n_threads = n_threads)[columns]
-}
-
 piece_table <- function(result, data, from, description) {
   labels <- description$conditions
   if (is.null(labels)) labels <- seq_len(description$n_conditions)

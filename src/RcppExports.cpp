@@ -674,35 +674,64 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_count_noises
-void cpp_count_noises(SEXP counters, const Rcpp::RawVector& key, const Rcpp::NumericVector& count);
-RcppExport SEXP _covmash_cpp_count_noises(SEXP countersSEXP, SEXP keySEXP, SEXP countSEXP) {
+void cpp_count_noises(SEXP counters, const Rcpp::IntegerVector& counter, const Rcpp::IntegerVector& count);
+RcppExport SEXP _covmash_cpp_count_noises(SEXP countersSEXP, SEXP counterSEXP, SEXP countSEXP) {
 BEGIN_RCPP
     Rcpp::traits::input_parameter< SEXP >::type counters(countersSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::RawVector& >::type key(keySEXP);
-    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type count(countSEXP);
-    cpp_count_noises(counters, key, count);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type counter(counterSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type count(countSEXP);
+    cpp_count_noises(counters, counter, count);
     return R_NilValue;
 END_RCPP
 }
 // cpp_frequent_noises
-Rcpp::IntegerVector cpp_frequent_noises(SEXP counters, int least);
-RcppExport SEXP _covmash_cpp_frequent_noises(SEXP countersSEXP, SEXP leastSEXP) {
+Rcpp::IntegerVector cpp_frequent_noises(SEXP counters);
+RcppExport SEXP _covmash_cpp_frequent_noises(SEXP countersSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< SEXP >::type counters(countersSEXP);
-    Rcpp::traits::input_parameter< int >::type least(leastSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_frequent_noises(counters, least));
+    rcpp_result_gen = Rcpp::wrap(cpp_frequent_noises(counters));
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_counted_noises
-Rcpp::LogicalVector cpp_counted_noises(const Rcpp::RawVector& key, const Rcpp::IntegerVector& counters);
-RcppExport SEXP _covmash_cpp_counted_noises(SEXP keySEXP, SEXP countersSEXP) {
+// cpp_smallest_in_dictionary
+int cpp_smallest_in_dictionary();
+RcppExport SEXP _covmash_cpp_smallest_in_dictionary() {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< const Rcpp::RawVector& >::type key(keySEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_smallest_in_dictionary());
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_candidate_noises
+Rcpp::List cpp_candidate_noises(const Rcpp::List& data, const Rcpp::IntegerVector& counters);
+RcppExport SEXP _covmash_cpp_candidate_noises(SEXP dataSEXP, SEXP countersSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
     Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type counters(countersSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_counted_noises(key, counters));
+    rcpp_result_gen = Rcpp::wrap(cpp_candidate_noises(data, counters));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_strata
+Rcpp::List cpp_strata(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_strata(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_strata(data));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_lots
+Rcpp::NumericVector cpp_lots(double first, int n);
+RcppExport SEXP _covmash_cpp_lots(SEXP firstSEXP, SEXP nSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< double >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_lots(first, n));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -775,8 +804,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_noise_keys", (DL_FUNC) &_covmash_cpp_noise_keys, 1},
     {"_covmash_cpp_noise_counters", (DL_FUNC) &_covmash_cpp_noise_counters, 0},
     {"_covmash_cpp_count_noises", (DL_FUNC) &_covmash_cpp_count_noises, 3},
-    {"_covmash_cpp_frequent_noises", (DL_FUNC) &_covmash_cpp_frequent_noises, 2},
-    {"_covmash_cpp_counted_noises", (DL_FUNC) &_covmash_cpp_counted_noises, 2},
+    {"_covmash_cpp_frequent_noises", (DL_FUNC) &_covmash_cpp_frequent_noises, 1},
+    {"_covmash_cpp_smallest_in_dictionary", (DL_FUNC) &_covmash_cpp_smallest_in_dictionary, 0},
+    {"_covmash_cpp_candidate_noises", (DL_FUNC) &_covmash_cpp_candidate_noises, 2},
+    {"_covmash_cpp_strata", (DL_FUNC) &_covmash_cpp_strata, 1},
+    {"_covmash_cpp_lots", (DL_FUNC) &_covmash_cpp_lots, 2},
     {"_covmash_cpp_checksum", (DL_FUNC) &_covmash_cpp_checksum, 1},
     {NULL, NULL, 0}
 };

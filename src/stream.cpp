@@ -1,14 +1,18 @@
 // Binding of what data past memory need: the noises of a segment, passes over it, and the master that asks for them.
 #include "options.h"
 
+#include <covmash/base/splitmix.h>
 #include <covmash/mash/full_pass.h>
 #include <covmash/mash/slots.h>
 #include <covmash/mash/surrogate.h>
 #include <covmash/model/noise_keys.h>
+#include <covmash/model/strata.h>
 
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <unordered_map>
 
 using Rcpp::_;
@@ -57,6 +61,8 @@ struct Master {
         stored ? static_cast<covmash::LikelihoodSource&>(*stored) : static_cast<covmash::LikelihoodSource&>(computed);
     const covmash::Selection& selection = computed.selection();
     auto options = bridge::options<covmash::WeightsOptions>(settings);
+    if (settings.containsElementNamed("start") && !Rf_isNull(settings["start"]))
+      options.start = covmash::by_slot(selection, Rcpp::as<std::vector<double>>(settings["start"]));
     threads.executor.step("Mixture weights of the sample", false);
     master = std::make_unique<covmash::PassMaster>(
         source, covmash::by_slot(selection, Rcpp::as<std::vector<double>>(settings["prior"])),
@@ -129,91 +135,137 @@ Rcpp::List cpp_pass_result(SEXP master) {
   });
 }
 
-// The noises of a segment but for the simple ones: keys (8 bytes each), how many effects have them, and the first.
+namespace {
+
+// Noises are counted by 26 bits of their keys: no noise is shared by more effects than its counter says.
+constexpr std::size_t n_counters = std::size_t(1) << 26;
+using Counters = std::vector<unsigned char>;
+
+std::size_t counter_of(std::uint64_t key) { return static_cast<std::size_t>(key >> 38); }
+
+std::string text_of(std::uint64_t x) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(x));
+  return text;
+}
+
+}  // namespace
+
+// The noises of a segment but for the simple ones: their counters, a whole number of 4 bytes for each noise, how many
+// effects have it; and what else there is to count.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_noise_keys(const Rcpp::List& data) {
   return bridge::guarded([&] {
     bridge::Threads threads(1);
     const bridge::Data given(data);
     const covmash::NoiseKeys keys(given.effects(), given.correlation(threads.executor), &threads.executor);
-    std::unordered_map<std::uint64_t, std::size_t> known;
-    std::vector<std::uint64_t> key;
-    std::vector<double> count, first;
+    std::unordered_map<std::uint64_t, int> known;
     double simple = 0.0, nothing = 0.0;
     for (std::size_t j = 0; j < keys.key.size(); ++j) {
-      if (keys.scale[j] == 0.0) {
+      if (keys.scale[j] == 0.0)
         ++nothing;
-        continue;
-      }
-      if (keys.simple[j]) {
+      else if (keys.simple[j])
         ++simple;
-        continue;
-      }
-      const auto at = known.emplace(keys.key[j], key.size());
-      if (at.second) {
-        key.push_back(keys.key[j]);
-        count.push_back(0.0);
-        first.push_back(static_cast<double>(j) + 1.0);
-      }
-      count[at.first->second] += 1.0;
+      else
+        ++known[keys.key[j]];
     }
-    Rcpp::RawVector bytes = bridge::allocate(RAWSXP, static_cast<R_xlen_t>(8 * key.size()));
-    if (!key.empty()) std::memcpy(bytes.begin(), key.data(), 8 * key.size());
-    return Rcpp::List::create(_["key"] = bytes, _["count"] = count, _["first"] = first, _["simple"] = simple,
+    Rcpp::IntegerVector counter(known.size()), count(known.size());
+    R_xlen_t i = 0;
+    for (const auto& noise : known) {
+      counter[i] = static_cast<int>(counter_of(noise.first));
+      count[i++] = noise.second;
+    }
+    return Rcpp::List::create(_["counter"] = counter, _["count"] = count, _["simple"] = simple,
                               _["unobserved"] = nothing, _["n_missing"] = static_cast<double>(keys.n_missing));
   });
 }
 
-namespace {
-
-constexpr std::size_t n_counters = std::size_t(1) << 26;
-
-std::size_t counter_of(const unsigned char* key) {
-  std::uint64_t k;
-  std::memcpy(&k, key, sizeof k);
-  return static_cast<std::size_t>(k >> 38);
-}
-
-}  // namespace
-
-// A counter for every 26 bits of a key, up to 255. No noise is shared by more effects than its counter says.
+// Counters up to 255.
 // [[Rcpp::export(rng = false)]]
 SEXP cpp_noise_counters() {
-  return bridge::guarded([&]() -> SEXP {
-    return Rcpp::XPtr<std::vector<unsigned char>>(new std::vector<unsigned char>(n_counters, 0));
-  });
+  return bridge::guarded([&]() -> SEXP { return Rcpp::XPtr<Counters>(new Counters(n_counters, 0)); });
 }
 
 // [[Rcpp::export(rng = false)]]
-void cpp_count_noises(SEXP counters, const Rcpp::RawVector& key, const Rcpp::NumericVector& count) {
+void cpp_count_noises(SEXP counters, const Rcpp::IntegerVector& counter, const Rcpp::IntegerVector& count) {
   bridge::guarded([&] {
-    std::vector<unsigned char>& counter = *Rcpp::XPtr<std::vector<unsigned char>>(counters);
+    Counters& all = *Rcpp::XPtr<Counters>(counters);
     for (R_xlen_t i = 0; i < count.size(); ++i) {
-      unsigned char& c = counter[counter_of(key.begin() + 8 * i)];
-      c = static_cast<unsigned char>(std::min(255.0, c + count[i]));
+      unsigned char& c = all.at(static_cast<std::size_t>(counter[i]));
+      c = static_cast<unsigned char>(std::min(255, c + count[i]));
     }
   });
 }
 
-// The counters that reach `least`.
+// The counters that may hold a noise for the dictionary.
 // [[Rcpp::export(rng = false)]]
-Rcpp::IntegerVector cpp_frequent_noises(SEXP counters, int least) {
+Rcpp::IntegerVector cpp_frequent_noises(SEXP counters) {
   return bridge::guarded([&] {
-    const std::vector<unsigned char>& counter = *Rcpp::XPtr<std::vector<unsigned char>>(counters);
+    const Counters& all = *Rcpp::XPtr<Counters>(counters);
     std::vector<int> at;
-    for (std::size_t i = 0; i < counter.size(); ++i)
-      if (counter[i] >= least) at.push_back(static_cast<int>(i));
-    return Rcpp::wrap(at);
+    for (std::size_t i = 0; i < all.size(); ++i)
+      if (all[i] >= covmash::path::smallest_in_dictionary) at.push_back(static_cast<int>(i));
+    return Rcpp::IntegerVector(at.begin(), at.end());
   });
 }
 
-// Which keys belong to one of the counters, in ascending order.
 // [[Rcpp::export(rng = false)]]
-Rcpp::LogicalVector cpp_counted_noises(const Rcpp::RawVector& key, const Rcpp::IntegerVector& counters) {
+int cpp_smallest_in_dictionary() { return static_cast<int>(covmash::path::smallest_in_dictionary); }
+
+// Of the noises of a segment those whose counter is among `counters` (ascending): key, as text, how many effects have it,
+// and Shat of the first.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_candidate_noises(const Rcpp::List& data, const Rcpp::IntegerVector& counters) {
   return bridge::guarded([&] {
-    Rcpp::LogicalVector out(key.size() / 8);
-    for (R_xlen_t i = 0; i < out.size(); ++i)
-      out[i] = std::binary_search(counters.begin(), counters.end(), static_cast<int>(counter_of(key.begin() + 8 * i)));
+    bridge::Threads threads(1);
+    const bridge::Data given(data);
+    const covmash::Effects e = given.effects();
+    const covmash::NoiseKeys keys(e, given.correlation(threads.executor), &threads.executor);
+    std::unordered_map<std::uint64_t, std::size_t> known;
+    std::vector<std::string> key;
+    std::vector<double> count;
+    std::vector<std::size_t> first;
+    for (std::size_t j = 0; j < keys.key.size(); ++j) {
+      if (keys.scale[j] == 0.0 || keys.simple[j]) continue;
+      const int counter = static_cast<int>(counter_of(keys.key[j]));
+      if (!std::binary_search(counters.begin(), counters.end(), counter)) continue;
+      const auto at = known.emplace(keys.key[j], key.size());
+      if (at.second) {
+        key.push_back(text_of(keys.key[j]));
+        count.push_back(0.0);
+        first.push_back(j);
+      }
+      count[at.first->second] += 1.0;
+    }
+    Rcpp::NumericMatrix shat = bridge::numeric_matrix(given.n_conditions(), static_cast<int>(first.size()));
+    for (std::size_t g = 0; g < first.size(); ++g)
+      for (std::size_t r = 0; r < e.n_conditions; ++r)
+        shat(r, g) = e.observed(first[g], r) ? e.s(first[g], r) : NA_REAL;
+    return Rcpp::List::create(_["key"] = key, _["count"] = count, _["shat"] = shat);
+  });
+}
+
+// Of every effect its kind, from 1; NA where nothing is observed.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List cpp_strata(const Rcpp::List& data) {
+  return bridge::guarded([&] {
+    const covmash::Strata strata(bridge::Data(data).effects());
+    Rcpp::IntegerVector of(strata.of.size());
+    for (std::size_t j = 0; j < strata.of.size(); ++j)
+      of[j] = strata.of[j] == covmash::Strata::none ? NA_INTEGER : strata.of[j] + 1;
+    return Rcpp::List::create(_["of"] = of, _["size"] = static_cast<double>(strata.size()));
+  });
+}
+
+// A number from 0 to 1 for every effect from number `first` on, without order and always the same.
+// [[Rcpp::export(rng = false)]]
+Rcpp::NumericVector cpp_lots(double first, int n) {
+  return bridge::guarded([&] {
+    Rcpp::NumericVector out = bridge::numeric_vector(n);
+    for (int i = 0; i < n; ++i) {
+      covmash::SplitMix64 lot(static_cast<std::uint64_t>(first) + static_cast<std::uint64_t>(i));
+      out[i] = lot();
+    }
     return out;
   });
 }
@@ -233,8 +285,6 @@ std::string cpp_checksum(const Rcpp::List& data) {
       }
     std::uint64_t sum = e.n_effects;
     for (const std::uint64_t part : h) sum = (sum ^ part) * 0xff51afd7ed558ccdULL;
-    char text[17];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(sum));
-    return std::string(text);
+    return text_of(sum);
   });
 }

@@ -1,4 +1,5 @@
 // A pass over parts of the effects adds up to that over all of them, and says what the density of the solver says.
+#include <covmash/mash/density.h>
 #include <covmash/mash/full_pass.h>
 #include <gtest/gtest.h>
 

@@ -157,13 +157,15 @@ class SurrogateDensity : public Density {
 // Asks for passes until the weights are found.
 class PassMaster {
  public:
-  // sample: effects that count as often as makes them all effects. prior, grids, options: as of WeightsSolver.
+  // sample: effects that count as often as makes them all effects. prior, grids, options: as of WeightsSolver, but that
+  // iterations are passes.
   PassMaster(LikelihoodSource& sample, const std::vector<double>& prior,
              std::vector<std::pair<std::size_t, std::size_t>> grids, const WeightsOptions& options, Executor& executor)
       : sample_(sample, executor), prior_(prior), grids_(std::move(grids)), options_(options) {
     WeightsOptions rough = options;
     rough.tolerance = std::max(options.tolerance, 1e-7);
-    query_.x = WeightsSolver(sample_, prior_, grids_, rough).solve().pi;
+    rough.max_iterations = 100;
+    query_.x = options.start.empty() ? WeightsSolver(sample_, prior_, grids_, rough).solve().pi : normalised(options.start);
   }
 
   const PassQuery& query() const { return query_; }
