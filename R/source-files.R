@@ -242,6 +242,10 @@ chosen_columns <- function(spec, table, name) {
 
 # Standard errors in the order of the estimates: by condition where their names say it, else as they stand.
 paired_columns <- function(errors, estimates) {
+  both <- intersect(errors, estimates)
+  if (length(both) > 0L) {
+    abort_source("The column '{both[1]}' is in `Bhat` and in `Shat`; it can be one.", class = "covmash_error_columns")
+  }
   if (any(names(errors) %in% names(estimates))) {
     lone <- c(setdiff(names(estimates), names(errors)), setdiff(names(errors), names(estimates)))
     if (length(lone) > 0L) {
@@ -264,7 +268,19 @@ paired_columns <- function(errors, estimates) {
       class = "covmash_error_columns"
     )
   }
-  errors
+  # beta_u, beta_v and v.se, u.se are not to be paired as they stand.
+  ours <- what_differs(estimates)
+  theirs <- what_differs(errors)
+  if (setequal(ours, theirs)) errors[match(ours, theirs)] else errors
+}
+
+# Names without what all begin and end with.
+what_differs <- function(x) {
+  for (k in 1:2) {
+    while (all(nzchar(x)) && length(unique(substr(x, 1L, 1L))) == 1L) x <- substring(x, 2L)
+    x <- vapply(strsplit(x, ""), function(letters) paste(rev(letters), collapse = ""), "", USE.NAMES = FALSE)
+  }
+  x
 }
 
 id_columns <- function(id, table) {

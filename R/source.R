@@ -18,7 +18,7 @@
 #'   begin, e.g. `"beta_"`, the rest being the condition; or a function that takes the names of all columns and gives
 #'   those, or `TRUE` and `FALSE`. `NULL`: columns `bhat_<condition>`, as [write_source()] makes them, then with
 #'   `shat_<condition>` and `id`, if there are any.
-#' @param Shat Likewise the standard errors: matched by condition, or by position if the names share none.
+#' @param Shat Likewise the standard errors: matched by condition, or by position if names do not tell it.
 #'   `NULL`: the estimates are z-scores, with standard error 1.
 #' @param id Names of columns that identify an effect; several are joined by `_`. `NULL`: effects have numbers only.
 #' @param V R x R correlation matrix of the errors of one effect, as for [mash_set_data()]; `NULL` is the identity.

@@ -36,6 +36,11 @@ test_that("columns are chosen by name, beginning or function", {
   expect_identical(choose(c(u = "b_u", v = "b_v"), c(v = "s_v", u = "s_u"), NULL)$Shat, c("s_u", "s_v"))
   expect_identical(choose(function(x) startsWith(x, "b_"), function(x) c("s_u", "s_v"), NULL)$Shat, c("s_u", "s_v"))
   expect_identical(choose("b_u", "se_v", NULL)$Shat, "se_v")
+  # By position, but not against what the names say.
+  expect_identical(choose(c("b_u", "b_v"), c("s_v", "s_u"), NULL)$Shat, c("s_u", "s_v"))
+  expect_identical(choose(c("b_u", "b_v"), c("s_v", "se_v"), NULL)$Shat, c("s_v", "se_v"))
+  expect_identical(what_differs(c("beta_liver.x", "beta_lung.x")), c("iver", "ung"))
+  expect_error(choose("b_", "b_", NULL), "'b_u' is in `Bhat` and in `Shat`", class = "covmash_error_columns")
   expect_null(choose("b_", NULL, NULL)$Shat)
   bad_functions <- list(function(x) stop("no"), function(x) 1, function(x) "q")
   for (wrong in c(list("q_", c("b_u", "q"), 1, NA_character_, character(), ""), bad_functions)) {
