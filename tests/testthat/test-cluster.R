@@ -195,6 +195,28 @@ test_that("a task is repeated three times and no more", {
   expect_identical(job$results, list("first", NULL))
 })
 
+test_that("a node's answer that a failed round threw away is asked for again", {
+  job <- new_job(list(5, 6), "max", 1, "segment", NULL)
+  nodes <- new_nodes(job, list("a node"))
+  withr::defer(rm(list = ls(held), envir = held))
+  first <- next_for_node(1L, nodes)
+  note_owed(nodes, 1L, first)
+  greeting <- greeting_for_node(1L, nodes)
+  note_owed(nodes, 1L, greeting)
+  take_from_node(nodes, 1L, at_worker(greeting$request))
+  expect_identical(job$waiting, 1:2)
+  expect_length(nodes$owed[[1]], 0)
+  expect_false(nodes$is_spoilt)
+  # It comes after all, when something else is waited for: nothing is taken for that.
+  again <- next_for_node(1L, nodes)
+  note_owed(nodes, 1L, again)
+  take_from_node(nodes, 1L, at_worker(first$request))
+  expect_length(nodes$owed[[1]], 1)
+  expect_true(nodes$is_spoilt)
+  take_from_node(nodes, 1L, at_worker(again$request))
+  expect_identical(job$results, list(5, NULL))
+})
+
 # ---- mirai -------------------------------------------------------------------
 
 test_that("daemons do tasks, pass on warnings and errors, and are left usable by errors and interrupts", {
