@@ -170,7 +170,8 @@ test_that("a worker says what is wrong with it", {
 })
 
 test_that("errors and warnings of a task travel as plain lists", {
-  bad <- perform_task(function(task, common) rlang::abort("no", class = "covmash_error_x", row = 3, env = globalenv()), 1, 2)
+  fails <- function(task, common) rlang::abort("no", class = "covmash_error_x", row = 3, env = globalenv())
+  bad <- perform_task(fails, 1, 2)
   expect_identical(bad$error, list(message = "no", class = "covmash_error_x", fields = list(row = 3)))
   good <- perform_task(function(task, common) {
     warning("careful")
