@@ -60,6 +60,13 @@ local_daemons <- function(n, ..., frame = parent.frame()) {
   profile
 }
 
+# Three that two tests use, of which the second ends them.
+shared_daemons <- function() {
+  profile <- "covmash-test-shared"
+  if (mirai::status(profile)$connections == 0L) mirai::daemons(3, .compute = profile)
+  profile
+}
+
 local_nodes <- function(n, frame = parent.frame(), make = parallel::makePSOCKcluster) {
   cluster <- make(n)
   withr::defer(for (k in seq_len(n)) try(parallel::stopCluster(cluster[k]), silent = TRUE), frame)
@@ -163,7 +170,8 @@ test_that("a worker says what is wrong with it", {
 })
 
 test_that("errors and warnings of a task travel as plain lists", {
-  bad <- perform_task(function(task, common) rlang::abort("no", class = "covmash_error_x", row = 3, env = globalenv()), 1, 2)
+  fails <- function(task, common) rlang::abort("no", class = "covmash_error_x", row = 3, env = globalenv())
+  bad <- perform_task(fails, 1, 2)
   expect_identical(bad$error, list(message = "no", class = "covmash_error_x", fields = list(row = 3)))
   good <- perform_task(function(task, common) {
     warning("careful")
@@ -188,11 +196,33 @@ test_that("a task is repeated three times and no more", {
   expect_identical(job$results, list("first", NULL))
 })
 
+test_that("a node's answer that a failed round threw away is asked for again", {
+  job <- new_job(list(5, 6), "max", 1, "segment", NULL)
+  nodes <- new_nodes(job, list("a node"))
+  withr::defer(rm(list = ls(held), envir = held))
+  first <- next_for_node(1L, nodes)
+  note_owed(nodes, 1L, first)
+  greeting <- greeting_for_node(1L, nodes)
+  note_owed(nodes, 1L, greeting)
+  take_from_node(nodes, 1L, at_worker(greeting$request))
+  expect_identical(job$waiting, 1:2)
+  expect_length(nodes$owed[[1]], 0)
+  expect_false(nodes$is_spoilt)
+  # It comes after all, when something else is waited for: nothing is taken for that.
+  again <- next_for_node(1L, nodes)
+  note_owed(nodes, 1L, again)
+  take_from_node(nodes, 1L, at_worker(first$request))
+  expect_length(nodes$owed[[1]], 1)
+  expect_true(nodes$is_spoilt)
+  take_from_node(nodes, 1L, at_worker(again$request))
+  expect_identical(job$results, list(5, NULL))
+})
+
 # ---- mirai -------------------------------------------------------------------
 
 test_that("daemons do tasks, pass on warnings and errors, and are left usable by errors and interrupts", {
   skip_without_engines()
-  profile <- local_daemons(2)
+  profile <- shared_daemons()
   count <- counting()
   tasks <- tasks_of(6)
   for (i in c(2, 4)) tasks[[i]]$warns <- "The same words."
@@ -210,26 +240,31 @@ test_that("daemons do tasks, pass on warnings and errors, and are left usable by
   expect_error(
     run_tasks(tasks, obedient, common_of_tasks(), profile), "Segment 3: File x, row 7.", class = "covmash_error_source"
   )
-  # What is under way when an interrupt comes is given up.
-  interrupted <- tryCatch(
-    run_tasks(
-      c(tasks_of(1), tasks_of(3, wait = 30)), obedient, common_of_tasks(), profile,
-      done = function(i, result) rlang::interrupt()
-    ),
-    interrupt = function(cnd) "interrupted"
-  )
-  expect_identical(interrupted, "interrupted")
-  began <- elapsed()
-  workers <- check_workers(profile)
-  expect_lt(elapsed() - began, 10)
-  expect_identical(nrow(workers), 2L)
+  # What is under way when an interrupt comes is given up. One attempt may fail, for mirai does not always hear it
+  # (give_up()); the daemons are then busy for as long as the tasks take.
+  for (attempt in 1:3) {
+    interrupted <- tryCatch(
+      run_tasks(
+        c(tasks_of(1), tasks_of(5, wait = 3)), obedient, common_of_tasks(), profile,
+        done = function(i, result) rlang::interrupt()
+      ),
+      interrupt = function(cnd) "interrupted"
+    )
+    expect_identical(interrupted, "interrupted")
+    began <- elapsed()
+    workers <- check_workers(profile)
+    took <- elapsed() - began
+    if (took < 2) break
+  }
+  expect_lt(took, 2)
+  expect_identical(nrow(workers), 3L)
   expect_identical(unique(workers$version), unname(getNamespaceVersion("covmash")))
   expect_identical(attr(workers, "isa"), cpp_simd())
 
   # A daemon gets once what tasks share; two copies may go to one that is quicker than the other.
   job <- new_job(tasks_of(12, wait = 0.02), obedient, common_of_tasks(), "segment", NULL)
   do_by_mirai(job, profile, 30)
-  expect_true(job$copies %in% 2:4)
+  expect_true(job$copies %in% 3:6)
 
   used <- travelling(function(task, common) covmash::covmash_info()$simd)
   other <- cpp_simd_available()[1]
@@ -239,7 +274,8 @@ test_that("daemons do tasks, pass on warnings and errors, and are left usable by
 
 test_that("what a lost or silent daemon had is done by another, which may have come later", {
   skip_without_engines()
-  profile <- local_daemons(3)
+  profile <- shared_daemons()
+  withr::defer(mirai::daemons(0, .compute = profile))
   expect_message(
     result <- run_tasks(killing_tasks(8, 3), obedient, common_of_tasks(), profile),
     "segment 3, which it had, is done again", class = "covmash_message_cluster"
