@@ -10,7 +10,9 @@
 # tasks: list of small arguments, each without names of files that only the master sees. worker: the name of a
 # function of this package, or a function, of (task, common). cluster: NULL, the name of a compute profile of mirai,
 # or a cluster of parallel. common$isa, if there, is the instruction set in which tasks are done. done(i, result) is
-# called here, as results arrive, in any order. Returns the results in the order of the tasks.
+# called here, as results arrive, in any order. time_limit: seconds in which a daemon of mirai must have answered, and in
+# which others must have come when all have ended; nodes of parallel are connected from the start, and listened to for as
+# long as parallel does. Returns the results in the order of the tasks.
 run_tasks <- function(tasks, worker, common, cluster = NULL, time_limit = 60, what = "segment", done = NULL) {
   check_cluster(cluster)
   if (length(tasks) == 0L) {
@@ -177,7 +179,9 @@ new_job <- function(tasks, worker, common, what, done) {
   job$finished <- logical(length(tasks))
   job$losses <- integer(length(tasks))
   job$waiting <- seq_along(tasks)
+  # Requests, and those among them that carried what tasks share.
   job$sent <- 0
+  job$copies <- 0
   # Seconds of the task that took longest (mirai).
   job$slowest <- 0
   job
@@ -197,7 +201,10 @@ next_task <- function(job) {
 new_request <- function(job, i = 0L, with_common = FALSE) {
   job$sent <- job$sent + 1
   request <- list(run = job$run, id = job$sent, version = unname(getNamespaceVersion("covmash")))
-  if (with_common) request$common <- list(job$common)
+  if (with_common) {
+    request$common <- list(job$common)
+    job$copies <- job$copies + 1
+  }
   if (i > 0L) request <- c(request, list(worker = job$worker, task = list(job$tasks[[i]])))
   request
 }
@@ -323,7 +330,9 @@ do_by_mirai <- function(job, profile, time_limit) {
   alive <- looked <- elapsed()
   pause <- 0
   while (!all(job$finished)) {
-    while (length(open) < state$room && (i <- next_task(job)) > 0L) {
+    # None waits at the dispatcher before all hold what tasks share: it would be given to one that does not.
+    room <- if (length(holders) < state$connections) max(1L, state$connections) else state$room
+    while (length(open) < room && (i <- next_task(job)) > 0L) {
       carried <- sum(vapply(open, function(sent) sent$with_common, NA))
       with_common <- i %in% lacking || length(holders) + carried < state$connections
       lacking <- setdiff(lacking, i)

@@ -81,18 +81,23 @@ file_marks <- function(paths) {
   list(path = paths, size = as.double(info$size), modified = as.double(info$mtime))
 }
 
-# A table that can be looked into (read-table.R), with `rows` and `numeric`: which columns hold numbers, as far as is known.
-look_into <- function(path) {
+# How messages call files: by their names, or if several have the same, by their paths.
+file_labels <- function(paths) {
+  names <- basename(paths)
+  paste0("'", if (anyDuplicated(names) > 0L) paths else names, "'")
+}
+
+# A table that can be looked into (read-table.R), with `rows`; of Parquet `numeric`, which columns hold numbers; of text `lines`,
+# whether each row is a line.
+look_into <- function(path, label) {
   if (!is_parquet(path)) {
-    table <- open_table(path, "x")
-    if (table$kind != "text") {
-      abort_source("'{basename(path)}' of `x` must be Parquet or delimited text.", class = "covmash_error_file")
-    }
+    table <- open_data_text(path, label)
     table$rows <- if (isTRUE(table$no_rows)) 0 else length(read_columns(table, c(first = 1L), TRUE)[[1L]])
+    table$lines <- !table$compressed && count_lines(path) == table$skip + table$rows
     return(table)
   }
-  table <- list(kind = "parquet", path = path, label = paste0("'", basename(path), "'"))
-  layout <- name_parquet_errors(path, if (parquet_reader() == "nanoparquet") {
+  table <- list(kind = "parquet", path = path, label = label)
+  layout <- name_parquet_errors(label, if (parquet_reader() == "nanoparquet") {
     schema <- nanoparquet::read_parquet_schema(path)
     schema <- schema[is.na(schema$num_children), ]
     list(
@@ -105,10 +110,35 @@ look_into <- function(path) {
   c(table, layout)
 }
 
-name_parquet_errors <- function(path, expr) {
+open_data_text <- function(path, label) {
+  table <- open_table(path, "x")
+  if (table$kind != "text") {
+    abort_source("{label} of `x` must be Parquet or delimited text.", class = "covmash_error_file")
+  }
+  table$label <- label
+  table
+}
+
+# With the last one, whether or not it is ended.
+count_lines <- function(path) {
+  con <- file(path, "rb")
+  on.exit(close(con))
+  n <- 0
+  last <- as.raw(10)
+  repeat {
+    piece <- readBin(con, "raw", 2^22)
+    if (length(piece) == 0L) break
+    cpp_listen()
+    n <- n + sum(piece == as.raw(10))
+    last <- piece[length(piece)]
+  }
+  n + (last != as.raw(10))
+}
+
+name_parquet_errors <- function(label, expr) {
   tryCatch(expr, error = function(cnd) {
     if (inherits(cnd, "covmash_error")) rlang::cnd_signal(cnd)
-    abort_source("'{basename(path)}' cannot be read as Parquet: {conditionMessage(cnd)}", class = "covmash_error_file")
+    abort_source("{label} cannot be read as Parquet: {conditionMessage(cnd)}", class = "covmash_error_file")
   })
 }
 
@@ -272,6 +302,10 @@ check_columns_of <- function(table, columns, specs, first) {
       class = "covmash_error_columns"
     )
   }
+  # Of text the first rows tell most of it.
+  if (isTRUE(table$lines) && has_data_table() && table$rows > 0) {
+    text_rows(table, numbers, rep(FALSE, length(numbers)), 1, min(table$rows, 100))
+  }
 }
 
 # ---- reading -------------------------------------------------------------------
@@ -314,49 +348,75 @@ check_unchanged <- function(src, k) {
 file_reader <- function(src, k, first, last) {
   check_unchanged(src, k)
   path <- src$files$path[k]
+  label <- file_labels(src$files$path)[k]
   rows <- src$rows[k]
   columns <- src$columns
   names <- c(columns$Bhat, columns$Shat, columns$id)
   text <- rep(c(FALSE, TRUE), c(length(columns$Bhat) + length(columns$Shat), length(columns$id)))
+  again <- duplicated(data.frame(names, text))
+  names <- names[!again]
+  text <- text[!again]
   whole <- first == 1 && last == rows
   cut <- function(x) if (whole) x else x[seq(first, last)]
+  chosen <- function(values) {
+    function(column, is_text) values[[which(names == column & text == is_text)]]
+  }
   if (is_parquet(path) && rows > src$segment_rows && 8 * rows * length(names) > kept_part$bytes) {
-    return(function(column, text) cut(columns_of_file(path, rows, column, text)[[1L]]))
+    return(function(column, is_text) cut(columns_of_file(path, label, rows, column, is_text)[[1L]]))
   }
-  if (!is_parquet(path) && !whole && has_data_table() && !is_gzip(path)) {
-    values <- text_rows(path, names, text, first, last)
-    return(function(column, text) values[[column]])
+  if (src$files$lines[k] && !whole && has_data_table()) {
+    return(chosen(text_rows(open_data_text(path, label), names, text, first, last)))
   }
-  key <- list(path, src$files$size[k], src$files$modified[k], names)
-  # Files that are shorter than a segment are cut in two at most, and quickly read.
+  # Files that are shorter than a segment are cut in two at most, and Parquet is quickly read.
   kept <- !whole && (!is_parquet(path) || rows > src$segment_rows)
-  values <- keep_or(key, kept, function() columns_of_file(path, rows, names, text))
-  function(column, text) cut(values[[column]])
+  key <- list(path, src$files$size[k], src$files$modified[k], names, text)
+  whole_columns <- chosen(keep_or(key, kept, function() columns_of_file(path, label, rows, names, text)))
+  function(column, is_text) cut(whole_columns(column, is_text))
 }
 
-# A named list of whole columns.
-columns_of_file <- function(path, rows, columns, text) {
-  again <- duplicated(columns)
-  text <- text[!again]
-  columns <- columns[!again]
-  if (is_parquet(path)) {
-    label <- paste0("'", basename(path), "'")
-    raw <- name_parquet_errors(path, read_parquet_columns(path, columns, seq_along(columns)))
-    values <- Map(function(x, column, text) {
-      if (text) as_labels_of(x) else as_numbers(x, column, label, argument = "`Bhat` or `Shat`")
-    }, raw, columns, text)
+# A list of whole columns.
+columns_of_file <- function(path, label, rows, columns, text) {
+  values <- if (is_parquet(path)) {
+    raw <- name_parquet_errors(label, read_parquet_columns(path, columns, seq_along(columns)))
+    typed_columns(raw, columns, text, label)
   } else {
-    table <- open_table(path, "x")
-    values <- text_columns(table, columns, text, function(at) read_text_columns(table, at, text))
+    table <- open_data_text(path, label)
+    typed_columns(read_text_columns(table, column_positions(table, columns), text), columns, text, label)
   }
   n <- unique(lengths(values))
   if (!identical(as.double(n), rows)) {
     abort_source(
-      "'{basename(path)}' was to have {plural(rows, 'row')}, but {n[n != rows][1]} were read; it is damaged, make it again.",
+      "{label} was to have {plural(rows, 'row')}, but {n[n != rows][1]} were read; it is damaged, make it again.",
       class = "covmash_error_file"
     )
   }
-  stats::setNames(values, columns)
+  values
+}
+
+# Rows of plain text by data.table, which looks for the lines without reading those before.
+text_rows <- function(table, columns, text, first, last) {
+  n <- last - first + 1
+  table$skip <- table$skip + first - 1
+  values <- typed_columns(fread_columns(table, column_positions(table, columns), text, n), columns, text, table$label, first)
+  if (!all(lengths(values) == n)) {
+    abort_source("{table$label} ends before row {format_count(last)}, which it had; it is damaged.", class = "covmash_error_file")
+  }
+  values
+}
+
+column_positions <- function(table, columns) {
+  at <- match(columns, table$columns)
+  if (anyNA(at)) {
+    abort_source("{table$label} has no column '{columns[is.na(at)][1]}' any more.", class = "covmash_error_columns")
+  }
+  stats::setNames(at, columns)
+}
+
+# first: which row of the file the first is.
+typed_columns <- function(raw, columns, text, label, first = 1) {
+  Map(function(x, column, is_text) {
+    if (is_text) as_labels_of(x) else as_numbers(x, column, label, argument = "`Bhat` or `Shat`", first = first)
+  }, unname(raw), columns, text)
 }
 
 # Whole numbers as they are written, not as 1e+05.
@@ -365,32 +425,4 @@ as_labels_of <- function(x) {
     return(ifelse(is.na(x), NA_character_, sprintf("%.0f", x)))
   }
   as_labels(x)
-}
-
-text_columns <- function(table, columns, text, read, first = 1) {
-  at <- match(columns, table$columns)
-  if (anyNA(at)) {
-    abort_source("{table$label} has no column '{columns[is.na(at)][1]}' any more.", class = "covmash_error_columns")
-  }
-  Map(function(x, column, text) {
-    if (text) as_labels(x) else as_numbers(x, column, table$label, argument = "`Bhat` or `Shat`", first = first)
-  }, read(stats::setNames(at, columns)), columns, text)
-}
-
-# Rows of plain text by data.table, which looks for the lines without reading those before.
-text_rows <- function(path, columns, text, first, last) {
-  table <- open_table(path, "x")
-  n <- last - first + 1
-  again <- duplicated(columns)
-  text <- text[!again]
-  columns <- columns[!again]
-  table$skip <- table$skip + first - 1
-  values <- text_columns(table, columns, text, function(at) fread_columns(table, at, text, n), first)
-  if (!all(lengths(values) == n)) {
-    abort_source(
-      "{table$label} ends before row {format_count(last)}, which it had; it is damaged, or has line ends within quotes.",
-      class = "covmash_error_file"
-    )
-  }
-  stats::setNames(values, columns)
 }

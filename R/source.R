@@ -11,7 +11,8 @@
 #'   * a pattern of paths, such as `"chr*/results.parquet"`, likewise;
 #'   * a vector of paths, in its order;
 #'   * `function(i)` that gives the `i`-th of `n` parts as `list(Bhat =, Shat =, id =)`: matrices with effects in rows, and the
-#'     names of the effects; `Shat` and `id` may be left out. It has to give the same whenever it is called, in any process.
+#'     names of the effects; `Shat` and `id` may be left out. It has to give the same whenever it is called, in any process
+#'     to which it is sent with what it refers to.
 #' @param Bhat Which columns hold the estimates: their names (with names, these are the conditions); or how their names begin,
 #'   e.g. `"beta_"`, the rest being the condition; or a function that takes the names of all columns and gives those, or
 #'   `TRUE` and `FALSE`. `NULL`: columns `bhat_<condition>`, as [write_source()] makes them, then with `shat_<condition>` and
@@ -113,16 +114,20 @@ mash_source <- function(x, Bhat = NULL, Shat = NULL, id = NULL, V = NULL, alpha 
 parts_of_files <- function(x, Bhat, Shat, id) {
   paths <- data_files(x)
   marks <- file_marks(paths)
-  first <- look_into(paths[1])
+  labels <- file_labels(paths)
+  first <- look_into(paths[1], labels[1])
   columns <- source_columns(first, Bhat, Shat, id)
   specs <- Filter(Negate(is.null), list(Bhat = Bhat, Shat = Shat))
   if (is.null(Bhat)) specs <- list(Bhat = "bhat_", Shat = if (!is.null(columns$Shat)) "shat_")
-  rows <- vapply(paths, function(path) {
+  rows <- double(length(paths))
+  marks$lines <- logical(length(paths))
+  for (k in seq_along(paths)) {
     cpp_listen()
-    table <- if (path == paths[1]) first else look_into(path)
-    check_columns_of(table, columns, specs, first$label)
-    as.double(table$rows)
-  }, 0, USE.NAMES = FALSE)
+    table <- if (k == 1L) first else look_into(paths[k], labels[k])
+    check_columns_of(table, columns, specs, labels[1])
+    rows[k] <- table$rows
+    marks$lines[k] <- isTRUE(table$lines)
+  }
   list(
     kind = "files", files = marks, rows = rows, columns = columns[c("Bhat", "Shat", "id")], has_shat = !is.null(columns$Shat),
     has_id = !is.null(columns$id), conditions = columns$conditions
@@ -145,9 +150,7 @@ source_conditions <- function(given, found) {
 }
 
 source_V <- function(V, conditions) {
-  V <- check_noise_correlation(V, length(conditions), conditions)
-  dimnames(V) <- NULL
-  V
+  check_noise_correlation(V, length(conditions), conditions)
 }
 
 # Once, where it is made.
@@ -302,7 +305,7 @@ columns_reader <- function(src, k, first, last) {
   column <- file_reader(src, k, first, last)
   list(
     Bhat = function(r) column(src$columns$Bhat[r], FALSE), Shat = function(r) column(src$columns$Shat[r], FALSE),
-    id = function() do.call(paste, c(lapply(src$columns$id, column, text = TRUE), sep = "_"))
+    id = function() do.call(paste, c(lapply(src$columns$id, column, is_text = TRUE), sep = "_"))
   )
 }
 
@@ -313,8 +316,8 @@ columns_reader <- function(src, k, first, last) {
 read_effects <- function(src, from, to, rows = NULL, named = FALSE) {
   n <- if (is.null(rows)) to - from + 1 else length(rows)
   R <- length(src$conditions)
-  Bhat <- matrix(NA_real_, n, R, dimnames = list(NULL, src$conditions))
-  Shat <- matrix(if (src$has_shat) NA_real_ else 1, n, R, dimnames = list(NULL, src$conditions))
+  Bhat <- blank_matrix(n, src$conditions)
+  Shat <- if (src$has_shat) blank_matrix(n, src$conditions) else array(1, dim(Bhat), dimnames(Bhat))
   id <- if (src$has_id) character(n)
   # Parts without rows have none of these.
   for (k in seq(findInterval(from - 1, src$ends), findInterval(to - 1, src$ends)) + 1) {
@@ -347,16 +350,24 @@ read_effects <- function(src, from, to, rows = NULL, named = FALSE) {
   list(Bhat = Bhat, Shat = Shat, id = id)
 }
 
+# To be filled; half the time of matrix().
+blank_matrix <- function(n, columns) {
+  x <- double(n * length(columns))
+  dim(x) <- c(n, length(columns))
+  dimnames(x) <- list(NULL, columns)
+  x
+}
+
 # Of a few effects anywhere, reading the segments that they are in.
 read_chosen <- function(src, rows) {
-  R <- length(src$conditions)
-  Bhat <- matrix(NA_real_, length(rows), R, dimnames = list(NULL, src$conditions))
+  Bhat <- blank_matrix(length(rows), src$conditions)
   Shat <- Bhat
   id <- if (src$has_id) character(length(rows))
   segment <- (rows - 1) %/% src$segment_rows + 1
   groups <- split(seq_along(rows), segment)
-  for (name in order(as.double(names(groups)))) {
-    at <- groups[[name]]
+  begin_steps("Reading segments", length(groups))
+  for (at in groups[order(as.double(names(groups)))]) {
+    next_step()
     range <- segment_range(src, segment[at[1]])
     part <- in_source(read_effects(src, range[1], range[2], rows[at] - range[1] + 1))
     Bhat[at, ] <- part$Bhat
@@ -460,7 +471,7 @@ unname_rows <- function(x, rows) {
 place_of_effect <- function(src, effect, id = NULL) {
   k <- findInterval(effect - 1, src$ends) + 1
   row <- label_index("Row", effect - (src$ends[k] - src$rows[k]), NULL)
-  where <- if (src$kind == "files") paste0("'", basename(src$files$path[k]), "'") else paste0("`x`(", format_count(k), ")")
+  where <- if (src$kind == "files") file_labels(src$files$path)[k] else paste0("`x`(", format_count(k), ")")
   name <- if (!is.null(id) && !is.na(id)) paste0(", '", id, "'")
   paste0(row, " of ", where, " (effect ", format_count(effect), name, ")")
 }
@@ -498,8 +509,8 @@ has_parts <- function(src) {
   columns <- src$columns
   are_names <- function(x, n) checkmate::test_character(x, any.missing = FALSE, len = n)
   identical(src$kind, "files") && is.list(files) && are_names(files$path, length(src$rows)) &&
-    is.double(files$size) && is.double(files$modified) && length(files$size) == length(src$rows) &&
-    length(files$modified) == length(src$rows) && is.list(columns) && are_names(columns$Bhat, length(src$conditions)) &&
+    is.double(files$size) && is.double(files$modified) && is.logical(files$lines) && !anyNA(files$lines) && length(files$size) == length(src$rows) &&
+    length(files$modified) == length(src$rows) && length(files$lines) == length(src$rows) && is.list(columns) && are_names(columns$Bhat, length(src$conditions)) &&
     (!src$has_shat || are_names(columns$Shat, length(src$conditions))) &&
     (!src$has_id || is.character(columns$id) && !anyNA(columns$id))
 }

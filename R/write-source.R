@@ -57,6 +57,8 @@ write_source <- function(x, dir, rows_per_file = 131072, format = c("double", "f
     abort_input("The files in '{dir}' could not be given their names.", class = "covmash_error_file")
   }
   unlink(setdiff(old, files))
+  # What a process left that was killed.
+  unlink(list.files(dir, "^[.]part-[0-9]+[.]parquet-[0-9]+$", full.names = TRUE, all.files = TRUE))
   settings <- input$settings
   mash_source(
     files, V = input$V, alpha = input$alpha, zero_check_tol = settings$zero_check_tol,

@@ -226,6 +226,11 @@ test_that("daemons do tasks, pass on warnings and errors, and are left usable by
   expect_identical(unique(workers$version), unname(getNamespaceVersion("covmash")))
   expect_identical(attr(workers, "isa"), cpp_simd())
 
+  # A daemon gets once what tasks share; two copies may go to one that is quicker than the other.
+  job <- new_job(tasks_of(12, wait = 0.02), obedient, common_of_tasks(), "segment", NULL)
+  do_by_mirai(job, profile, 30)
+  expect_true(job$copies %in% 2:4)
+
   used <- travelling(function(task, common) covmash::covmash_info()$simd)
   other <- cpp_simd_available()[1]
   expect_identical(run_tasks(list(1, 2), used, list(isa = other), profile), list(other, other))
@@ -322,6 +327,9 @@ test_that("nodes of a PSOCK cluster do tasks, and those of a lost one", {
   expect_rng_untouched(result <- run_tasks(tasks_of(5), obedient, common_of_tasks(), cluster, done = count$done))
   expect_identical(result, expected(5))
   expect_setequal(count$seen(), 1:5)
+  job <- new_job(tasks_of(5), obedient, common_of_tasks(), "segment", NULL)
+  do_by_parallel(job, cluster)
+  expect_identical(job$copies, 2)
   tasks <- tasks_of(5)
   tasks[[4]]$fails <- "File x, row 7."
   expect_error(

@@ -93,12 +93,12 @@ test_that("files that change, vanish or are damaged after mash_source() are told
 test_that("text with other things than numbers is told by file and row", {
   folder <- withr::local_tempdir()
   path <- file.path(folder, "a.csv")
-  writeLines(c("id,b_u,b_v", paste0("r", 1:9, ",1,", c(1:5, "x", 7:9))), path)
-  src <- suppressMessages(mash_source(folder, "b_", segment_rows = 4))
+  writeLines(c("id,b_u,b_v", paste0("r", 1:109, ",1,", c(1:105, "x", 7:9))), path)
+  src <- suppressMessages(mash_source(folder, "b_", segment_rows = 104))
   expect_no_error(read_segment(src, 1))
   cnd <- expect_error(read_segment(src, 2), class = "covmash_error_columns")
   expect_s3_class(cnd, "covmash_error_source")
-  expect_match(conditionMessage(cnd), "Column 'b_v' of 'a.csv' must hold numbers, but row 6 has 'x'", fixed = TRUE)
+  expect_match(conditionMessage(cnd), "Column 'b_v' of 'a.csv' must hold numbers, but row 106 has 'x'", fixed = TRUE)
   writeLines("id,b_u", path)
   expect_error(mash_source(folder, "b_"), "no rows", class = "covmash_error_source")
   writeLines("", path)
@@ -124,7 +124,7 @@ test_that("a compressed file that segments cut is unpacked once", {
   src <- suppressMessages(mash_source(folder, "b_", "s_", "snp", segment_rows = 3))
   for (i in 1:4) expect_identical(bare(read_segment(src, i)$Bhat), bare(p$Bhat[3 * i - 2:0, ]))
   # What was kept is what is given.
-  kept_part$value$b_liver[7] <- 99
+  kept_part$value[[1]][7] <- 99
   expect_identical(read_segment(src, 3)$Bhat[1, 1], c(liver = 99))
   # And not for another file.
   Sys.setFileTime(src$files$path, Sys.time() + 100)
@@ -142,6 +142,45 @@ test_that("effects are named by one column or several, numbers as they are", {
   path <- withr::local_tempfile(fileext = ".parquet")
   nanoparquet::write_parquet(data.frame(pos = c(100000, 3e6), b_u = 1:2), path)
   expect_identical(rownames(mash_source(path, "b_", id = "pos")[1:2]$Bhat), c("100000", "3000000"))
+})
+
+test_that("rows that are no lines, and empty lines, do not shift what is read", {
+  skip_if_not_installed("data.table")
+  folder <- withr::local_tempdir()
+  path <- file.path(folder, "a.csv")
+  rows <- paste0("r", 1:9, ",", 1:9)
+  read_all <- function() {
+    src <- suppressMessages(mash_source(folder, "b_", segment_rows = 2))
+    list(lines = src$files$lines, x = unlist(lapply(1:5, function(i) unname(read_segment(src, i)$Bhat[, 1]))))
+  }
+  writeLines(c("id,b_u", rows), path)
+  expect_identical(read_all(), list(lines = TRUE, x = as.double(1:9)))
+  writeLines(c("id,b_u", rows), path, sep = "\r\n")
+  expect_identical(read_all(), list(lines = TRUE, x = as.double(1:9)))
+  cat(c("id,b_u", rows[1:8], "r9,9"), file = path, sep = "\n")
+  expect_identical(read_all(), list(lines = TRUE, x = as.double(1:9)))
+  writeLines(c("id,b_u", sub("r2", "\"r\n2\"", rows)), path)
+  expect_identical(read_all(), list(lines = FALSE, x = as.double(1:9)))
+})
+
+test_that("files of the same name are told apart", {
+  skip_if_not_installed("nanoparquet")
+  folder <- withr::local_tempdir()
+  for (k in 1:2) {
+    dir.create(file.path(folder, paste0("chr", k)))
+    table <- data.frame(b_u = c(1, 2), s_u = c(1, if (k == 2) -1 else 1))
+    nanoparquet::write_parquet(table, file.path(folder, paste0("chr", k), "x.parquet"))
+  }
+  src <- mash_source(file.path(folder, "chr*", "x.parquet"), "b_", "s_")
+  expect_error(src[4], "Row 2 of '.*/chr2/x.parquet'", class = "covmash_error_source")
+})
+
+test_that("a column can be both the name and the estimate", {
+  skip_if_not_installed("nanoparquet")
+  path <- withr::local_tempfile(fileext = ".parquet")
+  nanoparquet::write_parquet(data.frame(b_u = c(1.5, 2)), path)
+  x <- mash_source(path, "b_", id = "b_u")[1:2]$Bhat
+  expect_identical(x, matrix(c(1.5, 2), 2, 1, dimnames = list(c("1.5", "2"), "u")))
 })
 
 test_that("single precision is read as double", {

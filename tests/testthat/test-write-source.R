@@ -64,6 +64,10 @@ test_that("nothing is overwritten unasked, and nothing left over", {
   expect_identical(dim(src), c(8L, 3L))
   writeLines("a,b", file.path(folder, "other.csv"))
   expect_error(write_source(p$Bhat, folder, overwrite = TRUE), "'other.csv'", class = "covmash_error_file")
+  unlink(file.path(folder, "other.csv"))
+  writeLines("half", file.path(folder, ".part-00001.parquet-12"))
+  write_source(p$Bhat, folder, overwrite = TRUE)
+  expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), "part-00001.parquet")
   # A failure in the middle leaves the old one.
   folder <- withr::local_tempdir()
   src <- write_source(p$Bhat, folder, rows_per_file = 5)
