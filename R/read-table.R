@@ -125,8 +125,8 @@ as_numbers <- function(x, column, label, argument = "`columns`", first = 1) {
     bad <- which(is.na(out) & !is.na(x))[1]
     if (!is.na(bad)) {
       abort_input(
-        "Column '{column}' of {label} must hold numbers, but row {format_count(first + bad - 1)} has '{x[bad]}'; mend it, or ",
-        "name another column in {argument}.",
+        "Column '{column}' of {label} must hold numbers, but row {format_count(first + bad - 1)} has '{x[bad]}'; mend ",
+        "it, or name another column in {argument}.",
         class = "covmash_error_columns"
       )
     }

@@ -10,11 +10,13 @@ in_source <- function(expr) {
   tryCatch(expr, covmash_error_input = function(cnd) {
     if (inherits(cnd, "covmash_error_source")) rlang::cnd_signal(cnd)
     rlang::abort(
-      conditionMessage(cnd), class = c("covmash_error_source", setdiff(class(cnd), c("rlang_error", "error", "condition"))),
-      call = user_frame()
+      conditionMessage(cnd), class = c("covmash_error_source", own_classes(cnd)), call = user_frame()
     )
   })
 }
+
+# What rlang::abort() adds itself.
+own_classes <- function(cnd) setdiff(class(cnd), c("rlang_error", "error", "condition"))
 
 # ---- which files ---------------------------------------------------------------
 
@@ -57,9 +59,11 @@ files_of_folder <- function(folder) {
     }
   }
   below <- list.files(folder, parquet_ending, recursive = TRUE, ignore.case = TRUE)
+  advice <- if (length(below) > 0L) {
+    paste0(", but there are some in folders below it; give a pattern such as \"", folder, "/*/*.parquet\"")
+  }
   abort_source(
-    "The folder '{folder}' holds no file that ends in .parquet, .csv, .tsv or .txt (or .gz of them)",
-    "{if (length(below)) paste0(', but there are some in folders below it; give a pattern such as \"', folder, '/*/*.parquet\"')}.",
+    "The folder '{folder}' holds no file that ends in .parquet, .csv, .tsv or .txt (or .gz of them){advice}.",
     class = "covmash_error_file"
   )
 }
@@ -87,8 +91,8 @@ file_labels <- function(paths) {
   paste0("'", if (anyDuplicated(names) > 0L) paths else names, "'")
 }
 
-# A table that can be looked into (read-table.R), with `rows`; of Parquet `numeric`, which columns hold numbers; of text `lines`,
-# whether each row is a line.
+# A table that can be looked into (read-table.R), with `rows`; of Parquet `numeric`, which columns hold numbers; of text
+# `lines`, whether each row is a line.
 look_into <- function(path, label) {
   if (!is_parquet(path)) {
     table <- open_data_text(path, label)
@@ -98,11 +102,12 @@ look_into <- function(path, label) {
   }
   table <- list(kind = "parquet", path = path, label = label)
   layout <- name_parquet_errors(label, if (parquet_reader() == "nanoparquet") {
-    schema <- nanoparquet::read_parquet_schema(path)
-    schema <- schema[is.na(schema$num_children), ]
+    # Schema and number of rows would each read it all again.
+    known <- nanoparquet::read_parquet_metadata(path)
+    schema <- known$schema[is.na(known$schema$num_children), ]
     list(
       columns = schema$name, numeric = schema$r_type %in% c("double", "integer"),
-      rows = nanoparquet::read_parquet_info(path)$num_rows
+      rows = as.double(known$file_meta_data$num_rows)
     )
   } else {
     arrow_layout(path)
@@ -146,17 +151,20 @@ arrow_layout <- function(path) {
   reader <- getExportedValue("arrow", "ParquetFileReader")$create(path)
   schema <- reader$GetSchema()
   types <- vapply(schema$fields, function(field) field$type$ToString(), "")
-  list(columns = schema$names, numeric = grepl("^(u?int|float|double|halffloat)", types), rows = as.double(reader$num_rows))
+  numeric <- grepl("^(u?int|float|double|halffloat)", types)
+  list(columns = schema$names, numeric = numeric, rows = as.double(reader$num_rows))
 }
 
 # ---- which columns -------------------------------------------------------------
 
-# Bhat and Shat as the user gave them, in the columns of the first file: a list of `Bhat` and `Shat` (NULL without), names
-# of columns, `id` (NULL without), and `conditions`.
+# Bhat and Shat as the user gave them, in the columns of the first file: a list of `Bhat` and `Shat` (NULL without),
+# names of columns, `id` (NULL without), and `conditions`.
 source_columns <- function(table, Bhat, Shat, id) {
   if (is.null(Bhat)) {
     if (!is.null(Shat)) {
-      abort_source("`Shat` is given, but `Bhat` is not; name the columns of estimates.", class = "covmash_error_columns")
+      abort_source(
+        "`Shat` is given, but `Bhat` is not; name the columns of estimates.", class = "covmash_error_columns"
+      )
     }
     Bhat <- written_prefix(table)
     if (any(startsWith(table$columns, "shat_"))) Shat <- "shat_"
@@ -194,7 +202,8 @@ chosen_columns <- function(spec, table, name) {
     chosen <- tryCatch(spec(columns), error = function(cnd) cnd)
     if (is.logical(chosen) && length(chosen) == length(columns)) chosen <- columns[which(chosen)]
     if (!is.character(chosen) || length(chosen) == 0L || !all(chosen %in% columns)) {
-      what <- if (inherits(chosen, "condition")) paste0("stopped: ", conditionMessage(chosen)) else paste("gave", describe(chosen))
+      failed <- inherits(chosen, "condition")
+      what <- if (failed) paste("stopped:", conditionMessage(chosen)) else paste("gave", describe(chosen))
       abort_source(
         "`{name}` as a function must choose from the names of columns, by name or TRUE and FALSE, but it {what}.",
         class = "covmash_error_columns"
@@ -212,8 +221,8 @@ chosen_columns <- function(spec, table, name) {
     begin <- columns[startsWith(columns, spec)]
     if (length(begin) == 0L) {
       abort_source(
-        "{table$label} has no column '{spec}' of `{name}`, nor any whose name begins so; it has {quote_some(columns, 12L)}.",
-        "{did_you_mean(spec, columns)}",
+        "{table$label} has no column '{spec}' of `{name}`, nor any whose name begins so; it has ",
+        "{quote_some(columns, 12L)}.{did_you_mean(spec, columns)}",
         class = "covmash_error_columns"
       )
     }
@@ -236,9 +245,13 @@ paired_columns <- function(errors, estimates) {
   if (any(names(errors) %in% names(estimates))) {
     lone <- c(setdiff(names(estimates), names(errors)), setdiff(names(errors), names(estimates)))
     if (length(lone) > 0L) {
-      side <- if (lone[1] %in% names(estimates)) c("an estimate", "standard error") else c("a standard error", "estimate")
+      has <- if (lone[1] %in% names(estimates)) {
+        "an estimate but no standard error"
+      } else {
+        "a standard error but no estimate"
+      }
       abort_source(
-        "The condition '{lone[1]}' has {side[1]} but no {side[2]}; name both, or leave both out.",
+        "The condition '{lone[1]}' has {has}; name both, or leave both out.",
         class = "covmash_error_columns"
       )
     }
@@ -246,7 +259,8 @@ paired_columns <- function(errors, estimates) {
   }
   if (length(errors) != length(estimates)) {
     abort_source(
-      "`Bhat` has {plural(length(estimates), 'column')} and `Shat` {length(errors)}; each estimate needs its standard error.",
+      "`Bhat` has {plural(length(estimates), 'column')} and `Shat` {length(errors)}; each estimate needs its standard ",
+      "error.",
       class = "covmash_error_columns"
     )
   }
@@ -259,7 +273,8 @@ id_columns <- function(id, table) {
   }
   if (!is.character(id) || !is_plain(id) || length(id) == 0L || anyNA(id) || !all(id %in% table$columns)) {
     what <- if (is.character(id) && length(id) > 0L && !anyNA(id)) {
-      paste0("'", id[!id %in% table$columns][1], "' is no column of ", table$label, ", which has ", quote_some(table$columns, 12L))
+      unknown <- id[!id %in% table$columns][1]
+      paste0("'", unknown, "' is no column of ", table$label, ", which has ", quote_some(table$columns, 12L))
     } else {
       paste("not", describe(id))
     }
@@ -333,12 +348,15 @@ check_unchanged <- function(src, k) {
   files <- src$files
   now <- file_marks(files$path[k])
   if (is.na(now$size)) {
-    abort_source("'{files$path[k]}' is no longer there; make the source again with mash_source().", class = "covmash_error_file")
+    abort_source(
+      "'{files$path[k]}' is no longer there; make the source again with mash_source().", class = "covmash_error_file"
+    )
   }
   # Some file systems keep milliseconds only.
   if (now$size != files$size[k] || abs(now$modified - files$modified[k]) > 2e-3) {
     abort_source(
-      "'{files$path[k]}' has changed since mash_source() looked at it; make the source again, and what was computed from it.",
+      "'{files$path[k]}' has changed since mash_source() looked at it; make the source again, and what was computed ",
+      "from it.",
       class = "covmash_error_file"
     )
   }
@@ -397,9 +415,12 @@ columns_of_file <- function(path, label, rows, columns, text) {
 text_rows <- function(table, columns, text, first, last) {
   n <- last - first + 1
   table$skip <- table$skip + first - 1
-  values <- typed_columns(fread_columns(table, column_positions(table, columns), text, n), columns, text, table$label, first)
+  raw <- fread_columns(table, column_positions(table, columns), text, n)
+  values <- typed_columns(raw, columns, text, table$label, first)
   if (!all(lengths(values) == n)) {
-    abort_source("{table$label} ends before row {format_count(last)}, which it had; it is damaged.", class = "covmash_error_file")
+    abort_source(
+      "{table$label} ends before row {format_count(last)}, which it had; it is damaged.", class = "covmash_error_file"
+    )
   }
   values
 }

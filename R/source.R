@@ -2,54 +2,56 @@
 
 #' A data set in files
 #'
-#' Estimates and standard errors of more effects than memory holds, in files or behind a function. Nothing is read but what
-#' is needed to know how many effects and which conditions there are; the rows are read in segments when they are needed.
+#' Estimates and standard errors of more effects than memory holds, in files or behind a function. Nothing is read but
+#' what is needed to know how many effects and which conditions there are; the rows are read in segments when they are
+#' needed.
 #'
 #' @param x One of
 #'   * a folder: its files that end in `.parquet`, or else in `.csv`, `.tsv`, `.txt` (or `.gz`, `.bgz` of these), in the
 #'     order of their names;
 #'   * a pattern of paths, such as `"chr*/results.parquet"`, likewise;
 #'   * a vector of paths, in its order;
-#'   * `function(i)` that gives the `i`-th of `n` parts as `list(Bhat =, Shat =, id =)`: matrices with effects in rows, and the
-#'     names of the effects; `Shat` and `id` may be left out. It has to give the same whenever it is called, in any process
-#'     to which it is sent with what it refers to.
-#' @param Bhat Which columns hold the estimates: their names (with names, these are the conditions); or how their names begin,
-#'   e.g. `"beta_"`, the rest being the condition; or a function that takes the names of all columns and gives those, or
-#'   `TRUE` and `FALSE`. `NULL`: columns `bhat_<condition>`, as [write_source()] makes them, then with `shat_<condition>` and
-#'   `id`, if there are any.
+#'   * `function(i)` that gives the `i`-th of `n` parts as `list(Bhat =, Shat =, id =)`: matrices with effects in rows,
+#'     and the names of the effects; `Shat` and `id` may be left out. It has to give the same whenever it is called, in
+#'     any process to which it is sent with what it refers to.
+#' @param Bhat Which columns hold the estimates: their names (with names, these are the conditions); or how their names
+#'   begin, e.g. `"beta_"`, the rest being the condition; or a function that takes the names of all columns and gives
+#'   those, or `TRUE` and `FALSE`. `NULL`: columns `bhat_<condition>`, as [write_source()] makes them, then with
+#'   `shat_<condition>` and `id`, if there are any.
 #' @param Shat Likewise the standard errors: matched by condition, or by position if the names share none.
 #'   `NULL`: the estimates are z-scores, with standard error 1.
 #' @param id Names of columns that identify an effect; several are joined by `_`. `NULL`: effects have numbers only.
 #' @param V R x R correlation matrix of the errors of one effect, as for [mash_set_data()]; `NULL` is the identity.
 #' @param alpha,zero_check_tol,zero_Bhat_Shat_reset,zero_Shat_reset As for [mash_set_data()].
 #' @param n For a function: the number of parts.
-#' @param n_effects For a function: the number of effects of each part; or of all of them, where all parts but the last have
-#'   as many as the first. `NULL`: every part is made once, to count them.
+#' @param n_effects For a function: the number of effects of each part; or of all of them, where all parts but the last
+#'   have as many as the first. `NULL`: every part is made once, to count them.
 #' @param conditions Names of the conditions in the order of the columns, in place of those of the columns.
-#' @param segment_rows Rows of a segment. A segment is held in memory, and all sums are made of those of segments, so that other
-#'   segments change the last bits of results.
-#' @return `mash_source()`: an object of class `"mash_source"`, which holds paths, not data, and can be saved or sent to other
-#'   processes that see the same files. `dim()`: effects and conditions. `dimnames()`: conditions. `x[rows]`,
-#'   `x[rows, conditions]` and `as_mash_data(x)`: a data object of some or all rows, as of [mash_set_data()]. `format()`:
-#'   one line of text. `print()`: `x`, invisibly.
+#' @param segment_rows Rows of a segment. A segment is held in memory, and all sums are made of those of segments, so
+#'   that other segments change the last bits of results.
+#' @return `mash_source()`: an object of class `"mash_source"`, which holds paths, not data, and can be saved or sent to
+#'   other processes that see the same files. `dim()`: effects and conditions. `dimnames()`: conditions. `x[rows]`,
+#'   `x[rows, conditions]` and `as_mash_data(x)`: a data object of some or all rows, as of [mash_set_data()].
+#'   `format()`: one line of text. `print()`: `x`, invisibly.
 #' @details
-#' *Parquet* is read by the package nanoparquet (or arrow), numbers of single precision as double. *Text* needs no package, but
-#' data.table to be read in reasonable time; rows are counted at once, and a compressed file that segments cut is held in
-#' memory as a whole. [write_source()] turns text, and Parquet in one large file, into files that are read much faster.
+#' *Parquet* is read by the package nanoparquet (or arrow), numbers of single precision as double. *Text* needs no
+#' package, but data.table to be read in reasonable time; rows are counted at once, and a compressed file that segments
+#' cut is held in memory as a whole. [write_source()] turns text, and Parquet in one large file, into files that are
+#' read much faster.
 #'
 #' All files need the columns that are used; others are not looked at. Missing values (null, and in text what
-#' [read_sumstats()] takes for it) are missing estimates, and `NaN` in Parquet is an error, as in [mash_set_data()]. Values are
-#' checked when they are read.
+#' [read_sumstats()] takes for it) are missing estimates, and `NaN` in Parquet is an error, as in [mash_set_data()].
+#' Values are checked when they are read.
 #'
 #' Where a function wants all data in memory, but a sample is as good ([select_training_effects()],
 #' [estimate_null_correlation_simple()], [cov_canonical()], [cov_pca()], [cov_flash()], [cov_udi()], [cov_ed()],
-#' [cov_ted()]), a source stands for a sample of about 131072 effects, spread evenly and the same each time; a message of class
-#' `covmash_message_sample` says so.
-#' @section Errors: `covmash_error_source`, for whatever is wrong with the source or found in it when it is read; it names the
-#'   file and the row. Also `covmash_error_file` for files that are not there, cannot be read or have changed since;
-#'   `covmash_error_columns` for columns that are missing, differ between files or hold no numbers; `covmash_error_names` for a
-#'   condition that occurs twice; `covmash_error_package` for Parquet without a package that reads it; and those of
-#'   [mash_set_data()].
+#' [cov_ted()]), a source stands for a sample of about 131072 effects, spread evenly and the same each time; a message
+#' of class `covmash_message_sample` says so.
+#' @section Errors: `covmash_error_source`, for whatever is wrong with the source or found in it when it is read; it
+#'   names the file and the row. Also `covmash_error_file` for files that are not there, cannot be read or have changed
+#'   since; `covmash_error_columns` for columns that are missing, differ between files or hold no numbers;
+#'   `covmash_error_names` for a condition that occurs twice; `covmash_error_package` for Parquet without a package that
+#'   reads it; and those of [mash_set_data()].
 #' @seealso [write_source()], [read_sumstats()] with `to`, [mash_set_data()]
 #' @concept large data
 #' @concept summary statistics
@@ -91,8 +93,8 @@ mash_source <- function(x, Bhat = NULL, Shat = NULL, id = NULL, V = NULL, alpha 
   unused <- if (is.function(x)) list(Bhat = Bhat, Shat = Shat, id = id) else list(n = n, n_effects = n_effects)
   used <- names(unused)[!vapply(unused, is.null, NA)]
   if (length(used) > 0L) {
-    kind <- if (is.function(x)) "files; a function gives the matrices themselves" else "functions; files say it themselves"
-    abort_source("`{used[1]}` is for {kind}.", class = "covmash_error_argument")
+    kind <- if (is.function(x)) "files, not for a function" else "a function, not for files"
+    abort_source("`{used[1]}` is for {kind}; leave it out.", class = "covmash_error_argument")
   }
   parts <- in_source(if (is.function(x)) parts_of_function(x, n, n_effects) else parts_of_files(x, Bhat, Shat, id))
   if (sum(parts$rows) == 0) {
@@ -121,7 +123,9 @@ parts_of_files <- function(x, Bhat, Shat, id) {
   if (is.null(Bhat)) specs <- list(Bhat = "bhat_", Shat = if (!is.null(columns$Shat)) "shat_")
   rows <- double(length(paths))
   marks$lines <- logical(length(paths))
+  begin_steps("Looking into files", length(paths))
   for (k in seq_along(paths)) {
+    next_step()
     cpp_listen()
     table <- if (k == 1L) first else look_into(paths[k], labels[k])
     check_columns_of(table, columns, specs, labels[1])
@@ -129,8 +133,8 @@ parts_of_files <- function(x, Bhat, Shat, id) {
     marks$lines[k] <- isTRUE(table$lines)
   }
   list(
-    kind = "files", files = marks, rows = rows, columns = columns[c("Bhat", "Shat", "id")], has_shat = !is.null(columns$Shat),
-    has_id = !is.null(columns$id), conditions = columns$conditions
+    kind = "files", files = marks, rows = rows, columns = columns[c("Bhat", "Shat", "id")],
+    has_shat = !is.null(columns$Shat), has_id = !is.null(columns$id), conditions = columns$conditions
   )
 }
 
@@ -141,8 +145,8 @@ source_conditions <- function(given, found) {
   if (!is.character(given) || !is_plain(given) || length(given) != length(found) || anyNA(given) ||
         !all(nzchar(given)) || anyDuplicated(given) > 0L) {
     abort_source(
-      "`conditions` must hold {plural(length(found), 'name')}, one for each column of estimates and no two the same, not ",
-      "{describe(given)}.",
+      "`conditions` must hold {plural(length(found), 'name')}, one for each column of estimates and no two the same, ",
+      "not {describe(given)}.",
       class = "covmash_error_names"
     )
   }
@@ -162,14 +166,14 @@ tell_slow <- function(src) {
   long <- which(is_parquet(src$files$path) & src$rows > 4 * src$segment_rows)
   if (text > 0L) {
     inform_covmash(
-      "{plural(text, 'file')} of text will be read again in every pass over the data; write_source() makes Parquet of it, ",
-      "which is read much faster.",
+      "{plural(text, 'file')} of text will be read again in every pass over the data; write_source() makes Parquet of ",
+      "it, which is read much faster.",
       class = "covmash_message_source"
     )
   } else if (length(long) > 0L) {
     inform_covmash(
-      "'{basename(src$files$path[long[1]])}' has {plural(src$rows[long[1]], 'row')} and is read for every segment of it; ",
-      "write_source() makes smaller files, which are read once.",
+      "{file_labels(src$files$path)[long[1]]} has {plural(src$rows[long[1]], 'row')} and is read for every segment of ",
+      "it; write_source() makes smaller files, which are read once.",
       class = "covmash_message_source"
     )
   }
@@ -210,15 +214,16 @@ rows_of_parts <- function(n_effects, n, first) {
     all(n_effects == round(n_effects)) && all(n_effects >= 1)
   if (!ok) {
     abort_source(
-      "`n_effects` must be the number of effects of each of the {plural(n, 'part')}, or of all, not {describe(n_effects)}.",
+      "`n_effects` must be the number of effects of each of the {plural(n, 'part')}, or of all, not ",
+      "{describe(n_effects)}.",
       class = "covmash_error_argument"
     )
   }
   rows <- if (length(n_effects) == 1L && n > 1) c(rep(first, n - 1), n_effects - first * (n - 1)) else n_effects
   if (rows[1] != first || rows[n] < 1) {
     abort_source(
-      "Part 1 of `x` has {plural(first, 'effect')}, which does not agree with `n` = {format_count(n)} and `n_effects` = ",
-      "{format_count(n_effects[1])}; give the number of each part.",
+      "Part 1 of `x` has {plural(first, 'effect')}, which does not agree with `n` = {format_count(n)} and ",
+      "`n_effects` = {format_count(n_effects[1])}; give the number of each part.",
       class = "covmash_error_dimensions"
     )
   }
@@ -239,7 +244,11 @@ made_part <- function(make, i) {
   Bhat <- data_matrix(part[["Bhat"]], paste("`Bhat`", label))
   Shat <- part[["Shat"]]
   if (!is.null(Shat)) {
-    Shat <- if (checkmate::test_number(Shat)) array(as.double(Shat), dim(Bhat)) else data_matrix(Shat, paste("`Shat`", label))
+    Shat <- if (checkmate::test_number(Shat)) {
+      array(as.double(Shat), dim(Bhat))
+    } else {
+      data_matrix(Shat, paste("`Shat`", label))
+    }
     if (!identical(dim(Shat), dim(Bhat))) {
       abort_source(
         "`Bhat` {label} is {nrow(Bhat)} x {ncol(Bhat)}, but `Shat` is {nrow(Shat)} x {ncol(Shat)}.",
@@ -251,7 +260,8 @@ made_part <- function(make, i) {
   id <- part[["id"]]
   if (!is.null(id) && (!is.atomic(id) || length(id) != nrow(Bhat))) {
     abort_source(
-      "`id` {label} must name each of its {plural(nrow(Bhat), 'effect')}, not {describe(id)}.", class = "covmash_error_names"
+      "`id` {label} must name each of its {plural(nrow(Bhat), 'effect')}, not {describe(id)}.",
+      class = "covmash_error_names"
     )
   }
   list(Bhat = Bhat, Shat = Shat, id = if (!is.null(id)) as_labels_of(unname(id)))
@@ -311,8 +321,8 @@ columns_reader <- function(src, k, first, last) {
 
 # ---- rows ----------------------------------------------------------------------
 
-# Effects `from` to `to` of all, or those of them at the positions `rows`: a list of `Bhat` and `Shat`, matrices with names
-# of columns (and of rows, if `named`), and `id`.
+# Effects `from` to `to` of all, or those of them at the positions `rows`: a list of `Bhat` and `Shat`, matrices with
+# names of columns (and of rows, if `named`), and `id`.
 read_effects <- function(src, from, to, rows = NULL, named = FALSE) {
   n <- if (is.null(rows)) to - from + 1 else length(rows)
   R <- length(src$conditions)
@@ -402,8 +412,8 @@ read_segment <- function(src, i, rows = NULL) {
   in_source(read_effects(src, range[1], range[2], rows))
 }
 
-# The same as a data object. warn: with the warnings that mash_set_data() has of its input. A pass over the data reads every
-# segment again, and would say the same each time.
+# The same as a data object. warn: with the warnings that mash_set_data() has of its input. A pass over the data reads
+# every segment again, and would say the same each time.
 segment_data <- function(src, i, rows = NULL, warn = FALSE) {
   range <- segment_range(src, i)
   if (!is.null(rows)) {
@@ -454,11 +464,11 @@ name_bad_effect <- function(src, values, effects, cnd) {
     if (is.null(error_of(seq_len(middle)))) good <- middle else bad <- middle
   }
   alone <- error_of(bad)
-  message <- sub("row 1, ", "", conditionMessage(if (is.null(alone)) cnd else alone), fixed = TRUE)
-  classes <- setdiff(class(if (is.null(alone)) cnd else alone), c("rlang_error", "error", "condition"))
+  if (!is.null(alone)) cnd <- alone
+  message <- sub("row 1, ", "", conditionMessage(cnd), fixed = TRUE)
   rlang::abort(
-    paste0(place_of_effect(src, effects[bad], values$id[bad]), ": ", message), class = c("covmash_error_source", classes),
-    call = user_frame()
+    paste0(place_of_effect(src, effects[bad], values$id[bad]), ": ", message),
+    class = c("covmash_error_source", own_classes(cnd)), call = user_frame()
   )
 }
 
@@ -480,6 +490,8 @@ place_of_effect <- function(src, effect, id = NULL) {
 
 is_source <- function(x) inherits(x, "mash_source")
 
+names_of_settings <- c("zero_check_tol", "zero_Bhat_Shat_reset", "zero_Shat_reset")
+
 check_source <- function(src, name = "x") {
   counts <- function(x) is.double(x) && length(x) > 0L && all(is.finite(x)) && all(x >= 0) && all(x == round(x))
   ok <- is_source(src) && is.list(src) && counts(src$rows) && counts(src$ends) && counts(src$n_effects) &&
@@ -488,9 +500,7 @@ check_source <- function(src, name = "x") {
     checkmate::test_character(src$conditions, any.missing = FALSE, min.len = 1L, min.chars = 1L, unique = TRUE) &&
     checkmate::test_flag(src$has_shat) && checkmate::test_flag(src$has_id) && has_parts(src) &&
     is_plain(src$alpha) && checkmate::test_number(src$alpha, finite = TRUE) &&
-    is.list(src$settings) && all(vapply(
-      src$settings[c("zero_check_tol", "zero_Bhat_Shat_reset", "zero_Shat_reset")], checkmate::test_number, NA, lower = 0
-    )) &&
+    is.list(src$settings) && all(vapply(src$settings[names_of_settings], checkmate::test_number, NA, lower = 0)) &&
     (is.null(src$V) || is.matrix(src$V) && is.double(src$V) && all(dim(src$V) == length(src$conditions)))
   if (!ok) {
     if (is_source(src)) {
@@ -507,20 +517,26 @@ has_parts <- function(src) {
   }
   files <- src$files
   columns <- src$columns
+  n <- length(src$rows)
+  R <- length(src$conditions)
   are_names <- function(x, n) checkmate::test_character(x, any.missing = FALSE, len = n)
-  identical(src$kind, "files") && is.list(files) && are_names(files$path, length(src$rows)) &&
-    is.double(files$size) && is.double(files$modified) && is.logical(files$lines) && !anyNA(files$lines) && length(files$size) == length(src$rows) &&
-    length(files$modified) == length(src$rows) && length(files$lines) == length(src$rows) && is.list(columns) && are_names(columns$Bhat, length(src$conditions)) &&
-    (!src$has_shat || are_names(columns$Shat, length(src$conditions))) &&
-    (!src$has_id || is.character(columns$id) && !anyNA(columns$id))
+  identical(src$kind, "files") && is.list(files) && is.list(columns) && are_names(files$path, n) &&
+    checkmate::test_double(files$size, any.missing = FALSE, len = n) &&
+    checkmate::test_double(files$modified, any.missing = FALSE, len = n) &&
+    checkmate::test_logical(files$lines, any.missing = FALSE, len = n) && are_names(columns$Bhat, R) &&
+    (!src$has_shat || are_names(columns$Shat, R)) &&
+    (!src$has_id || checkmate::test_character(columns$id, any.missing = FALSE, min.len = 1L))
 }
 
-# All that decides what is computed: a source with another digest gives other results. The times of files say that they are
-# the same; of a function only the text is known.
+# All that decides what is computed: a source with another digest gives other results. The times of files say that they
+# are the same; of a function only the text is known.
 source_digest <- function(src) {
   exact <- function(x) sprintf("%.17g", x)
   made_of <- if (src$kind == "files") {
-    c(basename(src$files$path), exact(src$files$size), sprintf("%.3f", src$files$modified), unlist(src$columns, use.names = FALSE))
+    c(
+      basename(src$files$path), exact(src$files$size), sprintf("%.3f", src$files$modified),
+      unlist(src$columns, use.names = FALSE)
+    )
   } else {
     deparse(src$make)
   }
@@ -556,15 +572,22 @@ dimnames.mash_source <- function(x) {
     )
   }
   check_source(x)
-  if (is.character(i)) {
-    abort_input("The rows of a source are chosen by number, not by name.", class = "covmash_error_index")
-  }
-  rows <- resolve_index(i, x$n_effects, NULL, "i", "row")
-  if (length(rows) == 0L) {
-    abort_input("A data object needs at least one row; the selection is empty.", class = "covmash_error_index")
-  }
-  data <- data_of_effects(x, read_chosen(x, as.double(rows)), as.double(rows))
+  data <- chosen_effects(x, i, "i")
   if (missing(j)) data else data[, j]
+}
+
+# A data object. name: of the argument.
+chosen_effects <- function(src, rows, name) {
+  if (is.character(rows)) {
+    abort_input(
+      "`{name}` must choose rows of the source by number, not by name.", class = "covmash_error_index"
+    )
+  }
+  rows <- as.double(resolve_index(rows, src$n_effects, NULL, name, "row"))
+  if (length(rows) == 0L) {
+    abort_input("`{name}` selects no row; choose at least one.", class = "covmash_error_index")
+  }
+  data_of_effects(src, read_chosen(src, rows), rows)
 }
 
 #' @rdname mash_source
@@ -580,13 +603,15 @@ as_mash_data.mash_source <- function(x, ...) {
 #' @export
 format.mash_source <- function(x, ...) {
   check_source(x)
-  from <- if (x$kind == "function") {
-    plural(length(x$rows), "part made by a function", "parts made by a function")
-  } else {
-    kind <- c(Parquet = all(is_parquet(x$files$path)), text = !any(is_parquet(x$files$path)))
-    plural(length(x$rows), paste(c(names(kind)[kind], "file"), collapse = " "), paste(c(names(kind)[kind], "files"), collapse = " "))
+  what <- "part made by a function"
+  if (x$kind == "files") {
+    parquet <- is_parquet(x$files$path)
+    what <- paste0(if (all(parquet)) "Parquet " else if (!any(parquet)) "text ", "file")
   }
-  paste0("<mash_source> ", plural(x$n_effects, "effect"), " x ", plural(length(x$conditions), "condition"), " in ", from)
+  paste0(
+    "<mash_source> ", plural(x$n_effects, "effect"), " x ", plural(length(x$conditions), "condition"), " in ",
+    plural(length(x$rows), what, sub("(part|file)", "\\1s", what))
+  )
 }
 
 #' @rdname mash_source

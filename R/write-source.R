@@ -4,8 +4,8 @@
 #'
 #' Writes estimates and standard errors to a folder of Parquet files, which [mash_source()] opens again.
 #'
-#' @param x A source, such as one of text; or what [as_mash_data()] takes: a data object, a matrix of z-scores, a list with `Bhat`
-#'   and `Shat`, a result of [read_sumstats()].
+#' @param x A source, such as one of text; or what [as_mash_data()] takes: a data object, a matrix of z-scores, a list
+#'   with `Bhat` and `Shat`, a result of [read_sumstats()].
 #' @param dir The folder to write to. It is made if it does not exist, within one that does.
 #' @param rows_per_file Rows of a file.
 #' @param format `"double"` (default): all digits. `"float"`: half the size, 7 digits; results are then those of the
@@ -13,13 +13,15 @@
 #' @param id Names of the effects, if `x` is no source; its row names if `NULL`.
 #' @param overwrite Replace the files of a source that is there?
 #' @return The source, as [mash_source()] opens it, with the `V`, `alpha` and settings of `x`.
-#' @details The files `part-00001.parquet` and so on have the columns `id` (if effects have names), `bhat_<condition>` and, unless
-#'   all standard errors are 1, `shat_<condition>`, on the scale of the estimates whatever `alpha` is; missing values are null. All
-#'   files are written under other names and get their own when the last is complete, so that there is never half a source.
-#'   A source is read and written piece by piece. Needs the package nanoparquet, or arrow.
-#' @section Errors: `covmash_error_file` if the folder cannot be made or holds other tables, or a source without `overwrite`, or
-#'   the one that `x` is read from; `covmash_error_package` without nanoparquet and arrow; `covmash_error_magnitude` for numbers
-#'   beyond the range of `"float"`; those of [mash_source()] and [mash_set_data()].
+#' @details The files `part-00001.parquet` and so on have the columns `id` (if effects have names), `bhat_<condition>`
+#' and, unless
+#'   all standard errors are 1, `shat_<condition>`, on the scale of the estimates whatever `alpha` is; missing values
+#'   are null. All files are written under other names and get their own when the last is complete, so that there is
+#'   never half a source. A source is read and written piece by piece. Needs the package nanoparquet, or arrow.
+#' @section Errors: `covmash_error_file` if the folder cannot be made or holds other tables, or a source without
+#'   `overwrite`, or the one that `x` is read from; `covmash_error_package` without nanoparquet and arrow;
+#'   `covmash_error_magnitude` for numbers beyond the range of `"float"`; those of [mash_source()] and
+#'   [mash_set_data()].
 #' @seealso [mash_source()]
 #' @concept large data
 #' @export
@@ -88,7 +90,8 @@ pieces_of_source <- function(src, id) {
 pieces_of_data <- function(x, id) {
   if (is.character(x)) {
     abort_input(
-      "`x` must be a source or data, not {describe(x)}; mash_source() and read_sumstats() read files.", class = "covmash_error_data"
+      "`x` must be a source or data, not {describe(x)}; mash_source() and read_sumstats() read files.",
+      class = "covmash_error_data"
     )
   }
   data <- as_mash_data(x)
@@ -225,7 +228,8 @@ check_float <- function(x, name) {
   if (any(size > 3.4e38 | size < 1.2e-38)) {
     bad <- size[size > 3.4e38 | size < 1.2e-38][1]
     abort_input(
-      "The column '{name}' holds {format(bad)}, which single precision cannot; use format = \"double\", or other units.",
+      "The column '{name}' holds {format(bad)}, which single precision cannot; use format = \"double\", or other ",
+      "units.",
       class = "covmash_error_magnitude"
     )
   }

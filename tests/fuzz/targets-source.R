@@ -3,7 +3,8 @@
 have_parquet <- requireNamespace("nanoparquet", quietly = TRUE)
 
 # A problem in files of random sizes: folder, the data in memory, and how columns begin.
-source_in_files <- function(ending = pick(c(if (have_parquet) rep("parquet", 4), "csv", "tsv", "txt.gz")), p = new_problem()) {
+source_in_files <- function(p = new_problem()) {
+  ending <- pick(c(if (have_parquet) rep("parquet", 4), "csv", "tsv", "txt.gz"))
   J <- nrow(p$Bhat)
   colnames(p$Bhat) <- colnames(p$Shat) <- paste0("c", seq_len(ncol(p$Bhat)))
   rownames(p$Bhat) <- rownames(p$Shat) <- paste0("e", seq_len(J))
@@ -61,7 +62,8 @@ source_by_function <- function(p = new_problem()) {
     rows <- seq((i - 1) * size + 1, min(i * size, J))
     list(Bhat = p$Bhat[rows, , drop = FALSE], Shat = p$Shat[rows, , drop = FALSE])
   }
-  list(p = p, args = list(x = make, n = n, n_effects = pick(list(J, NULL)), V = p$V, alpha = p$alpha, segment_rows = between(1, 12)))
+  args <- list(x = make, n = n, n_effects = pick(list(J, NULL)), V = p$V, alpha = p$alpha)
+  list(p = p, args = c(args, segment_rows = between(1, 12)))
 }
 
 memory_of <- function(p, V) {
@@ -105,7 +107,8 @@ target("mash_source", weight = 1.5, function() {
 hostile_source <- function() {
   if (chance(0.3)) {
     B <- matrix(stats::rnorm(6), 3)
-    later <- pick(list(NULL, 1, B, list(), list(Bhat = letters), list(Bhat = t(B)), list(Bhat = B, Shat = 2), list(Bhat = B, id = 1:3)))
+    lists <- list(list(), list(Bhat = letters), list(Bhat = t(B)), list(Bhat = B, Shat = 2), list(Bhat = B, id = 1:3))
+    later <- pick(c(list(NULL, 1, B), lists))
     make <- if (chance(0.2)) function(i) stop("no") else function(i) if (i == 1) list(Bhat = B) else later
     return(refused("mash_source", list(make, n = 2)))
   }
@@ -198,7 +201,8 @@ target("write_source", weight = if (have_parquet) 0.8 else 0, function() {
   valid("write_source", args, check = function(src) {
     back <- quietly(covmash::as_mash_data(src))
     c(
-      near(unname(back$Bhat), unname(s$data$Bhat), 1e-13, 0, "Bhat"), near(unname(back$Shat), unname(s$data$Shat), 1e-13, 0, "Shat"),
+      near(unname(back$Bhat), unname(s$data$Bhat), 1e-13, 0, "Bhat"),
+      near(unname(back$Shat), unname(s$data$Shat), 1e-13, 0, "Shat"),
       near(unname(back$V), unname(s$data$V), 1e-15, 1, "V")
     )
   })

@@ -98,7 +98,8 @@ test_that("a bad value is told with its file and row", {
   expect_no_error(segment_data(src, 1))
   cnd <- expect_error(segment_data(src, 2), class = "covmash_error_shat")
   expect_s3_class(cnd, "covmash_error_source")
-  expect_match(conditionMessage(cnd), "^Row 2 of 'part03.parquet' \\(effect 17, 'e17'\\): `Shat` is negative in column 2 \\('lung'\\)")
+  place <- "Row 2 of 'part03.parquet' (effect 17, 'e17'): `Shat` is negative in column 2 ('lung')"
+  expect_match(conditionMessage(cnd), place, fixed = TRUE)
   cnd <- expect_error(src[c(1, 17)], class = "covmash_error_shat")
   expect_match(conditionMessage(cnd), "Row 2 of 'part03.parquet'", fixed = TRUE)
   p$Shat[17, 2] <- NaN

@@ -47,8 +47,10 @@ test_that("single precision is half the size, and refused where it cannot hold a
   expect_equal(as_mash_data(float), as_mash_data(double), tolerance = 1e-6)
   expect_identical(is.na(as_mash_data(float)$Bhat), is.na(as_mash_data(double)$Bhat))
   p$Bhat[3, 1] <- 1e-50
-  expect_error(write_source(p$Bhat, file.path(folder, "bad"), format = "float"), "'bhat_liver' holds 1e-50", class = "covmash_error_magnitude")
-  expect_identical(list.files(file.path(folder, "bad"), all.files = TRUE, no.. = TRUE), character())
+  bad <- file.path(folder, "bad")
+  float <- function() write_source(p$Bhat, bad, format = "float")
+  expect_error(float(), "'bhat_liver' holds 1e-50", class = "covmash_error_magnitude")
+  expect_identical(list.files(bad, all.files = TRUE, no.. = TRUE), character())
 })
 
 test_that("nothing is overwritten unasked, and nothing left over", {
