@@ -3,8 +3,8 @@
 
 #' A posterior in files
 #'
-#' Opens a folder that [mash_posterior()] writes. It can be asked while the work goes on, for what is there, and, once it
-#' is complete, what a fit in memory is asked: files are read one after the other, so that only the answer takes memory.
+#' Opens a folder that [mash_posterior()] writes. It can be asked while the work goes on, for what is there, and, once
+#' it is complete, what a fit in memory is asked: files are read one after the other, and only the answer takes memory.
 #'
 #' @param dir The folder.
 #' @param verify Read every file and compare it with the md5 of its manifest? Otherwise only sizes are compared.
@@ -18,9 +18,9 @@
 #' @param digits,n Of printing: significant digits, and how many rows of a table.
 #' @param ... Not used.
 #' @return `mash_output()`: a list of class `"mash_output"` with the folder `dir`, the description that the folder has
-#'   of itself (`n_effects`, `conditions`, `columns`, `format`, ...) and `pieces`, a data frame with a row for each file:
-#'   `segment`, `piece`, rows `from` and `to`, `file`, `bytes`, `md5`, `id` (has it names of effects?) and `state`:
-#'   `"complete"`, `"missing"` or `"damaged"`, as it was when the folder was opened.
+#'   of itself (`n_effects`, `conditions`, `columns`, `format`, ...) and `pieces`, a data frame with a row for each
+#'   file: `segment`, `piece`, rows `from` and `to`, `file`, `bytes`, `md5`, `id` (has it names of effects?) and
+#'   `state`: `"complete"`, `"missing"` or `"damaged"`, as it was when the folder was opened.
 #'
 #'   `x[i]`, `x[i, j]`: these rows in memory, a list of class `"mash_rows"` with the matrices in `result`, from which
 #'   [get_pm()] and the others take them; `x[]` are all. `tidy()`, `as.data.frame()`: a long table of these rows, with
@@ -45,11 +45,11 @@
 #' @examplesIf requireNamespace("nanoparquet", quietly = TRUE)
 #' set.seed(1)
 #' sim <- simple_sims(nsamp = 50, ncond = 3, err_sd = 0.5)
-#' source <- write_source(mash_set_data(sim$Bhat, sim$Shat), file.path(tempdir(), "effects"))
-#' data <- source[1:200]
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' src <- write_source(data, tempfile("study"))
 #' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
-#' folder <- file.path(tempdir(), "results")
-#' mash_posterior(source, fit, folder, n_threads = 1)
+#' folder <- tempfile("posterior")
+#' mash_posterior(src, fit, folder, n_threads = 1)
 #' out <- mash_output(folder)
 #' summary(out)
 #' rows <- get_significant_results(out)

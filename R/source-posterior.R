@@ -9,10 +9,10 @@
 #' @param src A source made by [mash_source()].
 #' @param fit A fit of [mash()], of the source or of other data, e.g. of a part of it in memory. Conditions are matched
 #'   by name, as in [mash_compute_posterior_matrices()].
-#' @param write_to The folder to write to; it is made if it is not there. With `cluster`, and with `part` on several
-#'   machines, all of them must see it.
+#' @param write_to The folder to write to; it is made if it does not exist, within one that does. With `cluster`, and
+#'   with `part` on several machines, all of them must see it.
 #' @param columns What to write, of `"PosteriorMean"`, `"PosteriorSD"`, `"lfsr"`, `"lfdr"` and `"NegativeProb"`.
-#' @param format `"double"` (default), or `"float"`: half the size, and numbers of seven digits.
+#' @param format `"double"` (default), or `"float"`: half the size, and numbers of seven digits, 0 below about 1e-38.
 #' @param part,n_parts Which part of the work to do, of how many: numbers from 1, for the jobs of an array. `part` may
 #'   also be such a number as text, or the name of an environment variable that holds it, such as
 #'   `"SLURM_ARRAY_TASK_ID"`. A part is a run of segments. Parts may run at the same time, in the same folder.
@@ -38,8 +38,8 @@
 #'   *Memory.* One segment of the source and the results of one piece, in each process.
 #' @section Errors: `covmash_error_output` if the folder holds the posterior of another fit, source, version or choice
 #'   of columns, if it cannot be written to, or if the disk is full; `covmash_error_source`, also for a file that
-#'   changed since the source was made; `covmash_error_cluster`; `covmash_error_names` and `covmash_error_alpha` where fit and
-#'   source do not belong together; `covmash_error_package` without nanoparquet or arrow; `covmash_error_argument`.
+#'   changed since the source was made; `covmash_error_cluster`; `covmash_error_names` and `covmash_error_alpha` where
+#'   fit and source do not belong together; `covmash_error_package` without nanoparquet or arrow; `covmash_error_argument`.
 #' @seealso [mash_output()] for questions to what was written, [write_mash()] for results in memory
 #' @concept Slurm
 #' @concept job array
@@ -47,13 +47,15 @@
 #' @examplesIf requireNamespace("nanoparquet", quietly = TRUE)
 #' set.seed(1)
 #' sim <- simple_sims(nsamp = 50, ncond = 3, err_sd = 0.5)
-#' source <- write_source(mash_set_data(sim$Bhat, sim$Shat), file.path(tempdir(), "study"))
-#' data <- source[1:200]
+#' data <- mash_set_data(sim$Bhat, sim$Shat)
+#' src <- write_source(data, tempfile("study"))
 #' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
-#' folder <- file.path(tempdir(), "posterior")
-#' mash_posterior(source, fit, folder, part = 1, n_parts = 2, n_threads = 1)
-#' out <- mash_posterior(source, fit, folder, n_threads = 1)
+#' out <- mash_posterior(src, fit, tempfile("posterior"), n_threads = 1)
+#' out
 #' head(get_significant_results(out))
+#'
+#' # the 500 jobs of an array:
+#' # mash_posterior(src, fit, "posterior", part = "SLURM_ARRAY_TASK_ID", n_parts = 500)
 mash_posterior <- function(src, fit, write_to, columns = c("PosteriorMean", "PosteriorSD", "lfsr"),
                            format = c("double", "float"), part = NULL, n_parts = NULL, cluster = NULL,
                            overwrite = FALSE, n_threads = NULL) {
@@ -76,7 +78,7 @@ mash_posterior <- function(src, fit, write_to, columns = c("PosteriorMean", "Pos
   check_cluster(cluster)
   parquet_writer()
   wanted <- describe_output(src, fit, columns, format, share)
-  home <- output_home(write_to)
+  home <- output_home(write_to, src)
   if (overwrite) clear_output(home)
   there <- begin_output(home, wanted)
   pieces <- output_pieces(there)
@@ -180,19 +182,32 @@ segments_of_part <- function(n_segments, share) {
   seq_len(ends[2] - ends[1]) + ends[1]
 }
 
-# The path of an existing folder, as other processes see it.
-output_home <- function(write_to) {
+# The path of the folder, as other processes see it; it is there afterwards.
+output_home <- function(write_to, src) {
   if (!is_plain(write_to) || !checkmate::test_string(write_to, min.chars = 1L)) {
     abort_input("`write_to` must be the path of a folder, not {describe(write_to)}.", class = "covmash_error_argument")
   }
   if (file.exists(write_to) && !dir.exists(write_to)) {
     abort_input("`write_to`, '{write_to}', is a file; give a folder.", class = "covmash_error_output")
   }
-  suppressWarnings(dir.create(file.path(write_to, "manifest"), recursive = TRUE))
-  if (!dir.exists(file.path(write_to, "manifest")) || file.access(write_to, 2L) != 0L) {
-    abort_input("The folder `write_to`, '{write_to}', cannot be made or written to.", class = "covmash_error_output")
+  # Another part may make it at the same time.
+  if (dir.exists(dirname(write_to))) {
+    for (folder in c(write_to, file.path(write_to, "manifest"))) dir.create(folder, showWarnings = FALSE)
   }
-  normalizePath(write_to, "/")
+  if (!dir.exists(file.path(write_to, "manifest")) || file.access(write_to, 2L) != 0L) {
+    abort_input(
+      "The folder `write_to`, '{write_to}', does not exist and cannot be made, or cannot be written to.",
+      class = "covmash_error_output"
+    )
+  }
+  home <- normalizePath(write_to, "/")
+  if (!is.null(src$files) && home %in% dirname(src$files$path)) {
+    abort_input(
+      "The source is read from '{home}' and would have the posterior among its files; give another `write_to`.",
+      class = "covmash_error_output"
+    )
+  }
+  home
 }
 
 # ---- what the whole is ---------------------------------------------------------
@@ -326,9 +341,22 @@ write_segment_posterior <- function(task, common) {
     one <- task[k, ]
     part <- if (one$to - one$from + 1 == nrow(data$Bhat)) data else data[(one$from - before):(one$to - before), ]
     result <- segment_posterior(part, common$fit, wanted$columns, common$n_threads)
+    if (wanted$format == "float") refuse_beyond_float(result)
     write_piece(piece_table(result, part, one$from, wanted), one, common$home, wanted)
   }
   nrow(task)
+}
+
+# What is too small becomes 0, as it should; what is too large would become infinite.
+refuse_beyond_float <- function(result) {
+  for (part in names(result)) {
+    if (isTRUE(max(abs(result[[part]]), 0, na.rm = TRUE) > 3.4e38)) {
+      abort_input(
+        "'{part}' has numbers beyond 3.4e38, which `format = \"float\"` cannot hold; use \"double\", or other units.",
+        class = "covmash_error_magnitude"
+      )
+    }
+  }
 }
 
 piece_table <- function(result, data, from, description) {

@@ -4,7 +4,7 @@ test_that("the files hold the posterior of every row, whatever the segments and 
   local_piece_rows()
   for (alpha in c(0, 1)) {
     s <- output_study(alpha = alpha)
-    home <- file.path(withr::local_tempdir(), "new", "folder")
+    home <- file.path(withr::local_tempdir(), "new")
     out <- mash_posterior(s$source, s$fit, home, columns = rev(all_columns), n_threads = 1)
     expect_s3_class(out, "mash_output")
     expect_identical(out$columns, all_columns)
@@ -38,6 +38,23 @@ test_that("without names rows have numbers; float halves the numbers, and rounds
   expect_close(get_pm(half), get_pm(out), 1e-6)
   expect_false(identical(get_pm(half), get_pm(out)))
   expect_lt(sum(half$pieces$bytes), 0.8 * sum(out$pieces$bytes))
+  expect_error(refuse_beyond_float(list(lfsr = 0, PosteriorMean = c(1, -4e38))), "PosteriorMean", class = "covmash_error_magnitude")
+  expect_null(refuse_beyond_float(list(lfsr = c(NA, 1e-300))))
+})
+
+test_that("a source behind a function, with V, does as well", {
+  local_piece_rows()
+  s <- output_study()
+  V <- 0.3 + diag(0.7, 4)
+  part <- function(i) {
+    rows <- (65 * i - 64):(65 * i)
+    list(Bhat = s$Bhat[rows, ], Shat = s$Shat[rows, ], id = rownames(s$Bhat)[rows])
+  }
+  src <- mash_source(part, n = 2, n_effects = 130, V = V, segment_rows = 40)
+  out <- mash_posterior(src, s$fit, withr::local_tempdir(), n_threads = 1)
+  data <- mash_set_data(s$Bhat, s$Shat, V = V)
+  expect_close(get_pm(out), predict(s$fit, data)$PosteriorMean, 1e-10)
+  expect_identical(dimnames(get_pm(out)), dimnames(s$Bhat))
 })
 
 test_that("a fit of other data, with its conditions in another order, is matched by name and said so once", {
@@ -288,6 +305,8 @@ test_that("wrong arguments are refused, before anything is written", {
   file <- withr::local_tempfile(lines = "x")
   wrong(mash_posterior(s$source, s$fit, file), "is a file", "covmash_error_output")
   wrong(mash_posterior(s$source, s$fit, file.path(file, "x")), "cannot be made", "covmash_error_output")
+  wrong(mash_posterior(s$source, s$fit, file.path(home, "x")), "does not exist", "covmash_error_output")
+  wrong(mash_posterior(s$source, s$fit, dirname(s$source$files$path[1])), "read from", "covmash_error_output")
   # A source that cannot be read any more.
   unlink(s$source$files$path[2])
   wrong(call(), "part-00002", "covmash_error_source")
