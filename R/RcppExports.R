@@ -197,3 +197,47 @@ cpp_pca <- function(bhat, rows, n_components, n_threads) {
     .Call(`_covmash_cpp_pca`, bhat, rows, n_components, n_threads)
 }
 
+cpp_full_pass <- function(data, g, query, settings) {
+    .Call(`_covmash_cpp_full_pass`, data, g, query, settings)
+}
+
+cpp_pass_master <- function(sample, g, settings) {
+    .Call(`_covmash_cpp_pass_master`, sample, g, settings)
+}
+
+cpp_pass_query <- function(master) {
+    .Call(`_covmash_cpp_pass_query`, master)
+}
+
+cpp_pass_take <- function(master, answer) {
+    .Call(`_covmash_cpp_pass_take`, master, answer)
+}
+
+cpp_pass_result <- function(master) {
+    .Call(`_covmash_cpp_pass_result`, master)
+}
+
+cpp_noise_keys <- function(data) {
+    .Call(`_covmash_cpp_noise_keys`, data)
+}
+
+cpp_noise_counters <- function() {
+    .Call(`_covmash_cpp_noise_counters`)
+}
+
+cpp_count_noises <- function(counters, key, count) {
+    invisible(.Call(`_covmash_cpp_count_noises`, counters, key, count))
+}
+
+cpp_frequent_noises <- function(counters, least) {
+    .Call(`_covmash_cpp_frequent_noises`, counters, least)
+}
+
+cpp_counted_noises <- function(key, counters) {
+    .Call(`_covmash_cpp_counted_noises`, key, counters)
+}
+
+cpp_checksum <- function(data) {
+    .Call(`_covmash_cpp_checksum`, data)
+}
+

@@ -114,7 +114,8 @@ as_labels <- function(x) {
   if (is.character(x)) x else as.character(x)
 }
 
-as_numbers <- function(x, column, label) {
+# argument: what names the column; first: which row of the file the first of x is.
+as_numbers <- function(x, column, label, argument = "`columns`", first = 1) {
   if (is.factor(x)) {
     x <- as.character(x)
   }
@@ -124,8 +125,8 @@ as_numbers <- function(x, column, label) {
     bad <- which(is.na(out) & !is.na(x))[1]
     if (!is.na(bad)) {
       abort_input(
-        "Column '{column}' of {label} must hold numbers, but row {bad} has '{x[bad]}'; mend it, or name another column ",
-        "in `columns`.",
+        "Column '{column}' of {label} must hold numbers, but row {format_count(first + bad - 1)} has '{x[bad]}'; mend it, or ",
+        "name another column in {argument}.",
         class = "covmash_error_columns"
       )
     }
@@ -133,7 +134,7 @@ as_numbers <- function(x, column, label) {
   }
   if (!is_number_like(x) || is.matrix(x)) {
     abort_input(
-      "Column '{column}' of {label} must hold numbers, not {describe(x)}; name another column in `columns`.",
+      "Column '{column}' of {label} must hold numbers, not {describe(x)}; name another column in {argument}.",
       class = "covmash_error_columns"
     )
   }
@@ -160,14 +161,14 @@ read_text_columns <- function(table, at, text) {
 
 has_data_table <- function() !isFALSE(getOption("covmash.fread")) && requireNamespace("data.table", quietly = TRUE)
 
-fread_columns <- function(table, at, text) {
+fread_columns <- function(table, at, text, n = Inf) {
   path <- if (table$compressed) unpacked(table$path) else table$path
   if (table$compressed) on.exit(unlink(path))
   order <- order(at)
   values <- read_or_name(data.table::fread(
     path, sep = table$separator, header = FALSE, skip = table$skip, select = unname(at[order]), quote = "\"",
     colClasses = if (any(text)) list(character = unname(at[text])), na.strings = missing_tokens, integer64 = "double",
-    showProgress = FALSE, data.table = FALSE, nThread = resolve_threads(), fill = FALSE
+    showProgress = FALSE, data.table = FALSE, nThread = resolve_threads(), fill = FALSE, nrows = n
   ), table)
   unname(as.list(values))[order(order)]
 }

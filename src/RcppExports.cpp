@@ -598,6 +598,124 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_full_pass
+Rcpp::List cpp_full_pass(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& query, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_full_pass(SEXP dataSEXP, SEXP gSEXP, SEXP querySEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type query(querySEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_full_pass(data, g, query, settings));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pass_master
+SEXP cpp_pass_master(const Rcpp::List& sample, const Rcpp::List& g, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_pass_master(SEXP sampleSEXP, SEXP gSEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type sample(sampleSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pass_master(sample, g, settings));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pass_query
+Rcpp::List cpp_pass_query(SEXP master);
+RcppExport SEXP _covmash_cpp_pass_query(SEXP masterSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type master(masterSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pass_query(master));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pass_take
+SEXP cpp_pass_take(SEXP master, const Rcpp::List& answer);
+RcppExport SEXP _covmash_cpp_pass_take(SEXP masterSEXP, SEXP answerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type master(masterSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type answer(answerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pass_take(master, answer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pass_result
+Rcpp::List cpp_pass_result(SEXP master);
+RcppExport SEXP _covmash_cpp_pass_result(SEXP masterSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type master(masterSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pass_result(master));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_noise_keys
+Rcpp::List cpp_noise_keys(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_noise_keys(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_noise_keys(data));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_noise_counters
+SEXP cpp_noise_counters();
+RcppExport SEXP _covmash_cpp_noise_counters() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_noise_counters());
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_count_noises
+void cpp_count_noises(SEXP counters, const Rcpp::RawVector& key, const Rcpp::NumericVector& count);
+RcppExport SEXP _covmash_cpp_count_noises(SEXP countersSEXP, SEXP keySEXP, SEXP countSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type counters(countersSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::RawVector& >::type key(keySEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type count(countSEXP);
+    cpp_count_noises(counters, key, count);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_frequent_noises
+Rcpp::IntegerVector cpp_frequent_noises(SEXP counters, int least);
+RcppExport SEXP _covmash_cpp_frequent_noises(SEXP countersSEXP, SEXP leastSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type counters(countersSEXP);
+    Rcpp::traits::input_parameter< int >::type least(leastSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_frequent_noises(counters, least));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_counted_noises
+Rcpp::LogicalVector cpp_counted_noises(const Rcpp::RawVector& key, const Rcpp::IntegerVector& counters);
+RcppExport SEXP _covmash_cpp_counted_noises(SEXP keySEXP, SEXP countersSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::RawVector& >::type key(keySEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type counters(countersSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_counted_noises(key, counters));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_checksum
+std::string cpp_checksum(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_checksum(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_checksum(data));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 3},
@@ -649,6 +767,17 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_bad_correlation", (DL_FUNC) &_covmash_cpp_bad_correlation, 1},
     {"_covmash_cpp_placeholders", (DL_FUNC) &_covmash_cpp_placeholders, 1},
     {"_covmash_cpp_pca", (DL_FUNC) &_covmash_cpp_pca, 4},
+    {"_covmash_cpp_full_pass", (DL_FUNC) &_covmash_cpp_full_pass, 4},
+    {"_covmash_cpp_pass_master", (DL_FUNC) &_covmash_cpp_pass_master, 3},
+    {"_covmash_cpp_pass_query", (DL_FUNC) &_covmash_cpp_pass_query, 1},
+    {"_covmash_cpp_pass_take", (DL_FUNC) &_covmash_cpp_pass_take, 2},
+    {"_covmash_cpp_pass_result", (DL_FUNC) &_covmash_cpp_pass_result, 1},
+    {"_covmash_cpp_noise_keys", (DL_FUNC) &_covmash_cpp_noise_keys, 1},
+    {"_covmash_cpp_noise_counters", (DL_FUNC) &_covmash_cpp_noise_counters, 0},
+    {"_covmash_cpp_count_noises", (DL_FUNC) &_covmash_cpp_count_noises, 3},
+    {"_covmash_cpp_frequent_noises", (DL_FUNC) &_covmash_cpp_frequent_noises, 2},
+    {"_covmash_cpp_counted_noises", (DL_FUNC) &_covmash_cpp_counted_noises, 2},
+    {"_covmash_cpp_checksum", (DL_FUNC) &_covmash_cpp_checksum, 1},
     {NULL, NULL, 0}
 };
 
