@@ -41,7 +41,8 @@ mash_of_source <- function(data, model_arguments, g, fixg, prior, nullweight, co
     "{if (is.null(cluster)) '' else paste0(' on ', plural(nrow(workers), 'worker'))}."
   )
   fit <- with_isa(kept_isa(kept, isa), fit_by_passes(
-    scan, pilot, model, penalty, settings, start, fixg, cluster, kept, n_threads, verbose, explain
+    scan, pilot, model, penalty, settings, start, fixg, cluster, kept, n_threads, verbose,
+    explain = if (explain) nrow(workers) else 0L
   ))
   fit$fitted$n_workers <- nrow(workers)
   if (!fixg) warn_not_converged(fit$fitted)
@@ -112,8 +113,8 @@ scan_for_fit <- function(data, kept, cluster, n_threads, verbose) {
 
 # ---- passes ----------------------------------------------------------------------
 
-# A list of the solution (`fitted`), of what its objective lacks as it is the same for all weights (`constant`), of the
-# log-likelihood, and of `passes`, a table.
+# explain: 0, or of how many workers to tell the cost. A list of the solution (`fitted`), of what its objective lacks as
+# it is the same for all weights (`constant`), of the log-likelihood, and of `passes`, a table.
 fit_by_passes <- function(scan, pilot, model, penalty, settings, start, fixg, cluster, kept, n_threads, verbose,
                           explain) {
   began <- elapsed()
@@ -121,9 +122,10 @@ fit_by_passes <- function(scan, pilot, model, penalty, settings, start, fixg, cl
   sample <- pilot$data
   sample$dictionary <- dictionary_for(scan$dictionary, src$conditions)
   begin_rounds(kept, rounds_digest(scan, model, penalty, settings, start, fixg, length(pilot$times)))
-  master <- run_core(cpp_pass_master(sample, model, c(settings, list(
+  solved <- timed(run_core(cpp_pass_master(sample, model, c(settings, list(
     times = pilot$times, prior = penalty, memory = resolve_memory(), n_threads = n_threads, start = start
-  ))))
+  )))))
+  master <- solved$value
   common <- list(
     src = src, dictionary = sample$dictionary, checksums = scan$checksums,
     model = model[c("Ulist", "grid", "usepointmass")], n_threads = n_threads, isa = cpp_simd()
@@ -139,7 +141,11 @@ fit_by_passes <- function(scan, pilot, model, penalty, settings, start, fixg, cl
     at <- nrow(passes) + 1L
     pass_began <- elapsed()
     common$query <- query
-    if (at == 1L && explain) explain_passes(scan, common, cluster)
+    if (at == 1L && explain > 0L) {
+      explain_passes(
+        scan, common, solved$processor, n_components(model), if (fixg) 1 else 5, cluster, n_workers = explain
+      )
+    }
     answer <- pass_over(common, at, cluster, kept)
     maxima <- answer$maxima
     support <- sum(query$x > 0)
