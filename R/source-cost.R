@@ -29,7 +29,7 @@
 #'   * `once`: seconds that do not depend on the number of rows: of the `scan`, for its counters, `master`, for the
 #'     weights of the sample, and `worker`, for decompositions that each worker makes once;
 #'   * `bytes`: `read`, of one reading of the source, and `written`, by the posterior;
-#'   * `memory`: bytes of a `worker`, and of the `master` apart from that, about;
+#'   * `memory`: bytes of a `worker`, and of the `master`, about; without a cluster one process needs both;
 #'   * `measured`: how many rows were read (`segment`) and computed with (`piece`);
 #'   * `n_effects`, `n_conditions`, `n_components`, `segment_rows`, `n_segments`, `passes`, `readings`: how often the
 #'     source is read.
@@ -47,7 +47,8 @@
 #'   It is taken that cores are as fast together as alone, that the disk keeps up (`read_rate`), and that files are as
 #'   quickly read later as now, when they may be in the memory of the machine. The time in which workers start is left
 #'   out. A file that is longer than a segment is taken to be read for each of its segments. Of a segment of a few
-#'   thousand rows the time is mostly that of calls, which the prediction multiplies by rows. `mash(src, Ulist, explain = TRUE)` tells the same before its first pass.
+#'   thousand rows the time is mostly that of calls, which the prediction multiplies by rows.
+#'   `mash(src, Ulist, explain = TRUE)` tells the same before its first pass.
 #' @section Errors: `covmash_error_source` if the segment cannot be read, `covmash_error_ulist` and others of [mash()],
 #'   `covmash_error_argument`.
 #' @seealso [mash()], [mash_posterior()]
@@ -283,14 +284,15 @@ bytes_of_reading <- function(src) {
   sum(src$files$size * ifelse(long, ceiling(src$rows / src$segment_rows), 1))
 }
 
-# R and the package; what reading needs at most; the core's own copy of the values. The master has the sample, its
-# likelihoods and the counters of the scan.
+# R and the package; what reading needs at most, beside the core's copies and what R has not collected yet of the
+# segment before, as measured. The master has the samples, several times while they are put together, the likelihoods of
+# one, and the counters of the scan.
 cost_memory <- function(src, measured, n_components, J) {
   row <- 8 * length(src$conditions)
   size <- pilot_size(J, n_components)
   c(
-    worker = 120e6 + measured$heap + 3 * row * measured$segment,
-    master = 2^26 + size * (4 * n_components + 6 * row)
+    worker = 120e6 + measured$heap + 7 * row * measured$segment,
+    master = 120e6 + 2^26 + size * (4 * n_components + 12 * row)
   )
 }
 
@@ -356,7 +358,7 @@ print.mash_cost <- function(x, ...) {
     plural(x$passes, "pass", "passes"), "), ", bytes_text(x$bytes[["written"]]), " written"
   )
   status_line(
-    "memory:", bytes_text(x$memory[["worker"]]), " a worker, ", bytes_text(x$memory[["master"]]), " more the master"
+    "memory:", bytes_text(x$memory[["worker"]]), " a worker, ", bytes_text(x$memory[["master"]]), " the master"
   )
   shown <- x$predicted
   for (name in c("scan", "fit", "posterior", "total", "reading")) shown[[name]] <- duration_text(shown[[name]])
@@ -398,7 +400,7 @@ explain_passes <- function(scan, common, solved, n_components, passes, cluster, 
   step_message(
     TRUE, "{duration_text(passes * plan$reading / cost$readings)} of it are reading, ",
     "{bytes_text(cost$bytes[['read']])} in each pass, at {bytes_text(plan$read_rate)}/s in all. Memory: about ",
-    "{bytes_text(cost$memory[['worker']])} a worker."
+    "{bytes_text(cost$memory[['worker']])} a worker{if (is.null(cluster)) ', and here the sample' else ''}."
   )
   step_message(
     TRUE, "mash_posterior() would take {duration_text(plan$posterior)} and write {bytes_text(cost$bytes[['written']])}."
