@@ -213,6 +213,9 @@ class PassMaster {
   }
 
  private:
+  static constexpr double nearly = 0.9;
+  static constexpr std::size_t most_near = 32;
+
   double penalties(const std::vector<double>& x) const {
     double f = 0.0;
     for (std::size_t p = 0; p < x.size(); ++p)
@@ -263,6 +266,16 @@ class PassMaster {
 
   void go_from_best() {
     query_.from = y_;
+    // Columns that may join soon, by the gradient at the best weights.
+    std::vector<std::size_t> near = local_maxima(nearly * n_);
+    near.erase(std::remove_if(near.begin(), near.end(), [&](std::size_t p) { return query_.x[p] > 0.0; }), near.end());
+    std::stable_sort(near.begin(), near.end(),
+                     [&](std::size_t p, std::size_t q) { return gradient_[p] > gradient_[q]; });
+    near.resize(std::min(near.size(), most_near));
+    for (std::size_t p = 0; p < y_.size(); ++p)
+      if (y_[p] > 0.0 && !(query_.x[p] > 0.0) && std::find(near.begin(), near.end(), p) == near.end()) near.push_back(p);
+    std::sort(near.begin(), near.end());
+    query_.also = std::move(near);
     query_.steps = {1.0 / 2, 1.0 / 4, 1.0 / 8, 1.0 / 32, 1.0 / 128, 1.0 / 1024};
   }
 
@@ -305,14 +318,14 @@ class PassMaster {
   // Empty where the surrogate has no maximum.
   std::vector<double> maximum_of_surrogate(const PassAnswer& answer) {
     std::vector<double> x;
-    for (const std::size_t p : answer.support) x.push_back(y_[p]);
+    for (const std::size_t p : answer.columns) x.push_back(y_[p]);
     sample_.enter(0);
-    sample_.use(answer.support);
+    sample_.use(answer.columns);
     const Density::Pass here = sample_.all_columns(x, false);
     const arma::mat hessian = answer.hessian - sample_.model().hessian;
     std::vector<double> gradient = answer.gradient;
     for (std::size_t p = 0; p < gradient.size(); ++p) gradient[p] -= here.gradient[p];
-    SurrogateDensity surrogate(sample_, y_, std::move(gradient), answer.support, hessian);
+    SurrogateDensity surrogate(sample_, y_, std::move(gradient), answer.columns, hessian);
     WeightsOptions options = options_;
     options.start = y_;
     options.tolerance = 0.01 * options_.tolerance;
@@ -326,12 +339,12 @@ class PassMaster {
   // A step of Newton's method with the derivatives of all effects; of the columns that join, second derivatives are those
   // of the sample.
   std::vector<double> newton_step(const PassAnswer& answer) {
-    std::vector<std::size_t> columns = answer.support;
+    std::vector<std::size_t> columns = answer.columns;
     std::vector<unsigned char> in_use(y_.size(), 0);
     for (const std::size_t p : columns) in_use[p] = 1;
     for (const std::size_t p : local_maxima(n_ * (1.0 + 0.5 * options_.tolerance)))
       if (!in_use[p]) columns.push_back(p);
-    const std::size_t n = columns.size(), s = answer.support.size();
+    const std::size_t n = columns.size(), s = answer.columns.size();
     arma::vec x(n, arma::fill::zeros), slope(n), penalty(n);
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t p = columns[i];
