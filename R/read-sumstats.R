@@ -37,11 +37,14 @@
 #'     is), columns by condition;
 #'   * `effects`: a data frame with a row for each effect: `gene`, `variant`, `chromosome`, `position`, `effect_allele`,
 #'     `other_allele`, as the first file has them that has the effect; only the columns that there are;
-#'   * `report`: a data frame with a row for each condition: `format`, `rows` (of its files), `other_tests`,
-#'     `unusable` (no finite estimate or no positive standard error), `duplicates`, `flipped` (alleles swapped against
+#'   * `report`: a data frame with a row for each condition: `format`, `rows` (of its files), `other_tests`, `unnamed`
+#'     (a part of what names the effect is missing: left out), `unusable` (no finite estimate or no positive standard error), `duplicates`, `flipped` (alleles swapped against
 #'     the first file: the sign is turned), `strand` (alleles on the other strand), `ambiguous` (dropped or turned by
-#'     the rule), `used`, and `not_tested`, effects of other conditions that are not in its files;
-#'   * `entries`: a data frame that lists them one by one: `condition`, `effect`, `what`;
+#'     the rule), `used`, and `not_tested`, effects of other conditions that are not in its files; rows of a long table
+#'     without a condition are left out too, and counted (`unnamed`) in a last row, of condition `NA`;
+#'   * `entries`: a data frame that lists them one by one: `condition`, `effect` (of rows left out what there is of its
+#'     name), `what`: `"unnamed"`, `"no_condition"`, `"unusable"`, `"duplicate"`, `"flipped"`, `"strand"` or
+#'     `"ambiguous"`;
 #'   * `dropped`: how many effects had no estimate at all, or too few conditions.
 #'
 #'   [as_mash_data()] makes a data object of it, [mash_pipeline()] takes it as it is. `print()` returns it invisibly.
@@ -63,7 +66,11 @@
 #' | `wide` | beta_X and se_X, or X_beta and X_se, for each condition X; without a header METASOFT's input | |
 #' | `generic` | usual names such as gene, snp, beta, se, tissue, in any case | effect_allele, a1, alt |
 #'
-#' *Missing.* `NA`, nothing, `.`, `nan`, `-nan` (FastQTL, monomorphic variants) and `#NA` are missing.
+#' *Missing.* `NA`, nothing, `.`, `nan`, `-nan` (FastQTL, monomorphic variants) and `#NA` are missing, in numbers and in
+#' names. An effect is named by its gene and variant, as far as there are columns for them; a variant without an identifier
+#' by its place; where alleles have columns, by these too.
+#'
+#' *Memory and time.* At most twice the memory of the result is needed. Compressed text takes longer: see `bench/files.R`.
 #'
 #' *Standard errors* are, in this order, those of the file, estimate / statistic, or those that give a normal z-score
 #' with the p-value of the file.
@@ -108,18 +115,20 @@ read_sumstats <- function(files, format = "auto", columns = NULL, test = "ADD",
   min_conditions <- whole_number(min_conditions, "min_conditions", 1)
   check_flag(verbose, "verbose")
   if (is_pair_of_matrices(files)) {
-    return(read_matrices(files, min_conditions))
+    out <- read_matrices(files, min_conditions)
+    if (verbose) tell_reading(out)
+    return(out)
   }
   sources <- list_sources(files)
   state <- new_reading()
+  expect_conditions(state$store, length(unique(unlist(lapply(sources, `[[`, "condition")))))
   begin_steps("Reading files", length(sources))
   for (i in seq_along(sources)) {
     next_step(sources[[i]]$condition)
     read_source(state, sources[[i]], format, columns, settings)
-    if (i %% 8L == 0L) give_back(state)
+    give_back(length(state$index$keys), full = i %% 8L == 1L)
   }
   out <- finish_reading(state, min_conditions)
-  warn_no_overlap(out)
   if (verbose) tell_reading(out)
   out
 }
@@ -212,16 +221,21 @@ n_shared <- function(words) {
 
 # ---- reading -------------------------------------------------------------------
 
-# estimate, se: a vector for each condition, as long as the index was when it was read last.
+# counts, format: by condition; rows without a condition have counts of their own.
 new_reading <- function() {
   list2env(list(
-    index = new_effect_index(), estimate = list(), se = list(), frequency = NULL, counts = list(), entries = list(),
-    format = list(), chromosome = NULL, position = NULL
+    index = new_effect_index(), store = new_store(), frequency = NULL, counts = list(), entries = list(),
+    format = list(), chromosome = NULL, position = NULL, nameless = NULL
   ), parent = emptyenv())
 }
 
-# R collects garbage when it likes; of columns of a million rows that is twice the memory.
-give_back <- function(state) if (length(state$index$keys) > 1e5) gc(verbose = FALSE)
+# R collects garbage when it likes; of columns of a million rows that is twice the memory. full = FALSE: the newest alone.
+give_back <- function(n_rows, full = TRUE) {
+  if (n_rows > 1e5) {
+    gc(verbose = FALSE, full = full)
+    if (full) cpp_return_memory()
+  }
+}
 
 id_parts <- c("gene", "variant", "chromosome", "position", "effect_allele", "other_allele")
 
@@ -235,6 +249,7 @@ read_source <- function(state, source, format, columns, settings) {
   data <- read_columns(table, at, text)
   ids <- ids_of(data, source$gene)
   if (spec$format == "wide") {
+    expect_conditions(state$store, length(union(state$store$conditions, spec$wide$condition)))
     for (k in seq_len(nrow(spec$wide))) {
       pair <- c(estimate = spec$wide$estimate[k], se = spec$wide$se[k])
       values <- read_columns(table, pair, c(FALSE, FALSE))
@@ -243,7 +258,10 @@ read_source <- function(state, source, format, columns, settings) {
     return(invisible(NULL))
   }
   if (is.null(source$condition) && !is.null(data$condition)) {
-    for (condition in unique(data$condition[!is.na(data$condition)])) {
+    drop_without_condition(state, ids, data$condition, spec$format)
+    conditions <- unique(data$condition[!is.na(data$condition)])
+    expect_conditions(state$store, length(conditions))
+    for (condition in conditions) {
       here <- which(data$condition == condition)
       add_results(state, condition, lapply(ids, `[`, here), lapply(data, `[`, here), spec$format, settings)
     }
@@ -273,10 +291,14 @@ other_allele_of <- function(data) {
   if (is.null(data$omitted)) other else ifelse(is.na(data$omitted), other, data$omitted)
 }
 
+no_counts <- c(
+  rows = 0L, other_tests = 0L, unnamed = 0L, unusable = 0L, duplicates = 0L, flipped = 0L, strand = 0L, ambiguous = 0L
+)
+
 # The rows of one condition from one table.
 add_results <- function(state, condition, ids, data, format, settings) {
   n <- length(data[[c("estimate", "odds")[c("estimate", "odds") %in% names(data)][1]]])
-  counts <- c(rows = n, other_tests = 0L, unusable = 0L, duplicates = 0L, flipped = 0L, strand = 0L, ambiguous = 0L)
+  counts <- replace(no_counts, "rows", n)
   if (!is.null(data$test)) {
     kept <- which(data$test == settings$test)
     if (length(kept) == 0L && n > 0L) {
@@ -288,6 +310,13 @@ add_results <- function(state, condition, ids, data, format, settings) {
     counts["other_tests"] <- n - length(kept)
     ids <- lapply(ids, `[`, kept)
     data <- lapply(data, `[`, kept)
+  }
+  unnamed <- which_unnamed(ids)
+  if (length(unnamed) > 0L) {
+    counts["unnamed"] <- length(unnamed)
+    note_unnamed(state, condition, ids, unnamed, "unnamed")
+    ids <- lapply(ids, `[`, -unnamed)
+    data <- lapply(data, `[`, -unnamed)
   }
   values <- estimate_and_se(data)
   placed <- place_effects(state$index, ids)
@@ -318,32 +347,32 @@ add_results <- function(state, condition, ids, data, format, settings) {
     note(state, condition, rows[bad], "unusable")
     values$estimate[bad] <- values$se[bad] <- NA
   }
-  J <- length(state$index$keys)
-  old <- state$estimate[[condition]]
-  if (is.null(old)) {
-    estimate <- se <- rep(NA_real_, J)
-    tested <- raw(J)
-  } else {
-    estimate <- c(old, rep(NA_real_, J - length(old)))
-    se <- c(state$se[[condition]], rep(NA_real_, J - length(old)))
-    tested <- c(state$tested[[condition]], raw(J - length(old)))
-  }
-  if (placed$duplicated || any(tested[rows] > 0)) {
-    kept <- settle_duplicates(state, condition, rows, values, estimate, se, tested, settings$duplicates)
-    counts["duplicates"] <- kept$n
-    rows <- rows[kept$rows]
-    values <- lapply(values, `[`, kept$rows)
-    estimate[kept$cleared] <- se[kept$cleared] <- NA
-  }
-  estimate[rows] <- values$estimate
-  se[rows] <- values$se
-  tested[placed$rows] <- as.raw(1)
-  state$estimate[[condition]] <- estimate
-  state$se[[condition]] <- se
-  state$tested[[condition]] <- tested
+  counts["duplicates"] <- keep_results(state, condition, placed, values, settings$duplicates)
   state$format[[condition]] <- unique(c(state$format[[condition]], format))
   before <- state$counts[[condition]]
   state$counts[[condition]] <- if (is.null(before)) counts else before + counts
+}
+
+# How many rows were left out as duplicates.
+keep_results <- function(state, condition, placed, values, rule) {
+  column <- open_column(state$store, condition, length(state$index$keys))
+  r <- column$r
+  pieces <- placed_pieces <- by_block(state$store, placed$rows)
+  before <- if (column$fresh) logical(length(placed$rows)) else stored(pieces, "tested", r) > 0
+  n <- 0L
+  if (placed$duplicated || any(before)) {
+    kept <- settle_duplicates(state, condition, r, placed$rows, values, before, rule)
+    n <- kept$n
+    values <- lapply(values, `[`, kept$rows)
+    pieces <- by_block(state$store, placed$rows[kept$rows])
+    cleared <- by_block(state$store, kept$cleared)
+    for (part in c("estimate", "se")) store_values(cleared, part, r, NA_real_)
+  }
+  for (part in c("estimate", "se")) store_values(pieces, part, r, values[[part]])
+  new <- placed$rows[!before]
+  count_tested(state$store, r, length(if (placed$duplicated) unique(new) else new))
+  store_values(placed_pieces, "tested", r, as.raw(1))
+  n
 }
 
 estimate_and_se <- function(data) {
@@ -400,7 +429,7 @@ print.mash_sumstats <- function(x, n = 20, ...) {
   check_sumstats(x)
   check_printing(n = n)
   text_lines(format(x))
-  quiet <- c("other_tests", "unusable", "duplicates", "flipped", "strand", "ambiguous", "not_tested")
+  quiet <- c("other_tests", "unnamed", "unusable", "duplicates", "flipped", "strand", "ambiguous", "not_tested")
   idle <- vapply(x$report[intersect(quiet, names(x$report))], function(column) all(column == 0), NA)
   print_table(x$report[setdiff(names(x$report), names(idle)[idle])], n)
   invisible(x)

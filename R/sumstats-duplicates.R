@@ -1,15 +1,17 @@
 # Several rows of one effect in one condition: which of them counts.
 
-# Of rows of the same effect the one to keep; also against those that a file before had. A list of `rows`, which to
-# write; `cleared`, effects to be made NA; `n`, how many rows were left out.
-settle_duplicates <- function(state, condition, rows, values, estimate, se, tested, rule) {
-  again <- which(rows %in% rows[duplicated(rows)] | tested[rows] > 0)
+# Of rows of the same effect the one to keep; also against those that a file before had, where `before` is TRUE. A list of
+# `rows`, which to write; `cleared`, effects to be made NA; `n`, how many rows were left out. r: number of the condition.
+settle_duplicates <- function(state, condition, r, rows, values, before, rule) {
+  again <- which(rows %in% rows[duplicated(rows)] | before)
   effect <- rows[again]
   # Those of a file before stand first, as row 0.
-  known <- unique(effect[tested[effect] > 0])
+  known <- unique(effect[before[again]])
+  theirs <- by_block(state$store, known)
   all <- data.frame(
     effect = c(known, effect), at = c(rep(0L, length(known)), again),
-    estimate = c(estimate[known], values$estimate[again]), se = c(se[known], values$se[again])
+    estimate = c(stored(theirs, "estimate", r), values$estimate[again]),
+    se = c(stored(theirs, "se", r), values$se[again])
   )
   differs <- function(x) {
     first <- x[match(all$effect, all$effect)]

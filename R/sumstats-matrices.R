@@ -8,6 +8,9 @@ read_matrices <- function(files, min_conditions) {
   parts <- lapply(c(Bhat = "Bhat", Shat = "Shat"), function(part) matrix_of_table(open_table(files[[part]]), part))
   Bhat <- parts$Bhat
   Shat <- parts$Shat
+  unnamed <- sum(is.na(rownames(Bhat)))
+  Bhat <- Bhat[!is.na(rownames(Bhat)), , drop = FALSE]
+  Shat <- Shat[!is.na(rownames(Shat)), , drop = FALSE]
   at <- list(match(rownames(Bhat), rownames(Shat)), match(colnames(Bhat), colnames(Shat)))
   if (!identical(dim(Bhat), dim(Shat)) || anyNA(unlist(at))) {
     abort_input(
@@ -27,11 +30,14 @@ read_matrices <- function(files, min_conditions) {
       Bhat = Bhat[kept, , drop = FALSE], Shat = Shat[kept, , drop = FALSE],
       effects = data.frame(effect = rownames(Bhat)[kept]),
       report = data.frame(
-        condition = colnames(Bhat), format = "matrix", rows = nrow(Bhat), other_tests = none, unusable = as.integer(lost),
-        duplicates = none, flipped = none, strand = none, ambiguous = none,
+        condition = colnames(Bhat), format = "matrix", rows = nrow(Bhat) + unnamed, other_tests = none, unnamed = unnamed,
+        unusable = as.integer(lost), duplicates = none, flipped = none, strand = none, ambiguous = none,
         used = as.integer(colSums(!bad[kept, , drop = FALSE])), not_tested = none
       ),
-      entries = data.frame(condition = character(), effect = character(), what = character()),
+      entries = data.frame(
+        condition = rep(colnames(Bhat), each = unnamed), effect = rep(NA_character_, unnamed * ncol(Bhat)),
+        what = rep("unnamed", unnamed * ncol(Bhat))
+      ),
       dropped = nrow(Bhat) - length(kept)
     ),
     class = "mash_sumstats"
@@ -42,7 +48,7 @@ read_matrices <- function(files, min_conditions) {
 matrix_of_table <- function(table, part) {
   at <- seq_along(table$columns)
   first <- unlist(read_columns(table, c(first = 1L), TRUE), use.names = FALSE)
-  named <- !all(is_numeral(first))
+  named <- !all(is_numeral(first[!is.na(first)]))
   if (named) at <- at[-1]
   values <- read_columns(table, stats::setNames(at, table$columns[at]), rep(FALSE, length(at)))
   labels <- if (isFALSE(table$header)) NULL else table$columns[at]

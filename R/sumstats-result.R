@@ -1,53 +1,54 @@
 # What was read, as matrices with a report.
 
 finish_reading <- function(state, min_conditions) {
-  conditions <- names(state$estimate)
   J <- length(state$index$keys)
-  R <- length(conditions)
-  n_observed <- integer(J)
-  for (r in seq_len(R)) {
-    there <- which(!is.na(state$estimate[[r]]))
-    n_observed[there] <- n_observed[there] + 1L
-  }
-  kept <- which(n_observed >= min_conditions)
-  if (length(kept) == 0L) {
-    abort_input(
-      "No effect has an estimate in {plural(min_conditions, 'condition')} or more; the files have {plural(J, 'effect')} in all.",
-      class = "covmash_error_data"
-    )
-  }
-  all <- length(kept) == J
+  observed <- count_observed(state$store, J)
+  kept <- which(observed$effects >= min_conditions)
+  if (length(kept) == 0L) refuse_nothing_read(state, min_conditions, J)
+  if (length(kept) == J) kept <- NULL
+  forget_look_ups(state$index)
   labels <- effect_names(state$index)
-  report <- report_of(state, kept, J)
-  state$tested <- NULL
+  report <- report_of(state, kept, J, observed$conditions)
+  for (block in state$store$blocks) block$tested <- NULL
+  names <- if (is.null(kept)) labels else labels[kept]
   fill <- function(part) {
-    give_back(state)
-    out <- matrix(NA_real_, length(kept), R, dimnames = list(if (all) labels else labels[kept], conditions))
-    for (r in seq_len(R)) {
-      cpp_listen()
-      x <- state[[part]][[r]]
-      out[, r] <- if (all) c(x, rep(NA_real_, J - length(x))) else x[kept]
-      # Its memory is given back.
-      state[[part]][r] <- list(NULL)
-    }
-    out
+    give_back(J)
+    take_matrix(state$store, part, kept, J, names)
   }
+  Bhat <- fill("estimate")
+  Shat <- fill("se")
+  warn_no_overlap(Bhat, if (is.null(kept)) observed$effects else observed$effects[kept])
   structure(
     list(
-      Bhat = fill("estimate"), Shat = fill("se"), effects = effects_of(state, kept), report = report,
-      entries = entries_of(state, labels, conditions), dropped = J - length(kept)
+      Bhat = Bhat, Shat = Shat, effects = effects_of(state, if (is.null(kept)) seq_len(J) else kept), report = report,
+      entries = entries_of(state, labels), dropped = J - nrow(Bhat)
     ),
     class = "mash_sumstats"
   )
 }
 
-report_of <- function(state, kept, J) {
-  counts <- do.call(rbind, state$counts)
-  used <- vapply(state$estimate, function(x) sum(!is.na(x[kept])), 0L)
-  tested <- vapply(state$tested, function(x) sum(x[kept] > 0, na.rm = TRUE), 0L)
+refuse_nothing_read <- function(state, min_conditions, J) {
+  unnamed <- sum(vapply(c(state$counts, list(state$nameless$counts)), function(x) sum(x["unnamed"]), 0L))
+  abort_input(
+    "No effect has an estimate in {plural(min_conditions, 'condition')} or more; the files have {plural(J, 'effect')} in all",
+    "{if (unnamed > 0L) paste0(', and ', plural(unnamed, 'row'), ' without an identifier or a condition') else ''}.",
+    class = "covmash_error_data"
+  )
+}
+
+# Rows without a condition stand last, in a line of their own.
+report_of <- function(state, kept, J, observed) {
+  conditions <- state$store$conditions
+  left <- count_rows(state$store, if (is.null(kept)) integer() else setdiff(seq_len(J), kept))
+  n <- if (is.null(kept)) J else length(kept)
+  nameless <- state$nameless
   data.frame(
-    condition = names(state$estimate), format = vapply(state$format, paste, "", collapse = ", "), counts,
-    used = used, not_tested = length(kept) - tested, row.names = NULL
+    condition = c(conditions, if (!is.null(nameless)) NA),
+    format = vapply(c(state$format[conditions], if (!is.null(nameless)) list(nameless$format)), paste, "", collapse = ", "),
+    do.call(rbind, c(state$counts[conditions], if (!is.null(nameless)) list(nameless$counts))),
+    used = c(observed - left$observed, if (!is.null(nameless)) 0L),
+    not_tested = c(n - (state$store$n_tested - left$tested), if (!is.null(nameless)) 0L),
+    row.names = NULL
   )
 }
 
@@ -68,7 +69,7 @@ effects_of <- function(state, kept) {
 }
 
 # gene_variant; where two effects have the same name, with their alleles.
-effect_names <- function(index, rows = seq_along(index$keys)) {
+effect_names <- function(index, rows = seq_along(index$gene)) {
   gene <- index$gene[rows]
   out <- index$strings[index$string[rows]]
   of_gene <- which(gene > 0L)
@@ -89,28 +90,32 @@ effect_names <- function(index, rows = seq_along(index$keys)) {
   out
 }
 
-entries_of <- function(state, labels, conditions) {
+entries_of <- function(state, labels) {
   parts <- state$entries
-  n <- vapply(parts, function(x) length(x$rows), 0L)
-  out <- data.frame(
-    condition = rep(vapply(parts, `[[`, "", "condition"), n), effect = labels[unlist(lapply(parts, `[[`, "rows"))],
+  effects <- lapply(parts, function(x) if (is.null(x$labels)) labels[x$rows] else x$labels)
+  n <- lengths(effects)
+  data.frame(
+    condition = rep(vapply(parts, `[[`, "", "condition"), n), effect = as.character(unlist(effects)),
     what = rep(vapply(parts, `[[`, "", "what"), n)
   )
-  out
 }
 
-warn_no_overlap <- function(x) {
-  if (ncol(x$Bhat) < 2L || nrow(x$Bhat) == 0L) {
+# n_observed: in how many conditions each effect has an estimate. Whole columns are looked at only where none of a few
+# effects is shared.
+warn_no_overlap <- function(Bhat, n_observed) {
+  if (ncol(Bhat) < 2L) {
     return(invisible(NULL))
   }
-  elsewhere <- rowSums(!is.na(x$Bhat)) > 1
-  for (r in seq_len(ncol(x$Bhat))) {
-    here <- !is.na(x$Bhat[, r])
-    if (any(here) && !all(here) && !any(elsewhere & here)) {
-      mine <- rownames(x$Bhat)[which(here)[1]]
-      other <- rownames(x$Bhat)[which(!here)[1]]
+  shared <- which(n_observed > 1L)
+  few <- first_few(shared, 1000L)
+  for (r in seq_len(ncol(Bhat))) {
+    if (!all(is.na(Bhat[few, r])) || !all(is.na(Bhat[shared, r]))) next
+    here <- !is.na(Bhat[, r])
+    if (any(here) && !all(here)) {
+      mine <- rownames(Bhat)[which(here)[1]]
+      other <- rownames(Bhat)[which(!here)[1]]
       warn_covmash(
-        "No effect of '{colnames(x$Bhat)[r]}' is in any other condition; are genes and variants named alike? It has e.g. ",
+        "No effect of '{colnames(Bhat)[r]}' is in any other condition; are genes and variants named alike? It has e.g. ",
         "'{mine}', others '{other}'.",
         class = "covmash_warning_no_overlap"
       )
@@ -126,10 +131,10 @@ tell_reading <- function(x) {
     duplicates = "duplicates left out", flipped = "flipped (alleles swapped)", strand = "matched over the other strand",
     ambiguous = "with ambiguous alleles turned or dropped"
   )
-  said <- paste(format_count(total), words[names(total)])[total > 0]
+  said <- c(said_of_unnamed(x$report), paste(format_count(total), words[names(total)])[total > 0])
   if (x$dropped > 0L) said <- c(said, paste(plural(x$dropped, "effect"), "without enough estimates dropped"))
   inform_covmash(
-    "{plural(nrow(x$Bhat), 'effect')} in {plural(ncol(x$Bhat), 'condition')}, {format_percent(mean(is.na(x$Bhat)))} missing",
+    "{plural(nrow(x$Bhat), 'effect')} in {plural(ncol(x$Bhat), 'condition')}, {format_percent(1 - sum(x$report$used) / length(x$Bhat))} missing",
     "{if (length(said)) paste0('; ', paste(said, collapse = ', ')) else ''}.",
     class = "covmash_message_sumstats"
   )
