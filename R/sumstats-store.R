@@ -126,7 +126,7 @@ take_matrix <- function(store, part, kept, J, labels = NULL) {
         x <- piece$block[[part]][piece$rows, r]
         if (is.null(piece$at)) out[, r] <- x else out[piece$at, r] <- x
         x <- NULL
-        give_back(nrow(out))
+        give_back(length(piece$rows), full = FALSE)
       }
     }
   }
