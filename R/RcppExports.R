@@ -201,3 +201,59 @@ cpp_pca <- function(bhat, rows, n_components, n_threads) {
     .Call(`_covmash_cpp_pca`, bhat, rows, n_components, n_threads)
 }
 
+cpp_full_pass <- function(data, g, query, settings) {
+    .Call(`_covmash_cpp_full_pass`, data, g, query, settings)
+}
+
+cpp_pass_master <- function(sample, g, settings) {
+    .Call(`_covmash_cpp_pass_master`, sample, g, settings)
+}
+
+cpp_pass_query <- function(master) {
+    .Call(`_covmash_cpp_pass_query`, master)
+}
+
+cpp_pass_take <- function(master, answer) {
+    .Call(`_covmash_cpp_pass_take`, master, answer)
+}
+
+cpp_pass_result <- function(master) {
+    .Call(`_covmash_cpp_pass_result`, master)
+}
+
+cpp_noise_keys <- function(data) {
+    .Call(`_covmash_cpp_noise_keys`, data)
+}
+
+cpp_noise_counters <- function() {
+    .Call(`_covmash_cpp_noise_counters`)
+}
+
+cpp_count_noises <- function(counters, counter, count) {
+    invisible(.Call(`_covmash_cpp_count_noises`, counters, counter, count))
+}
+
+cpp_frequent_noises <- function(counters) {
+    .Call(`_covmash_cpp_frequent_noises`, counters)
+}
+
+cpp_smallest_in_dictionary <- function() {
+    .Call(`_covmash_cpp_smallest_in_dictionary`)
+}
+
+cpp_candidate_noises <- function(data, counters) {
+    .Call(`_covmash_cpp_candidate_noises`, data, counters)
+}
+
+cpp_strata <- function(data) {
+    .Call(`_covmash_cpp_strata`, data)
+}
+
+cpp_lots <- function(first, n) {
+    .Call(`_covmash_cpp_lots`, first, n)
+}
+
+cpp_checksum <- function(data) {
+    .Call(`_covmash_cpp_checksum`, data)
+}
+

@@ -3,7 +3,7 @@
 #' Matrices that do not depend on the estimates: effects that are independent,
 #' specific to one condition, equal in all conditions, or equally correlated.
 #'
-#' @param data A data object made by [mash_set_data()]; only the number and the
+#' @param data A data object made by [mash_set_data()], or a [source][mash_source()]; only the number and the
 #'   names of its conditions are used.
 #' @param cov_methods Which patterns, as a character vector (names may be
 #'   abbreviated):
@@ -54,7 +54,7 @@ cov_canonical <- function(data,
                             "simple_het"
                           ),
                           groups = NULL) {
-  data <- take_data(data)
+  data <- take_effects(data)$data
   if (!is.character(cov_methods) && !is.list(cov_methods) ||
         length(cov_methods) == 0L) {
     abort_input(

@@ -5,7 +5,8 @@
 #' \eqn{U_k} is fitted to the chosen rows by maximum likelihood, given the known
 #' noise.
 #'
-#' @param data A data object made by [mash_set_data()].
+#' @param data A data object made by [mash_set_data()], or a [source][mash_source()], which stands for its rows `subset`,
+#'   or a sample of them.
 #' @param Ulist_init List of R x R covariance matrices to start from, e.g. from
 #'   [cov_pca()].
 #' @param subset Rows to use (usually strong ones): numbers, names or
@@ -81,7 +82,9 @@
 #' round(U_teem$ED_tPCA, 2)
 cov_ed <- function(data, Ulist_init, subset = NULL,
                    algorithm = c("bovy", "teem"), ..., n_threads = NULL) {
-  data <- take_data(data)
+  taken <- take_effects(data, subset)
+  data <- taken$data
+  subset <- taken$subset
   refuse_missing(
     missing(Ulist_init), "Ulist_init", "matrices to start from, e.g. cov_pca(data, 5, subset)", "covmash_error_ulist"
   )

@@ -6,7 +6,8 @@
 #' makes a rank-1 covariance matrix of each of them, and one of what they explain together: starts
 #' for [cov_ed()] beside those of [cov_pca()].
 #'
-#' @param data A data object made by [mash_set_data()].
+#' @param data A data object made by [mash_set_data()], or a [source][mash_source()], which stands for its rows `subset`,
+#'   or a sample of them.
 #' @param factors `"default"`: factors with point-normal priors. `"nonneg"`: loadings of conditions
 #'   that are not negative (point-exponential priors), so that each factor is a set of conditions.
 #' @param subset Rows to use, usually strong ones: numbers, names or `TRUE`/`FALSE`; all if `NULL`.
@@ -41,7 +42,9 @@
 #' names(cov_flash(data))
 cov_flash <- function(data, factors = c("default", "nonneg"), subset = NULL, remove_singleton = FALSE,
                       tag = NULL, output_model = NULL, greedy_args = list(), backfit_args = list()) {
-  data <- take_data(data)
+  taken <- take_effects(data, subset)
+  data <- taken$data
+  subset <- taken$subset
   factors <- check_choice(factors, c("default", "nonneg"), "factors")
   check_flag(remove_singleton, "remove_singleton")
   for (name in c("greedy_args", "backfit_args")) {

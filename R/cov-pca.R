@@ -3,7 +3,8 @@
 #' Principal components of the strongest rows of the data, as starting points
 #' for [cov_ed()].
 #'
-#' @param data A data object made by [mash_set_data()].
+#' @param data A data object made by [mash_set_data()], or a [source][mash_source()], which stands for its rows `subset`,
+#'   or a sample of them.
 #' @param npc Number of components, from 1 to the number of conditions.
 #' @param subset Rows to use (usually strong ones, e.g. from
 #'   [get_significant_results()]): numbers, names or `TRUE`/`FALSE`; all rows if
@@ -39,7 +40,9 @@
 #' U <- cov_pca(data, npc = 2, subset = strong)
 #' names(U)
 cov_pca <- function(data, npc, subset = NULL, n_threads = NULL) {
-  data <- take_data(data)
+  taken <- take_effects(data, subset)
+  data <- taken$data
+  subset <- taken$subset
   R <- ncol(data$Bhat)
   if (missing(npc) || !checkmate::test_count(npc, positive = TRUE) || npc > R) {
     abort_input(

@@ -6,7 +6,7 @@
 #' indirectly associated (I, its effect follows from the direct ones through the
 #' correlation of the errors): the models of Stephens (2013) for related phenotypes.
 #'
-#' @param data A data object made by [mash_set_data()] whose `V` is the correlation of the
+#' @param data A data object made by [mash_set_data()], or a [source][mash_source()], whose `V` is the correlation of the
 #'   phenotypes.
 #' @param model The models: a matrix with one row for each, of letters `"U"`, `"D"` and
 #'   `"I"` for the conditions; a vector is one model. Default: all of the
@@ -29,7 +29,7 @@
 #' cov_udi(data)
 #' cov_udi(data, c("I", "D"))
 cov_udi <- function(data, model = udi_model_matrix(n_conditions(data))) {
-  data <- take_data(data)
+  data <- take_effects(data)$data
   V <- unname(common_V(data, "cov_udi()"))
   model <- check_udi_model(model, ncol(V))
   made <- lapply(seq_len(nrow(model)), function(i) {

@@ -25,7 +25,8 @@
 #' 5. [get_pm()], [get_psd()], [get_lfsr()], [get_pairwise_sharing()], `plot()`,
 #'    `as.data.frame()`: look at the results.
 #'
-#' Or in one call, from files or a data object: [mash_pipeline()].
+#' Or in one call, from files or a data object: [mash_pipeline()]. Data that do not fit into memory stay in files:
+#' [mash_source()].
 #'
 #' @section Factor models:
 #' The covariance matrix of many genes is held by its loadings and noise

@@ -428,9 +428,9 @@ new_mash_data <- function(Bhat, Shat, V, alpha, entries = NULL,
   structure(c(parts, list(V = V, commonV = is.matrix(V), alpha = alpha)), class = c("mash_data", "mash"))
 }
 
-n_effects <- function(data) nrow(data$Bhat)
+n_effects <- function(data) if (is_source(data)) data$n_effects else nrow(data$Bhat)
 
-n_conditions <- function(data) ncol(data$Bhat)
+n_conditions <- function(data) if (is_source(data)) length(data$conditions) else ncol(data$Bhat)
 
 condition_labels <- function(x) {
   if (is.null(colnames(x))) as.character(seq_len(ncol(x))) else colnames(x)

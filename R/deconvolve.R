@@ -8,7 +8,8 @@
 #' `deconvolve()` returns the fit itself, with which one can predict.
 #'
 #' @param data A data object made by [mash_set_data()]; missing estimates, a `V` and
-#'   standard errors of each effect's own are taken as they are.
+#'   standard errors of each effect's own are taken as they are. For `cov_ted()` also a [source][mash_source()],
+#'   which stands for its rows `subset`, or a sample of them.
 #' @param subset Rows to learn from, usually the strong ones: numbers, names or
 #'   `TRUE`/`FALSE`; all rows if `NULL`.
 #' @param K Number of matrices.
@@ -219,7 +220,9 @@ fit_prepared <- function(p) {
 #' @export
 cov_ted <- function(data, subset = NULL, K = 5, sparse = 3, scaled = NULL, scales = c(0.25, 1, 4), tol = 1e-5, ...,
                     n_threads = NULL) {
-  data <- take_data(data)
+  taken <- take_effects(data, subset)
+  data <- taken$data
+  subset <- taken$subset
   sparse <- whole_number(sparse, "sparse")
   if (is.null(scaled)) scaled <- plain_patterns(n_conditions(data), typical_error(data))
   fit <- deconvolve(

@@ -17,7 +17,9 @@ take_data <- function(data, name = "data") {
 }
 
 refuse_data <- function(data, name) {
-  advice <- if (is.list(data) && all(c("Bhat", "Shat") %in% names(data))) {
+  advice <- if (is_source(data)) {
+    "take some of its rows, data[rows]"
+  } else if (is.list(data) && all(c("Bhat", "Shat") %in% names(data))) {
     "make it from the same `Bhat` and `Shat` with covmash::mash_set_data()"
   } else {
     "make it with mash_set_data()"

@@ -6,7 +6,7 @@
 # effect the data can hide, 2 sqrt(max(Bhat^2 - Shat^2)), in steps of `mult`
 # (Stephens 2017). Observed entries only.
 autoselect_grid <- function(data, mult = sqrt(2)) {
-  range <- run_core(cpp_effect_range(data))
+  range <- effect_range(data)
   if (range$smallest_shat == Inf) {
     abort_input(
       "There is no observed estimate to choose a grid from; give `grid`.",
@@ -37,6 +37,9 @@ autoselect_grid <- function(data, mult = sqrt(2)) {
   }
   mult^((-steps):0) * largest
 }
+
+# The smallest standard error, and the largest Bhat^2 - Shat^2: of a sample, those of all effects that it stands for.
+effect_range <- function(data) if (is.null(data$range)) run_core(cpp_effect_range(data)) else data$range
 
 most_grid_points <- 10000
 

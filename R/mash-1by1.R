@@ -101,7 +101,7 @@ mash_1by1 <- function(data, alpha = 0, ..., prior = "ash", n_threads = NULL) {
 # would, because ash itself takes any list with these two elements.
 onebyone_data <- function(data) {
   refuse_missing(missing(data), "data", "a data object made by mash_set_data()", "covmash_error_data")
-  if (inherits(data, "mash")) {
+  if (inherits(data, c("mash", "mash_source"))) {
     return(take_data(data))
   }
   if (!is.list(data) || is.null(data$Bhat) || is.null(data$Shat)) {

@@ -169,8 +169,21 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
                  algorithm.version = c("Rcpp", "R"), pi_thresh = 1e-10,
                  A = NULL, posterior_samples = 0, seed = NULL, outputlevel = 2,
                  output_lfdr = FALSE, start = NULL, weights = NULL,
-                 n_threads = NULL) {
+                 n_threads = NULL, cluster = NULL, checkpoint = NULL,
+                 explain = FALSE) {
   started <- elapsed()
+  if (!missing(data) && (is_source(data) || is_scan(data))) {
+    given <- c(
+      A = !is.null(A), posterior_samples = !identical(posterior_samples, 0), weights = !is.null(weights),
+      output_lfdr = !isFALSE(output_lfdr), outputlevel = !missing(outputlevel) && !identical(as.double(outputlevel), 1),
+      optmethod = !missing(optmethod) && !identical(optmethod[1], "newton")
+    )
+    return(mash_of_source(
+      data, list(Ulist, grid, gridmult, normalizeU, usepointmass), g, fixg, prior, nullweight, control, verbose, start,
+      n_threads, cluster, checkpoint, explain, given
+    ))
+  }
+  refuse_without_source(c(cluster = !is.null(cluster), checkpoint = !is.null(checkpoint), explain = !isFALSE(explain)))
   data <- take_data(data)
   check_outputlevel(outputlevel)
   check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")

@@ -163,6 +163,11 @@ unobserved <- function(m) {
     return(NULL)
   }
   fitted <- m[["dim"]]
+  if (inherits(m, "mash_rows")) {
+    whole <- array(FALSE, fitted)
+    whole[m$missing] <- TRUE
+    return(whole)
+  }
   means <- m$result$PosteriorMean
   if (is.null(fitted) || is.null(means)) {  # a fit of an earlier version
     fitted <- dim(means)

@@ -8,7 +8,7 @@
 #' correlates the z-scores of effects that look like that.
 #'
 #' @param data A data object made by [mash_set_data()], with `V` not yet known. It should
-#'   hold a random sample of effects, not chosen ones.
+#'   hold a random sample of effects, not chosen ones. A [source][mash_source()] stands for a sample of it.
 #' @param z_thresh An effect looks null if its z-scores are below this in absolute
 #'   value.
 #' @param est_cor `TRUE` (default) for a correlation matrix, `FALSE` for a covariance
@@ -55,7 +55,7 @@
 #' estimate_null_correlation_simple(data, rule = "pairwise")
 estimate_null_correlation_simple <- function(data, z_thresh = 2, est_cor = TRUE,
                                              rule = c("all", "pairwise"), shrink = NULL) {
-  data <- take_data(data)
+  data <- take_effects(data)$data
   check_number(z_thresh, "z_thresh", .Machine$double.xmin, what = "a number above 0")
   check_flag(est_cor, "est_cor")
   rule <- check_choice(rule, c("all", "pairwise"), "rule")

@@ -32,7 +32,7 @@ check_reach <- function(model, data) {
   if (largest < 1e50) {
     return(model)
   }
-  smallest <- min(1, run_core(cpp_effect_range(data))$smallest_shat)
+  smallest <- min(1, effect_range(data)$smallest_shat)
   if (!(largest / smallest <= 1e150)) {
     k <- which.max(variances)
     abort_input(

@@ -32,7 +32,9 @@
 #'   `"drop"` drops them.
 #' @param min_conditions Keep effects with an estimate in at least so many conditions.
 #' @param verbose Say in a message what was flipped or left out?
-#' @return A list of class `"mash_sumstats"`:
+#' @param to A folder to write what was read to, as [write_source()] does, for analyses that hold a part of it in memory
+#'   only. What is read has to fit into memory once.
+#' @return With `to`, a source, see [mash_source()]. Else a list of class `"mash_sumstats"`:
 #'   * `Bhat`, `Shat`: J x R matrices, `NA` where there is no estimate; rows are named `gene_variant` (or by what there
 #'     is), columns by condition;
 #'   * `effects`: a data frame with a row for each effect: `gene`, `variant`, `chromosome`, `position`, `effect_allele`,
@@ -106,7 +108,7 @@
 #' read
 read_sumstats <- function(files, format = "auto", columns = NULL, test = "ADD",
                           duplicates = c("precise", "first", "drop", "error"),
-                          ambiguous = c("keep", "frequency", "drop"), min_conditions = 1, verbose = TRUE) {
+                          ambiguous = c("keep", "frequency", "drop"), min_conditions = 1, verbose = TRUE, to = NULL) {
   refuse_missing(missing(files), "files", "paths of files, or data frames", "covmash_error_file")
   format <- check_choice(format, c("auto", names(sumstats_formats), "fastqtl_raw", "wide", "generic"), "format")
   columns <- check_columns(columns)
@@ -116,10 +118,13 @@ read_sumstats <- function(files, format = "auto", columns = NULL, test = "ADD",
   )
   min_conditions <- whole_number(min_conditions, "min_conditions", 1)
   check_flag(verbose, "verbose")
+  # A bad one is refused before the files are read.
+  if (!is.null(to)) source_folder(to, FALSE)
+  finish <- function(out) if (is.null(to)) out else write_source(out, to)
   if (is_pair_of_matrices(files)) {
     out <- read_matrices(files, min_conditions)
     if (verbose) tell_reading(out)
-    return(out)
+    return(finish(out))
   }
   sources <- list_sources(files)
   state <- new_reading()
@@ -132,7 +137,7 @@ read_sumstats <- function(files, format = "auto", columns = NULL, test = "ADD",
   }
   out <- finish_reading(state, min_conditions)
   if (verbose) tell_reading(out)
-  out
+  finish(out)
 }
 
 check_columns <- function(columns) {

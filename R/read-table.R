@@ -106,22 +106,23 @@ read_columns <- function(table, at, text) {
   names(raw) <- names(at)
   Map(function(x, role, is_text) {
     column <- table$columns[at[[role]]]
-    if (!is_text) as_numbers(x, column, table$label) else if (table$kind == "text") x else as_labels(x)
+    if (!is_text) as_numbers(x, column, table$label) else if (table$kind == "text") x else as_known_labels(x)
   }, raw, names(at), text)
 }
 
-# What text would have: missing tokens are missing, 1e5 is 100000.
 as_labels <- function(x) {
-  if (is.double(x)) {
-    whole <- which(abs(x) < 1e15 & x == floor(x))
-    x <- replace(as.character(x), whole, sprintf("%.0f", x[whole]))
-  }
-  if (!is.character(x)) x <- as.character(x)
+  if (is.character(x)) x else as.character(x)
+}
+
+# As text would have them: missing tokens are missing.
+as_known_labels <- function(x) {
+  x <- as_labels_of(x)
   missing <- which(x %in% missing_tokens)
   if (length(missing) > 0L) replace(x, missing, NA) else x
 }
 
-as_numbers <- function(x, column, label) {
+# argument: what names the column; first: which row of the file the first of x is.
+as_numbers <- function(x, column, label, argument = "`columns`", first = 1) {
   if (is.factor(x)) {
     x <- as.character(x)
   }
@@ -131,8 +132,8 @@ as_numbers <- function(x, column, label) {
     bad <- which(is.na(out) & !is.na(x))[1]
     if (!is.na(bad)) {
       abort_input(
-        "Column '{column}' of {label} must hold numbers, but row {bad} has '{x[bad]}'; mend it, or name another column ",
-        "in `columns`.",
+        "Column '{column}' of {label} must hold numbers, but row {format_count(first + bad - 1)} has '{x[bad]}'; mend ",
+        "it, or name another column in {argument}.",
         class = "covmash_error_columns"
       )
     }
@@ -140,7 +141,7 @@ as_numbers <- function(x, column, label) {
   }
   if (!is_number_like(x) || is.matrix(x)) {
     abort_input(
-      "Column '{column}' of {label} must hold numbers, not {describe(x)}; name another column in `columns`.",
+      "Column '{column}' of {label} must hold numbers, not {describe(x)}; name another column in {argument}.",
       class = "covmash_error_columns"
     )
   }
@@ -162,19 +163,19 @@ read_text_columns <- function(table, at, text) {
     con, what, sep = if (table$separator == " ") "" else table$separator, skip = table$skip, quote = "\"", quiet = TRUE,
     comment.char = "", na.strings = character(), strip.white = TRUE, multi.line = FALSE
   ), table)
-  lapply(unname(values[at]), as_labels)
+  lapply(unname(values[at]), as_known_labels)
 }
 
 has_data_table <- function() !isFALSE(getOption("covmash.fread")) && requireNamespace("data.table", quietly = TRUE)
 
-fread_columns <- function(table, at, text) {
+fread_columns <- function(table, at, text, n = Inf) {
   path <- if (table$compressed) unpacked(table$path) else table$path
   if (table$compressed) on.exit(unlink(path))
   order <- order(at)
   values <- read_or_name(data.table::fread(
     path, sep = table$separator, header = FALSE, skip = table$skip, select = unname(at[order]), quote = "\"",
     colClasses = if (any(text)) list(character = unname(at[text])), na.strings = missing_tokens, integer64 = "double",
-    showProgress = FALSE, data.table = FALSE, nThread = resolve_threads(), fill = FALSE
+    showProgress = FALSE, data.table = FALSE, nThread = resolve_threads(), fill = FALSE, nrows = n
   ), table)
   unname(as.list(values))[order(order)]
 }

@@ -3,7 +3,9 @@
 #' Take one part out of a fit of [mash()] or a result of [mash_1by1()].
 #'
 #' @param x,m A fit of [mash()] or a result of [mash_1by1()]; also one of mashr, a list with a
-#'   `result`, or a fit of ashr's `ash()`.
+#'   `result`, or a fit of ashr's `ash()`. `get_pm()`, `get_psd()`, `get_lfsr()`, `get_lfdr()` and `get_np()`
+#'   read a posterior in files, [mash_output()].
+#' @param rows Rows (effects) to take: numbers, names or `TRUE`/`FALSE`; all if `NULL`.
 #' @param nsamp Number of draws.
 #' @return * `get_pm`, `get_psd`: J x R matrices of posterior means and standard
 #'   deviations, on the scale of `Bhat`.
@@ -46,23 +48,23 @@ NULL
 
 #' @rdname get_results
 #' @export
-get_pm <- function(x) result_part(x, "PosteriorMean")
+get_pm <- function(x, rows = NULL) rows_of_part(x, "PosteriorMean", rows)
 
 #' @rdname get_results
 #' @export
-get_psd <- function(x) result_part(x, "PosteriorSD")
+get_psd <- function(x, rows = NULL) rows_of_part(x, "PosteriorSD", rows)
 
 #' @rdname get_results
 #' @export
-get_lfsr <- function(x) result_part(x, "lfsr")
+get_lfsr <- function(x, rows = NULL) rows_of_part(x, "lfsr", rows)
 
 #' @rdname get_results
 #' @export
-get_lfdr <- function(x) result_part(x, "lfdr")
+get_lfdr <- function(x, rows = NULL) rows_of_part(x, "lfdr", rows)
 
 #' @rdname get_results
 #' @export
-get_np <- function(x) result_part(x, "NegativeProb")
+get_np <- function(x, rows = NULL) rows_of_part(x, "NegativeProb", rows)
 
 #' @rdname get_results
 #' @export
@@ -80,8 +82,28 @@ get_svalue <- function(x) running_mean_of(x, "svalue", get_lfsr)
 #' @export
 get_qvalue <- function(x) running_mean_of(x, "qvalue", get_lfdr)
 
+# All of a part of the results, or some rows.
+rows_of_part <- function(x, part, rows) {
+  if (inherits(x, "mash_output")) {
+    check_output(x)
+    refuse_unwritten(x, part, "x")
+    return(take_rows(x, rows, parts = part, name = "rows")$result[[part]])
+  }
+  value <- result_part(x, part)
+  if (is.null(rows) || is.null(value)) {
+    return(value)
+  }
+  at <- resolve_index(rows, NROW(value), if (is.matrix(value)) rownames(value) else names(value), "rows", "row")
+  if (is.matrix(value)) value[at, , drop = FALSE] else value[at]
+}
+
 # The part of that name, or the mean of all rates up to each.
 running_mean_of <- function(x, part, rate_fn) {
+  if (inherits(x, c("mash_output", "mash_piece"))) {
+    abort_unsupported(
+      paste0("get_", part, "() of a posterior in files"), instead = "it needs all effects in memory, as x[] has them"
+    )
+  }
   given <- result_part(x, part)
   rate <- rate_fn(x)
   if (!is.null(given) || is.null(rate)) {
@@ -147,20 +169,21 @@ get_pi0 <- function(m) {
 #'
 #' `get_significant_results()` lists the effects that are significant in at least
 #' one condition, most significant first; `get_n_significant_conditions()` counts
-#' for each effect the conditions in which it is.
+#' for each effect the conditions in which it is, `count_significant()` for each condition the effects.
 #'
-#' @param m A fit of [mash()] or a result of [mash_1by1()].
+#' @param m A fit of [mash()] or a result of [mash_1by1()]; or a posterior in files, [mash_output()].
 #' @param thresh Significant means strictly below this; from 0 to 1 for probabilities.
 #' @param conditions Conditions to look at: numbers, names or `TRUE`/`FALSE`; all if
 #'   `NULL`.
 #' @param sig_fn Function that takes `m` and returns a J x R matrix of
-#'   significance, small where significant; [get_lfsr()] by default.
+#'   significance, small where significant; [get_lfsr()] by default. Of a posterior in files it is
+#'   given some effects at a time.
 #' @param predicted Count conditions in which the effect was not observed too? By
 #'   default only observed estimates count.
 #' @return `get_significant_results`: integer row numbers, named if the rows have
 #'   names, ordered by the smallest significance in the chosen conditions (ties
 #'   in row order). `get_n_significant_conditions`: an integer vector of length J,
-#'   named likewise.
+#'   named likewise. `count_significant`: an integer for each chosen condition, named by them.
 #' @section Errors: An unknown condition is an error of class
 #'   `covmash_error_index`; a result without significances (`outputlevel = 1`)
 #'   one of class `covmash_error_fit`.
@@ -177,8 +200,12 @@ get_pi0 <- function(m) {
 #' head(get_significant_results(fit))
 #' head(get_significant_results(fit, conditions = "condition_2"))
 #' table(get_n_significant_conditions(fit))
+#' count_significant(fit)
 get_significant_results <- function(m, thresh = 0.05, conditions = NULL,
                                     sig_fn = get_lfsr, predicted = FALSE) {
+  if (inherits(m, "mash_output")) {
+    return(stream_significant(m, thresh, conditions, sig_fn, predicted))
+  }
   sig <- significance(m, thresh, conditions, sig_fn, predicted)
   best <- unname(sig[, 1])
   for (r in seq_len(ncol(sig))[-1]) {
@@ -197,7 +224,22 @@ get_significant_results <- function(m, thresh = 0.05, conditions = NULL,
 #' @export
 get_n_significant_conditions <- function(m, thresh = 0.05, conditions = NULL,
                                          sig_fn = get_lfsr, predicted = FALSE) {
-  sig <- significance(m, thresh, conditions, sig_fn, predicted)
+  if (inherits(m, "mash_output")) {
+    return(stream_n_significant(m, thresh, conditions, sig_fn, predicted))
+  }
+  count_in_rows(significance(m, thresh, conditions, sig_fn, predicted), thresh)
+}
+
+#' @rdname get_significant_results
+#' @export
+count_significant <- function(m, thresh = 0.05, conditions = NULL, sig_fn = get_lfsr, predicted = FALSE) {
+  if (inherits(m, "mash_output")) {
+    return(stream_count(m, thresh, conditions, sig_fn, predicted))
+  }
+  as_counts(count_in_columns(significance(m, thresh, conditions, sig_fn, predicted), thresh))
+}
+
+count_in_rows <- function(sig, thresh) {
   # Column by column: rowSums() cannot be interrupted.
   counts <- stats::setNames(integer(nrow(sig)), rownames(sig))
   for (r in seq_len(ncol(sig))) {
@@ -207,6 +249,17 @@ get_n_significant_conditions <- function(m, thresh = 0.05, conditions = NULL,
   }
   counts
 }
+
+count_in_columns <- function(sig, thresh) {
+  counts <- vapply(seq_len(ncol(sig)), function(r) {
+    cpp_listen()
+    as.double(sum(sig[, r] < thresh, na.rm = TRUE))
+  }, 0)
+  stats::setNames(counts, condition_labels(sig))
+}
+
+# Integers where they hold them.
+as_counts <- function(x) stats::setNames(as_index(x), names(x))
 
 # Where significances are probabilities, a threshold is one too.
 check_thresh <- function(thresh, name, sig) {
@@ -258,6 +311,9 @@ significance <- function(m, thresh, conditions, sig_fn, predicted) {
       class = "covmash_error_argument"
     )
   }
+  if (inherits(m, "mash_output")) {
+    abort_unsupported("This question to a posterior in files", instead = "give rows in memory, `m[rows]`")
+  }
   sig <- sig_fn(m)
   check_thresh(thresh, "thresh", sig)
   if (!is.numeric(sig)) {
@@ -270,7 +326,8 @@ significance <- function(m, thresh, conditions, sig_fn, predicted) {
   if (!is.matrix(sig)) {
     sig <- as.matrix(sig)
   }
-  if (!predicted && is.list(m) && identical(dim(sig), dim(m$result$PosteriorMean))) {
+  of_effects <- if (inherits(m, "mash_rows")) m$dim else if (is.list(m)) dim(m$result$PosteriorMean)
+  if (!predicted && !is.null(of_effects) && identical(dim(sig), of_effects)) {
     hidden <- unobserved(m)
     if (!is.null(hidden)) sig[hidden] <- NA_real_
   }

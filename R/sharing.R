@@ -4,12 +4,13 @@
 #' are within a factor of each other, among those that are significant in at
 #' least one of the two.
 #'
-#' @param m A fit of [mash()] or a result of [mash_1by1()].
+#' @param m A fit of [mash()] or a result of [mash_1by1()]; or a posterior in files, [mash_output()].
 #' @param factor From 0 to 1. Effects are shared if the ratio of their posterior means
 #'   is above `factor` and below `1 / factor`: 0.5 (default) for "within a factor
 #'   of 2", 0 for "the same sign".
 #' @param lfsr_thresh Significant means an lfsr strictly below this.
-#' @param FUN Applied to the posterior means first, e.g. `abs` to ignore signs.
+#' @param FUN Applied to the posterior means first, e.g. `abs` to ignore signs; of a posterior in files to some at a
+#'   time.
 #' @param predicted Use effects that were not observed in one of the two conditions
 #'   too? By default both must be observed.
 #' @return A symmetric R x R matrix of shares from 0 to 1, with the names of the
@@ -36,36 +37,53 @@ get_pairwise_sharing <- function(m, factor = 0.5, lfsr_thresh = 0.05,
   if (!is.function(FUN)) {
     abort_input("`FUN` must be a function, not {describe(FUN)}.", class = "covmash_error_argument")
   }
+  if (inherits(m, "mash_output")) {
+    return(shares_of(stream_sharing(m, factor, lfsr_thresh, FUN, predicted), m$conditions))
+  }
   lfsr <- significance(m, lfsr_thresh, NULL, get_lfsr, predicted)
+  means <- get_pm(m)
+  R <- ncol(means)
+  begin_steps("Sharing, pairs of conditions", R * (R - 1) / 2)
+  shares_of(count_shared(lfsr, means, factor, lfsr_thresh, FUN, next_step), colnames(means))
+}
+
+# For each pair of conditions i < j: `n`, the effects that are significant in one of the two, and `shared`, those of
+# them that are within the factor. step: called for every pair.
+count_shared <- function(lfsr, means, factor, lfsr_thresh, FUN, step = cpp_listen) {
   # TRUE, FALSE, or NA where the estimate is missing.
   significant <- lapply(seq_len(ncol(lfsr)), function(r) unname(lfsr[, r]) < lfsr_thresh)
   observed <- function(i, j) {
     !is.na(significant[[i]]) & !is.na(significant[[j]])
   }
-  means <- get_pm(m)
   R <- ncol(means)
-  shared <- diag(R)
-  dimnames(shared) <- if (!is.null(colnames(means))) {
-    list(colnames(means), colnames(means))
-  }
-  begin_steps("Sharing, pairs of conditions", R * (R - 1) / 2)
+  n <- shared <- matrix(0, R, R)
   for (i in seq_len(R - 1L)) {
     for (j in seq(i + 1L, R)) {
-      next_step()
+      step()
       # NA | TRUE is TRUE: a missing estimate must not slip in that way.
       rows <- which((significant[[i]] | significant[[j]]) & observed(i, j))
-      shared[i, j] <- share_within(means[rows, i], means[rows, j], factor, FUN)
-      shared[j, i] <- shared[i, j]
+      n[i, j] <- length(rows)
+      if (length(rows) > 0L) shared[i, j] <- count_within(means[rows, i], means[rows, j], factor, FUN)
     }
   }
-  shared
+  list(n = n, shared = shared)
+}
+
+shares_of <- function(counts, conditions) {
+  share <- counts$shared / counts$n
+  share[counts$n == 0] <- NA_real_
+  share[lower.tri(share)] <- t(share)[lower.tri(share)]
+  diag(share) <- 1
+  if (!is.null(conditions)) dimnames(share) <- list(conditions, conditions)
+  share
 }
 
 share_within <- function(a, b, factor, FUN) {
-  if (length(a) == 0L) {
-    return(NA_real_)
-  }
+  if (length(a) == 0L) NA_real_ else count_within(a, b, factor, FUN) / length(a)
+}
+
+count_within <- function(a, b, factor, FUN) {
   ratio <- FUN(a) / FUN(b)
   # 0 / 0 has no sign in common with anything.
-  mean(!is.na(ratio) & ratio > factor & ratio < 1 / factor)
+  sum(!is.na(ratio) & ratio > factor & ratio < 1 / factor)
 }

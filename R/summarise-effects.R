@@ -7,11 +7,14 @@
 #' that is.
 #'
 #' @param m A fit of [mash()], a result of [mash_1by1()] or of [mash_contrast()], or anything else that
-#'   [get_lfsr()] takes.
-#' @param by One value for each effect, that of its group: a vector or a factor. `NULL`: every effect is a
-#'   group.
+#'   [get_lfsr()] takes; for `summarise_effects()` also a posterior in files, [mash_output()].
+#' @param by One value for each effect, that of its group: a vector or a factor. Or how the group follows from the name
+#'   of the effect: a function of a vector of names; or a regular expression, of which the match is the group, or, if it
+#'   has parentheses, what is in the first of them, e.g. `"^[^_]+"` where names are `gene_variant`. `NULL`: every effect
+#'   is a group.
 #' @param thresh Significant means an lfsr strictly below this.
 #' @param predicted Count effects in conditions in which they were not observed, too?
+#' @param by_condition One row for each group and condition, in place of one for each group?
 #' @return A data frame with one row for each group, in the order in which groups first come (of a factor:
 #'   its levels), and the columns
 #'   * `group`; `n_effects`, how many effects it has;
@@ -21,6 +24,10 @@
 #'     letter for each condition: `+` or `-` where it is significant, `0` where not, `.` where it
 #'     was not observed;
 #'   * `n_any`, the number of conditions in which any effect of the group is significant.
+#'
+#'   With `by_condition = TRUE` a row for each group and condition with estimates: `group`, `condition`; `n_effects` and
+#'   `n_significant`, the numbers of effects observed and significant there; `lead`, the effect with the smallest lfsr
+#'   there, and its `estimate`, `std.error` and `lfsr`.
 #'
 #'   The lfsr of the lead effect is the probability that its sign is wrong given its own estimates. Where the effects of
 #'   a group are estimated independently it needs no correction for having been the smallest, as a p-value would;
@@ -38,30 +45,70 @@
 #' fit <- mash(data, cov_canonical(data), verbose = FALSE, n_threads = 1)
 #' gene <- paste0("gene_", rep(1:40, each = 5))
 #' tail(summarise_effects(fit, by = gene))
-summarise_effects <- function(m, by = NULL, thresh = 0.05, predicted = FALSE) {
+summarise_effects <- function(m, by = NULL, thresh = 0.05, predicted = FALSE, by_condition = FALSE) {
+  check_flag(by_condition, "by_condition")
+  if (inherits(m, "mash_output")) {
+    return(stream_summaries(m, by, thresh, predicted, by_condition))
+  }
   lfsr <- significance(m, thresh, NULL, get_lfsr, predicted)
-  groups <- if (is.null(by)) each_effect(lfsr) else effect_groups(by, nrow(lfsr))
-  labels <- condition_labels(lfsr)
-  best <- row_minima(lfsr)
-  lead <- first_of_each(groups$at, best, length(groups$labels))
-  where <- condition_of_minimum(lfsr, lead)
-  at <- cbind(lead, where)
+  groups <- if (is.null(by)) each_effect(lfsr) else effect_groups(by, nrow(lfsr), row_labels(lfsr))
+  parts <- group_summaries(lfsr, get_pm(m), get_psd(m), groups, thresh, by_condition)
+  finish_summaries(parts, by_condition, condition_labels(lfsr))
+}
+
+# table: a row for each group, or for each group and condition with an estimate; leads by name or number. any: of
+# groups, in which conditions any effect is significant. labels: all groups.
+group_summaries <- function(lfsr, means, sds, groups, thresh, by_condition) {
+  n <- length(groups$labels)
+  columns <- seq_len(ncol(lfsr))
+  describe <- function(lead, where) {
+    at <- cbind(lead, where)
+    list(
+      lead = row_labels(lfsr)[lead], condition = condition_labels(lfsr)[where], estimate = unname(means[at]),
+      std.error = if (is.null(sds)) rep(NA_real_, length(lead)) else unname(sds[at]), lfsr = unname(lfsr[at])
+    )
+  }
+  if (by_condition) {
+    tables <- lapply(columns, function(r) {
+      n_effects <- tabulate(groups$at[!is.na(lfsr[, r])], n)
+      here <- which(n_effects > 0L)
+      lead <- first_of_each(groups$at, lfsr[, r], n)[here]
+      n_significant <- tabulate(groups$at[which(lfsr[, r] < thresh)], n)[here]
+      plain_frame(c(
+        list(group = groups$labels[here], n_effects = n_effects[here], n_significant = n_significant),
+        describe(lead, rep(r, length(here)))
+      ))
+    })
+    return(list(table = do.call(rbind, tables), labels = groups$labels))
+  }
+  lead <- first_of_each(groups$at, row_minima(lfsr), n)
   of_lead <- unname(lfsr[lead, , drop = FALSE])
   significant <- !is.na(of_lead) & of_lead < thresh
-  means <- unname(get_pm(m)[lead, , drop = FALSE])
+  of_means <- unname(means[lead, , drop = FALSE])
   signs <- matrix(".", length(lead), ncol(lfsr))
   signs[!is.na(of_lead)] <- "0"
-  signs[significant] <- ifelse(means[significant] < 0, "-", "+")
-  any <- vapply(seq_len(ncol(lfsr)), function(r) {
-    tabulate(groups$at[which(lfsr[, r] < thresh)], length(groups$labels)) > 0L
-  }, logical(length(groups$labels)))
-  data.frame(
-    group = groups$labels, n_effects = tabulate(groups$at, length(groups$labels)), lead = row_labels(lfsr)[lead],
-    condition = labels[where], estimate = unname(get_pm(m)[at]),
-    std.error = if (is.null(get_psd(m))) NA_real_ else unname(get_psd(m)[at]), lfsr = unname(lfsr[at]),
-    n_significant = as.integer(rowSums(significant)), signs = do.call(paste0, split(signs, col(signs))),
-    n_any = as.integer(rowSums(matrix(any, length(groups$labels))))
+  signs[significant] <- ifelse(of_means[significant] < 0, "-", "+")
+  any <- vapply(columns, function(r) tabulate(groups$at[which(lfsr[, r] < thresh)], n) > 0L, logical(n))
+  list(
+    table = plain_frame(c(
+      list(group = groups$labels, n_effects = tabulate(groups$at, n)), describe(lead, condition_of_minimum(lfsr, lead)),
+      list(n_significant = as.integer(rowSums(significant)), signs = do.call(paste0, split(signs, col(signs))))
+    )),
+    any = matrix(any, n), labels = groups$labels
   )
+}
+
+# By conditions, in the order of groups and of conditions.
+finish_summaries <- function(parts, by_condition, conditions) {
+  table <- parts$table
+  if (by_condition) {
+    table <- table[order(match(table$group, parts$labels), match(table$condition, conditions)), ]
+    table <- table[c("group", "condition", "n_effects", "n_significant", "lead", "estimate", "std.error", "lfsr")]
+  } else {
+    table$n_any <- as.integer(rowSums(parts$any))
+  }
+  rownames(table) <- NULL
+  table
 }
 
 #' Hierarchical error control over groups, conditions and effects
@@ -137,7 +184,7 @@ summarise_effects <- function(m, by = NULL, thresh = 0.05, predicted = FALSE) {
 control_hierarchy <- function(m, by = NULL, level = 0.05, predicted = FALSE) {
   level <- check_levels(level)
   lfsr <- significance(m, 0.05, NULL, get_lfsr, predicted)
-  groups <- if (is.null(by)) each_effect(lfsr) else effect_groups(by, nrow(lfsr))
+  groups <- if (is.null(by)) each_effect(lfsr) else effect_groups(by, nrow(lfsr), row_labels(lfsr))
   claims <- claims_by_condition(lfsr, groups$at, length(groups$labels))
   # A lower level must hold what the higher ones rest on.
   lead <- first_of_each(claims$group, claims$lfsr, length(groups$labels))
@@ -172,16 +219,62 @@ check_levels <- function(level) {
   stats::setNames(rep_len(as.double(level), 3L), c("groups", "conditions", "effects"))
 }
 
-# Of n effects. at: the number of each effect's group; labels: of the groups.
-effect_groups <- function(by, n) {
-  if (!is.atomic(by) || length(by) != n || anyNA(by)) {
+# Of n effects with these names (or numbers). at: the number of each effect's group; labels: of the groups.
+effect_groups <- function(by, n, names = NULL) {
+  if (!is_group_vector(by, n)) {
+    if (is.null(names)) {
+      abort_input(
+        "`by` must hold the group of each of the {plural(n, 'effect')}, without NA, not {describe(by)}.",
+        class = "covmash_error_argument"
+      )
+    }
+    by <- groups_of_names(by, as.character(names), n)
+  }
+  number_groups(by)
+}
+
+number_groups <- function(by) {
+  labels <- if (is.factor(by)) levels(droplevels(by)) else as.character(unique(by))
+  list(at = match(as.character(by), labels), labels = labels)
+}
+
+is_group_vector <- function(by, n) is.atomic(by) && length(by) == n && !anyNA(by)
+
+# n: how many effects there are, of which these may be some.
+groups_of_names <- function(by, names, n) {
+  if (is.function(by)) {
+    groups <- by(names)
+    if (!is_group_vector(groups, length(names))) {
+      abort_input(
+        "The function `by` must give the group of each of the {plural(length(names), 'effect')} whose names it is ",
+        "given, without NA, not {describe(groups)}.",
+        class = "covmash_error_argument"
+      )
+    }
+    return(groups)
+  }
+  if (!is_plain(by) || !checkmate::test_string(by, min.chars = 1L)) {
     abort_input(
-      "`by` must hold the group of each of the {plural(n, 'effect')}, without NA, not {describe(by)}.",
+      "`by` must hold the group of each of the {plural(n, 'effect')}, without NA, or be a function or a regular ",
+      "expression that finds it in their names, not {describe(by)}.",
       class = "covmash_error_argument"
     )
   }
-  labels <- if (is.factor(by)) levels(droplevels(by)) else as.character(unique(by))
-  list(at = match(as.character(by), labels), labels = labels)
+  found <- tryCatch(suppressWarnings(regexpr(by, names, perl = TRUE)), error = function(cnd) {
+    abort_input("`by`, {describe(by)}, is no regular expression.", class = "covmash_error_argument")
+  })
+  if (any(found < 0)) {
+    abort_input(
+      "The regular expression `by`, {describe(by)}, is not found in the name of effect ",
+      "'{names[found < 0][1L]}'.",
+      class = "covmash_error_argument"
+    )
+  }
+  start <- attr(found, "capture.start")
+  if (is.null(start)) {
+    return(regmatches(names, found))
+  }
+  substr(names, start[, 1L], start[, 1L] + attr(found, "capture.length")[, 1L] - 1L)
 }
 
 each_effect <- function(x) list(at = seq_len(nrow(x)), labels = row_labels(x))

@@ -7,19 +7,20 @@
 #' for what was chosen more often than other effects, so that the weights of the prior stay
 #' those of all effects.
 #'
-#' @param data A data object made by [mash_set_data()].
+#' @param data A data object made by [mash_set_data()], or a [source][mash_source()], which stands for a sample of about
+#'   131072 of its effects.
 #' @param n Number of effects to choose.
 #' @param method `"random"` (default): effects at random. `"top"`: half of them those with
 #'   the largest z-score in size, the others at random from the rest. `"lead"`: the effect
 #'   with the largest z-score of each group of `by` (of a random choice of groups if there
 #'   are more than `n / 2`), the others at random from the rest.
-#' @param by For `"lead"`: the group of each effect, a gene for instance.
+#' @param by For `"lead"`: the group of each effect (of a source, of all its effects), a gene for instance.
 #' @param seed A number for a choice that does not depend on `set.seed()` and leaves R's
 #'   generator as it was; `NULL` (default) draws from R's generator.
 #' @return Row numbers in increasing order, an integer vector, with the attribute `weights`: how
 #'   many effects of `data` each stands for (the inverse of the probability that it was chosen,
 #'   1 for effects that are chosen for sure). They sum to the number of effects with an observed
-#'   estimate; the others are never chosen.
+#'   estimate (of a source, to what the sample says it is); the others are never chosen.
 #' @details Weights as of Horvitz and Thompson (1952) make the weighted log-likelihood an
 #'   unbiased estimate of that of all effects. Strong effects alone, without weights, would
 #'   make the prior believe that most effects are strong.
@@ -39,6 +40,9 @@
 #' gene <- rep(1:400, each = 5)
 #' head(select_training_effects(data, 600, "lead", by = gene))
 select_training_effects <- function(data, n, method = c("random", "top", "lead"), by = NULL, seed = NULL) {
+  if (!missing(data) && is_source(data)) {
+    return(training_effects_of_source(data, n, method, by, seed))
+  }
   data <- take_data(data)
   refuse_missing(missing(n), "n", "the number of effects to choose")
   n <- whole_number(n, "n", 1)
@@ -75,6 +79,17 @@ select_training_effects <- function(data, n, method = c("random", "top", "lead")
     order <- order(rows)
     structure(rows[order], weights = weights[order])
   })
+}
+
+# Of the sample of a source, with their numbers in it. Each effect of the sample stands for as many.
+training_effects_of_source <- function(src, n, method, by, seed) {
+  check_source(src, "data")
+  rows <- sample_rows_of(src$n_effects)
+  if (!is.null(by)) by <- effect_groups(by, src$n_effects)$at[rows]
+  chosen <- select_training_effects(take_sample(src), n, method, by, seed)
+  structure(
+    as_index(rows[as.vector(chosen)]), weights = attr(chosen, "weights") * (src$n_effects / length(rows))
+  )
 }
 
 # sample() takes a single number for the numbers up to it.

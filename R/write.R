@@ -5,7 +5,8 @@
 #' One long table, or a file for each quantity with effects in rows and conditions in columns.
 #'
 #' @param x A fit of [mash()], a result of [mash_1by1()], [mash_contrast()], [mash_compute_posterior_matrices()] or
-#'   [control_hierarchy()]; a data frame, as of [summarise_effects()]; or a matrix, as of [get_pairwise_sharing()].
+#'   [control_hierarchy()]; a posterior in files, [mash_output()], or rows of it; a data frame, as of
+#'   [summarise_effects()]; or a matrix, as of [get_pairwise_sharing()].
 #' @param file Name of the file. With `layout = "wide"`, `_` and the name of the quantity come before its ending:
 #'   `fit.tsv.gz` becomes `fit_lfsr.tsv.gz` and so on.
 #' @param what Which quantities: of `"PosteriorMean"`, `"PosteriorSD"`, `"lfsr"`, `"lfdr"`, `"NegativeProb"`,
@@ -57,6 +58,10 @@ write_mash <- function(x, file, what = NULL, format = c("auto", "tsv", "parquet"
     abort_input("`digits` must be at most 17, not {describe(digits)}.", class = "covmash_error_argument")
   }
   format <- file_format(file, format)
+  if (inherits(x, "mash_output")) {
+    x <- take_rows(check_output(x), effects, name = "effects")
+    effects <- NULL
+  }
   x <- as_result(x)
   if (is_result(x)) {
     if (conf.int && !inherits(x, c("mash", "mash_1by1", "mash_contrast"))) {
@@ -83,7 +88,20 @@ write_mash <- function(x, file, what = NULL, format = c("auto", "tsv", "parquet"
 
 # Bare matrices of a posterior are a result too.
 as_result <- function(x) {
+  if (inherits(x, "mash_rows")) return(with_row_labels(check_rows(x)))
   if (is.list(x) && !is.object(x) && is.matrix(x[["PosteriorMean"]])) list(result = x) else x
+}
+
+# Rows of a posterior in files without names go by their numbers in the whole.
+with_row_labels <- function(x) {
+  if (is.null(x$dimnames[[1]])) {
+    x$dimnames <- list(format_all(x$rows), x$dimnames[[2]])
+    x$result <- lapply(x$result, function(part) {
+      dimnames(part) <- x$dimnames
+      part
+    })
+  }
+  x
 }
 
 is_result <- function(x) {
@@ -127,7 +145,7 @@ chosen_parts <- function(x, what, layout, effects, conditions, conf.int, conf.le
     }
     parts[c("conf.low", "conf.high")] <- lapply(ends, function(end) end[, columns, drop = FALSE])
   }
-  if (inherits(x, c("mash_fit", "mash_1by1"))) {
+  if (inherits(x, c("mash_fit", "mash_1by1", "mash_rows"))) {
     observed <- observed_entries(x)
     parts$observed <- chosen(array(if (is.null(observed)) TRUE else observed, dim(means), dimnames(means)))
   }
@@ -296,13 +314,31 @@ parquet_writer <- function(packages = c("nanoparquet", "arrow")) {
   for (package in packages) {
     if (requireNamespace(package, quietly = TRUE)) {
       write_parquet <- getExportedValue(package, "write_parquet")
-      return(function(table, file, gz) name_file_errors(write_parquet(table, file)))
+      return(function(table, file, gz) {
+        name_file_errors({
+          write_parquet(table, file)
+          refuse_cut_parquet(file)
+        })
+      })
     }
   }
   abort_input(
     "Parquet needs the package nanoparquet; install it with install.packages(\"nanoparquet\"), or write .tsv.gz.",
     class = "covmash_error_package"
   )
+}
+
+# nanoparquet says nothing where the disk is full. A Parquet file ends as it begins, after all else.
+refuse_cut_parquet <- function(file) {
+  mark <- charToRaw("PAR1")
+  size <- file.size(file)
+  whole <- !is.na(size) && size >= 12 && {
+    con <- file(file, "rb")
+    on.exit(close(con))
+    seek(con, size - 4)
+    identical(readBin(con, "raw", 4), mark)
+  }
+  if (!whole) stop("the file is cut off; the disk may be full", call. = FALSE)
 }
 
 tsv_writer <- function(digits) {

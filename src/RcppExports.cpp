@@ -606,6 +606,153 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_full_pass
+Rcpp::List cpp_full_pass(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& query, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_full_pass(SEXP dataSEXP, SEXP gSEXP, SEXP querySEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type query(querySEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_full_pass(data, g, query, settings));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pass_master
+SEXP cpp_pass_master(const Rcpp::List& sample, const Rcpp::List& g, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_pass_master(SEXP sampleSEXP, SEXP gSEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type sample(sampleSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pass_master(sample, g, settings));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pass_query
+Rcpp::List cpp_pass_query(SEXP master);
+RcppExport SEXP _covmash_cpp_pass_query(SEXP masterSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type master(masterSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pass_query(master));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pass_take
+SEXP cpp_pass_take(SEXP master, const Rcpp::List& answer);
+RcppExport SEXP _covmash_cpp_pass_take(SEXP masterSEXP, SEXP answerSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type master(masterSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type answer(answerSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pass_take(master, answer));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pass_result
+Rcpp::List cpp_pass_result(SEXP master);
+RcppExport SEXP _covmash_cpp_pass_result(SEXP masterSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type master(masterSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pass_result(master));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_noise_keys
+Rcpp::List cpp_noise_keys(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_noise_keys(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_noise_keys(data));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_noise_counters
+SEXP cpp_noise_counters();
+RcppExport SEXP _covmash_cpp_noise_counters() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_noise_counters());
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_count_noises
+void cpp_count_noises(SEXP counters, const Rcpp::IntegerVector& counter, const Rcpp::IntegerVector& count);
+RcppExport SEXP _covmash_cpp_count_noises(SEXP countersSEXP, SEXP counterSEXP, SEXP countSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type counters(countersSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type counter(counterSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type count(countSEXP);
+    cpp_count_noises(counters, counter, count);
+    return R_NilValue;
+END_RCPP
+}
+// cpp_frequent_noises
+Rcpp::IntegerVector cpp_frequent_noises(SEXP counters);
+RcppExport SEXP _covmash_cpp_frequent_noises(SEXP countersSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type counters(countersSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_frequent_noises(counters));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_smallest_in_dictionary
+int cpp_smallest_in_dictionary();
+RcppExport SEXP _covmash_cpp_smallest_in_dictionary() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_smallest_in_dictionary());
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_candidate_noises
+Rcpp::List cpp_candidate_noises(const Rcpp::List& data, const Rcpp::IntegerVector& counters);
+RcppExport SEXP _covmash_cpp_candidate_noises(SEXP dataSEXP, SEXP countersSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type counters(countersSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_candidate_noises(data, counters));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_strata
+Rcpp::List cpp_strata(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_strata(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_strata(data));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_lots
+Rcpp::NumericVector cpp_lots(double first, int n);
+RcppExport SEXP _covmash_cpp_lots(SEXP firstSEXP, SEXP nSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< double >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_lots(first, n));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_checksum
+std::string cpp_checksum(const Rcpp::List& data);
+RcppExport SEXP _covmash_cpp_checksum(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_checksum(data));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_ed", (DL_FUNC) &_covmash_cpp_ed, 3},
@@ -658,6 +805,20 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_bad_correlation", (DL_FUNC) &_covmash_cpp_bad_correlation, 1},
     {"_covmash_cpp_placeholders", (DL_FUNC) &_covmash_cpp_placeholders, 1},
     {"_covmash_cpp_pca", (DL_FUNC) &_covmash_cpp_pca, 4},
+    {"_covmash_cpp_full_pass", (DL_FUNC) &_covmash_cpp_full_pass, 4},
+    {"_covmash_cpp_pass_master", (DL_FUNC) &_covmash_cpp_pass_master, 3},
+    {"_covmash_cpp_pass_query", (DL_FUNC) &_covmash_cpp_pass_query, 1},
+    {"_covmash_cpp_pass_take", (DL_FUNC) &_covmash_cpp_pass_take, 2},
+    {"_covmash_cpp_pass_result", (DL_FUNC) &_covmash_cpp_pass_result, 1},
+    {"_covmash_cpp_noise_keys", (DL_FUNC) &_covmash_cpp_noise_keys, 1},
+    {"_covmash_cpp_noise_counters", (DL_FUNC) &_covmash_cpp_noise_counters, 0},
+    {"_covmash_cpp_count_noises", (DL_FUNC) &_covmash_cpp_count_noises, 3},
+    {"_covmash_cpp_frequent_noises", (DL_FUNC) &_covmash_cpp_frequent_noises, 1},
+    {"_covmash_cpp_smallest_in_dictionary", (DL_FUNC) &_covmash_cpp_smallest_in_dictionary, 0},
+    {"_covmash_cpp_candidate_noises", (DL_FUNC) &_covmash_cpp_candidate_noises, 2},
+    {"_covmash_cpp_strata", (DL_FUNC) &_covmash_cpp_strata, 1},
+    {"_covmash_cpp_lots", (DL_FUNC) &_covmash_cpp_lots, 2},
+    {"_covmash_cpp_checksum", (DL_FUNC) &_covmash_cpp_checksum, 1},
     {NULL, NULL, 0}
 };
 

@@ -121,8 +121,20 @@ class Data {
     return e;
   }
 
+  // Grouped by a dictionary if the data object has one.
   covmash::NoiseModel noise(covmash::Executor& executor) const {
-    return covmash::NoiseModel(effects(), correlation(executor), &executor);
+    if (!parts_.containsElementNamed("dictionary") || Rf_isNull(parts_["dictionary"]))
+      return covmash::NoiseModel(effects(), correlation(executor), &executor);
+    const covmash::NoiseDictionary known = dictionary();
+    return covmash::NoiseModel(effects(), correlation(executor), &executor, &known);
+  }
+
+  // A list of R: shat, conditions x noises, NA where nothing is observed, and count.
+  covmash::NoiseDictionary dictionary() const {
+    const Rcpp::List known = parts_["dictionary"];
+    std::vector<std::size_t> count;
+    for (double n : Rcpp::as<std::vector<double>>(known["count"])) count.push_back(static_cast<std::size_t>(n));
+    return covmash::NoiseDictionary(Rcpp::as<arma::mat>(known["shat"]), std::move(count));
   }
 
   // V: a matrix, an array of them, or of contrasts whose errors differ between effects NULL.

@@ -40,9 +40,9 @@ our_classes <- c(
   "mash_data", "mash_fit", "mash_1by1", "factor_cov", "factor_precision", "factor_fit", "factor_selection",
   "gene_network", "covariance_check", "deconvolution", "deconvolution_cv", "parameter_count", "covmash_info",
   "summary.deconvolution", "mash_contrast", "mash_prior", "mash_hierarchy",
-  "mash_sumstats", "mash_pipeline", "mash_findings", "mash_cv", "summary.mash_cv", "fit_indices", "factor_panels",
+  "mash_sumstats", "mash_source", "mash_pipeline", "mash_findings", "mash_cv", "summary.mash_cv", "fit_indices", "factor_panels",
   "summary.factor_selection", "summary.mash_fit", "summary.mash_data", "summary.mash_1by1", "summary.factor_cov",
-  "summary.factor_fit", "summary.factor_precision"
+  "summary.factor_fit", "summary.factor_precision", "mash_output", "mash_rows", "summary.mash_output"
 )
 is_ours <- function(x) inherits(x, our_classes)
 
@@ -151,6 +151,9 @@ run_call <- function(drawn) {
   set.seed(drawn$seed)
   rng <- get(".Random.seed", globalenv())
   settings <- options()
+  # What is written under a spoilt name.
+  here <- setwd(tempdir())
+  on.exit(setwd(here))
   warnings <- list()
   screen <- rawConnection(raw(0), "r+")
   depth <- sink.number()

@@ -37,6 +37,13 @@ target("read_sumstats", weight = 1, function() {
   args <- list(files = files)
   if (chance(0.2)) args$duplicates <- pick(c("first", "precise"))
   if (chance(0.2)) args$ambiguous <- pick(c("drop", "frequency"))
+  if (chance(0.1) && requireNamespace("nanoparquet", quietly = TRUE)) {
+    read <- quietly(do.call(covmash::read_sumstats, args))
+    args$to <- tempfile("fuzz-sumstats")
+    return(valid("read_sumstats", args, check = function(src) {
+      same(quietly(covmash::as_mash_data(src)), quietly(covmash::as_mash_data(read)), "data")
+    }))
+  }
   valid("read_sumstats", args, na = "Bhat|Shat|effects|report|entries", check = function(x) {
     c(
       same(is.na(x$Bhat), is.na(x$Shat), "missing"), yes(all(rowSums(!is.na(x$Bhat)) > 0), "no empty effects"),

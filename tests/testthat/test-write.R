@@ -188,3 +188,21 @@ test_that("bad arguments are refused", {
   expect_identical(list.files(home), character())
   expect_error(write_mash(s$fit), "`file` is missing", class = "covmash_error_argument")
 })
+
+test_that("a Parquet file that is cut off is an error, not a result", {
+  file <- withr::local_tempfile()
+  whole <- charToRaw("PAR1 and all the rest PAR1")
+  writeBin(whole, file)
+  expect_null(refuse_cut_parquet(file))
+  for (bytes in list(whole[1:20], whole[-26], raw(), charToRaw("PAR1"))) {
+    writeBin(bytes, file)
+    expect_error(refuse_cut_parquet(file), "cut off")
+  }
+  expect_error(refuse_cut_parquet(tempfile()), "cut off")
+  skip_if_not_installed("nanoparquet")
+  # nanoparquet writes to a folder that is gone, in silence.
+  expect_error(
+    parquet_writer("nanoparquet")(data.frame(a = 1), file.path(tempdir(), "gone", "x.parquet")), "cut off",
+    class = "covmash_error_file"
+  )
+})

@@ -24,6 +24,7 @@
 #include "../base/buffer.h"
 #include "../base/executor.h"
 #include "../simd/dispatch.h"
+#include "block_mixture.h"
 #include "relative_likelihood.h"
 
 namespace covmash {
@@ -109,7 +110,7 @@ class ColumnPool {
 class BlockDensity : public Density {
  public:
   BlockDensity(LikelihoodSource& source, Executor& executor)
-      : source_(source), executor_(executor), kernels_(simd::kernels()) {
+      : source_(source), executor_(executor), kernels_(simd::kernels()), mixture_(source) {
     for (std::size_t b = 0; b < source.n_blocks(); ++b) n_effects_ += effects_in(b);
     for (std::size_t n = source.n_blocks() / refinement; n >= fewest_blocks; n /= refinement) ++n_levels_;
     const bool weighted = source.n_blocks() > 0 && source.effect_weights(0);
@@ -169,8 +170,9 @@ class BlockDensity : public Density {
                   for (std::size_t i = from; i < to; ++i) {
                     const float* L = source_.block(block_of(i), worker);
                     for (std::size_t p = 0; p < n; ++p) columns[p] = L + p * simd::lanes;
-                    mixture(columns, equal.data(), 1.0, u_.data() + i * simd::lanes);
-                    base[chunk] += ratios(i, ratio);
+                    double* u = u_.data() + i * simd::lanes;
+                    mixture_.density(columns, equal.data(), 1.0, u);
+                    base[chunk] += mixture_.ratios(block_of(i), u, ratio);
                     kernels_.mixture_gradient(n, L, ratio, partial.data() + chunk * n * W);
                     executor_.checkpoint();
                   }
@@ -196,9 +198,9 @@ class BlockDensity : public Density {
                         std::memcpy(pool_.column(i, h.slot), L + h.column * simd::lanes, simd::lanes * sizeof(float));
                     columns_of(i, columns);
                     double* u = u_.data() + i * simd::lanes;
-                    mixture(columns, x.data(), sum, u);
-                    f[chunk] += log_density(i, u, nullptr, 0.0);
-                    base[chunk] += ratios(i, ratio);
+                    mixture_.density(columns, x.data(), sum, u);
+                    f[chunk] += mixture_.log_density(block_of(i), u);
+                    base[chunk] += mixture_.ratios(block_of(i), u, ratio);
                     kernels_.mixture_gradient(n, L, ratio, partial.data() + chunk * n * W);
                     if (look_for_uncovered) note_uncovered(i, L, columns, uncovered[chunk]);
                     executor_.checkpoint();
@@ -222,8 +224,8 @@ class BlockDensity : public Density {
                   for (std::size_t i = from; i < to; ++i) {
                     columns_of(i, columns);
                     double* u = u_.data() + i * simd::lanes;
-                    mixture(columns, x.data(), sum, u);
-                    f[chunk] += log_density(i, u, nullptr, 0.0);
+                    mixture_.density(columns, x.data(), sum, u);
+                    f[chunk] += mixture_.log_density(block_of(i), u);
                   }
                 });
     return total(f);
@@ -238,7 +240,7 @@ class BlockDensity : public Density {
       double ratio[simd::lanes];
       for (std::size_t i = from; i < to; ++i) {
         columns_of(i, columns);
-        base[chunk] += ratios(i, ratio);
+        base[chunk] += mixture_.ratios(block_of(i), u_.data() + i * simd::lanes, ratio);
         kernels_.support_gradient(n, columns.data(), ratio, partial.data() + chunk * n * W);
       }
     });
@@ -259,16 +261,7 @@ class BlockDensity : public Density {
     if (!wide && !H.is_finite()) H = products(n, width, true, sums);
     // row-major upper triangle: the lower one here
     Model model{sum_lanes(sums, n), arma::symmatl(arma::mat(H.submat(0, 0, n - 1, n - 1)))};
-    if (with_base) {
-      const double base = source_.base();
-      for (std::size_t i = 0; i < s; ++i) {
-        model.gradient[i] += base * model.gradient[s];
-        model.hessian.row(i) += base * model.hessian.row(s);
-      }
-      for (std::size_t i = 0; i < s; ++i) model.hessian.col(i) += base * model.hessian.col(s);
-      model.gradient.pop_back();
-      model.hessian.resize(s, s);
-    }
+    if (with_base) BlockMixture::add_base(source_.base(), model.gradient, model.hessian);
     // The columns of the model have the roots of the weights.
     if (n_blocks_ > 0 && source_.effect_weights(0)) model.gradient = gradient();
     return model;
@@ -284,8 +277,8 @@ class BlockDensity : public Density {
                   for (std::size_t i = from; i < to; ++i) {
                     double* v = v_.data() + i * simd::lanes;
                     columns_of(i, columns);
-                    mixture(columns, d.data(), sum, v);
-                    f[chunk] += log_density(i, u_.data() + i * simd::lanes, v, 1.0);
+                    mixture_.density(columns, d.data(), sum, v);
+                    f[chunk] += mixture_.log_density(block_of(i), u_.data() + i * simd::lanes, v, 1.0);
                   }
                 });
     return total(f);
@@ -295,7 +288,7 @@ class BlockDensity : public Density {
     std::vector<double> f(n_chunks_, 0.0);
     over_chunks(work_per_value(5), [&](std::size_t chunk, std::size_t, std::size_t from, std::size_t to) {
       for (std::size_t i = from; i < to; ++i)
-        f[chunk] += log_density(i, u_.data() + i * simd::lanes, v_.data() + i * simd::lanes, t);
+        f[chunk] += mixture_.log_density(block_of(i), u_.data() + i * simd::lanes, v_.data() + i * simd::lanes, t);
     });
     return total(f);
   }
@@ -308,13 +301,7 @@ class BlockDensity : public Density {
 
  private:
   static constexpr std::size_t refinement = 8, fewest_blocks = 32;
-  // An effect is covered if its density is not tiny or a column of the support is fair to it.
-  static constexpr double tiny = 1e-4;
-  static constexpr float fair = 0.05f;
   static constexpr std::size_t most_noted = 64;  // uncovered effects of a chunk that are noted
-  // Below all products of a weight in use and a float, so that only a zero is raised to it.
-  static constexpr double smallest_density = 1e-60;
-  static constexpr std::uint64_t full = ~std::uint64_t(0);
 
   // Sums of the products of n scaled columns, width x width, and their sums by lane.
   arma::mat products(std::size_t n, std::size_t width, bool wide, std::vector<double>& sums) {
@@ -367,40 +354,6 @@ class BlockDensity : public Density {
     for (std::size_t s = 0; s < support_.size(); ++s) columns[s] = pool_.column(i, support_[s].slot);
   }
 
-  // u = L x for a block; sum: that of x.
-  void mixture(const std::vector<const float*>& columns, const double* x, double sum, double* u) const {
-    kernels_.mixture_density(columns.size(), columns.data(), x, u);
-    if (const double base = source_.base() * sum; base != 0.0)
-      for (std::size_t lane = 0; lane < simd::lanes; ++lane) u[lane] += base;
-  }
-
-  // 1 / u, times the weight of the effect or its root; 0 in the padding. Returns what the base adds to the gradient.
-  double ratios(std::size_t i, double* ratio, bool root = false) const {
-    const std::uint64_t real = source_.lanes(block_of(i));
-    const double* u = u_.data() + i * simd::lanes;
-    for (std::size_t lane = 0; lane < simd::lanes; ++lane) ratio[lane] = 1.0 / std::max(u[lane], smallest_density);
-    if (real != full)
-      for (std::size_t lane = 0; lane < simd::lanes; ++lane)
-        if (!(real >> lane & 1)) ratio[lane] = 0.0;
-    if (const double* weights = source_.effect_weights(block_of(i)))
-      for_each_lane(real, [&](std::size_t lane) { ratio[lane] *= root ? std::sqrt(weights[lane]) : weights[lane]; });
-    return source_.base() == 0.0 ? 0.0 : source_.base() * std::accumulate(ratio, ratio + simd::lanes, 0.0);
-  }
-
-  double log_density(std::size_t i, const double* u, const double* v, double t) const {
-    double value[simd::lanes], logs[simd::lanes], sum = 0.0;
-    const std::uint64_t real = source_.lanes(block_of(i));
-    for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
-      const double w = v ? u[lane] + t * v[lane] : u[lane];
-      value[lane] = real >> lane & 1 ? std::max(w, smallest_density) : 1.0;
-    }
-    kernels_.logarithms(simd::lanes, value, logs);
-    if (const double* weights = source_.effect_weights(block_of(i)))
-      for_each_lane(real, [&](std::size_t lane) { logs[lane] *= weights[lane]; });
-    for (double x : logs) sum += x;
-    return sum;
-  }
-
   double total(const std::vector<double>& partial) const {
     return std::accumulate(partial.begin(), partial.end(), 0.0);
   }
@@ -448,10 +401,10 @@ class BlockDensity : public Density {
     const std::size_t n = n_columns();
     const std::uint64_t real = source_.lanes(block_of(i));
     for (std::size_t lane = 0; lane < simd::lanes && rows.size() < most_noted * n; ++lane) {
-      if (!(real >> lane & 1) || u_[i * simd::lanes + lane] > tiny) continue;
+      if (!(real >> lane & 1) || u_[i * simd::lanes + lane] > BlockMixture::tiny) continue;
       float best = 0.0f;
       for (const float* column : columns) best = std::max(best, column[lane]);
-      if (best > fair) continue;
+      if (best > BlockMixture::fair) continue;
       for (std::size_t p = 0; p < n; ++p) rows.push_back(L[p * simd::lanes + lane]);
     }
   }
@@ -465,7 +418,7 @@ class BlockDensity : public Density {
         pass.uncovered += 1.0;
         float best = 0.0f;
         for (std::size_t p : pass.covering) best = std::max(best, row[p]);
-        if (best <= fair)
+        if (best <= BlockMixture::fair)
           pass.covering.push_back(static_cast<std::size_t>(std::max_element(row, row + n_columns()) - row));
       }
     }
@@ -484,7 +437,7 @@ class BlockDensity : public Density {
       const std::size_t n = std::min(at_a_time, to - from);
       for (std::size_t i = 0; i < n; ++i) {
         double ratio[simd::lanes];
-        ratios(from + i, ratio, true);
+        mixture_.ratios(block_of(from + i), u_.data() + (from + i) * simd::lanes, ratio, true);
         columns_of(from + i, columns);
         columns.resize(s, ones.data());
         scale(s, columns.data(), ratio, n * simd::lanes, scaled.data() + i * simd::lanes, gradient);
@@ -498,6 +451,7 @@ class BlockDensity : public Density {
   LikelihoodSource& source_;
   Executor& executor_;
   const simd::KernelTable& kernels_;
+  BlockMixture mixture_;
   double n_effects_ = 0.0;
   int n_levels_ = 1;
   // the level

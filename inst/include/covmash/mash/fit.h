@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "relative_likelihood.h"
+#include "slots.h"
 #include "weights.h"
 
 namespace covmash {
@@ -59,23 +60,15 @@ inline FitResult fit(const NoiseModel& noise, const MixturePrior& prior, const s
 
   start = std::chrono::steady_clock::now();
   executor.step("Mixture weights", false);
-  std::vector<double> slot_penalty;
-  for (std::size_t p : selection.component) slot_penalty.push_back(penalty[p]);
-  std::vector<std::pair<std::size_t, std::size_t>> grids;
-  if (selection.point_mass) grids.emplace_back(0, 1);
-  for (const auto& c : selection.covariances) grids.emplace_back(c.slot, c.slot + c.scales.size());
+  const std::vector<double> slot_penalty = by_slot(selection, penalty);
   WeightsOptions weights = options.weights;
-  if (!weights.start.empty()) {
-    require(weights.start.size() == prior.n_components(), "the start must have one weight for each mixture component");
-    for (std::size_t slot = 0; slot < selection.size(); ++slot)
-      weights.start[slot] = options.weights.start[selection.component[slot]];
-  }
+  require(weights.start.empty() || weights.start.size() == prior.n_components(),
+          "the start must have one weight for each mixture component");
+  weights.start = by_slot(selection, options.weights.start);
   BlockDensity density(source, executor);
-  result.weights = WeightsSolver(density, slot_penalty, std::move(grids), weights).solve();
+  result.weights = WeightsSolver(density, slot_penalty, scale_grids(selection), weights).solve();
   result.weights.objective += computed.sum_of_maxima();
-  std::vector<double> pi(prior.n_components(), 0.0);
-  for (std::size_t slot = 0; slot < selection.size(); ++slot) pi[selection.component[slot]] = result.weights.pi[slot];
-  result.weights.pi = std::move(pi);
+  result.weights.pi = by_component(selection, result.weights.pi);
   result.seconds_weights = detail::seconds_since(start);
   return result;
 }

@@ -195,6 +195,9 @@ class ComputedLikelihoods : public LikelihoodSource {
     base_ = 1.0;
   }
 
+  // The base that another source, of a sample of the effects, has found.
+  void set_base(double base) { base_ = base; }
+
   // Keeps them all; finds the base.
   std::unique_ptr<StoredLikelihoods> store(Executor& executor) {
     std::vector<std::uint64_t> real;

@@ -295,7 +295,7 @@ class WeightsSolver {
   void expectation_steps(int steps) {
     for (int step = 0; step < steps; ++step) {
       const std::vector<double> g = density_.gradient();
-      for (std::size_t s = 0; s < x_.size(); ++s) x_[s] *= (g[s] + penalty_gradient(s)) / n_;
+      for (std::size_t s = 0; s < x_.size(); ++s) x_[s] *= std::max(g[s] + penalty_gradient(s), 0.0) / n_;
       mix();
     }
   }
@@ -412,7 +412,7 @@ class WeightsSolver {
         sum += next[i];
       }
       const double f = halving == 0 ? density_.toward(arma::conv_to<std::vector<double>>::from(d)) : density_.along(t);
-      if (!inside) continue;
+      if (!inside || !(sum > 0.0)) continue;
       const double there = -(f + penalties(next)) / n_ + sum;
       // The slack admits the last steps, whose gain is below the rounding of the objective.
       if (there <= here + 1e-4 * t * decrease + 1e-15 * std::fabs(here)) {

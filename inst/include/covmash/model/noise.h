@@ -13,8 +13,8 @@
 #include <armadillo>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <unordered_map>
@@ -26,6 +26,7 @@
 #include "../linalg/cholesky.h"
 #include "correlation.h"
 #include "effects.h"
+#include "noise_keys.h"
 
 namespace covmash {
 
@@ -59,6 +60,7 @@ struct SharedNoise {
   const double* direction = nullptr;  // s_0 on the observed conditions
   double log_det = 0.0;               // log |M_0|
   std::size_t lowest = 0;             // first effect of the data: the order of the groups
+  std::size_t count = 0;              // how many effects of all data share it
   bool simple = false;                // complete, one Shat
 
   const std::vector<std::size_t>& observed() const { return pattern->observed; }
@@ -103,8 +105,10 @@ inline bool embedded_cholesky(const arma::mat& C, const unsigned char* observed,
 
 class NoiseModel {
  public:
-  // executor: lets interrupts through, for grouping ten million effects takes seconds.
-  NoiseModel(const Effects& effects, ErrorCorrelation correlation, Executor* executor = nullptr)
+  // executor: lets interrupts through, for grouping ten million effects takes seconds. dictionary: the groups there are, in
+  // place of those that the effects make among themselves; how an effect is computed depends then on no other effect.
+  NoiseModel(const Effects& effects, ErrorCorrelation correlation, Executor* executor = nullptr,
+             const NoiseDictionary* dictionary = nullptr)
       : effects_(effects), correlation_(std::move(correlation)), executor_(executor) {
     require(correlation_.conditions() == effects.n_conditions, "V must have one row and one column for each condition");
     if (correlation_.common()) {
@@ -113,7 +117,10 @@ class NoiseModel {
       identity_ = C.is_diagmat() && arma::all(C.diag() == 1.0);
       ill_conditioned_ = !C.is_diagmat() && covmash::ill_conditioned(C, executor);
     }
-    group();
+    if (dictionary)
+      group(*dictionary);
+    else
+      group();
   }
 
   NoiseModel(const Effects& effects, const arma::mat& C, Executor* executor = nullptr)
@@ -157,67 +164,31 @@ class NoiseModel {
     if (executor_) executor_->checkpoint();
   }
 
-  static std::uint64_t mix(std::uint64_t h, std::uint64_t x) {
-    h ^= x + 0x9e3779b97f4a7c15ULL + (h << 6) + (h >> 2);
-    h *= 0xff51afd7ed558ccdULL;
-    return h ^ (h >> 33);
+  bool matches(std::size_t j, std::size_t first, const NoiseKeys& keys) const {
+    const auto shat = [&](std::size_t r) {
+      return effects_.observed(first, r) ? effects_.s(first, r) : std::numeric_limits<double>::quiet_NaN();
+    };
+    return correlation_.kind(j) == correlation_.kind(first) &&
+           same_noise(effects_, j, keys.scale[j], shat, keys.scale[first]);
   }
 
-  // Same pattern, and Shat proportional to the representative's up to rounding.
-  bool matches(std::size_t j, std::size_t first, double scale_j, double scale_first) const {
-    const double tolerance = 8.0 * std::numeric_limits<double>::epsilon();
-    if (correlation_.kind(j) != correlation_.kind(first)) return false;
-    for (std::size_t r = 0; r < effects_.n_conditions; ++r) {
-      const bool seen = effects_.observed(j, r);
-      if (seen != effects_.observed(first, r)) return false;
-      if (!seen) continue;
-      const double a = effects_.s(j, r) * scale_first, b = effects_.s(first, r) * scale_j;
-      if (std::fabs(a - b) > tolerance * b) return false;
-    }
-    return true;
-  }
-
-  void group() {
-    const std::size_t J = effects_.n_effects, R = effects_.n_conditions;
-    std::vector<double> scale(J, 0.0);  // Shat in the first observed condition
-    std::vector<std::uint64_t> key(J, 0), pattern(J, 0);
-    // Complete, one Shat. A C of one's own is shared with nobody.
-    std::vector<unsigned char> simple(J, correlation_.common() ? 1 : 0);
-    for (std::size_t r = 0; r < R; ++r) {
-      for (std::size_t j = 0; j < J; ++j) {
-        if (!effects_.observed(j, r)) {
-          simple[j] = 0;
-          ++n_missing_;
-          pattern[j] = mix(pattern[j], r + 1);
-          continue;
-        }
-        const double s = effects_.s(j, r);
-        if (scale[j] == 0.0) {
-          scale[j] = s;
-        } else if (s != scale[j]) {
-          simple[j] = 0;
-          float ratio = static_cast<float>(s / scale[j]);
-          std::uint32_t bits;
-          std::memcpy(&bits, &ratio, sizeof bits);
-          key[j] = mix(key[j], (static_cast<std::uint64_t>(r) << 32) | bits);
-        } else {
-          key[j] = mix(key[j], r);
-        }
-      }
-      checkpoint();
-    }
+  // The effects with something observed, in the order of the data.
+  std::vector<std::size_t> observed_effects(const NoiseKeys& keys) {
     std::vector<std::size_t> order;
-    order.reserve(J);
-    for (std::size_t j = 0; j < J; ++j) {
-      if (!correlation_.common()) pattern[j] = mix(pattern[j], correlation_.kind(j) + 1);
-      if (scale[j] == 0.0) {
-        all_missing_.push_back(j);
-      } else {
-        order.push_back(j);
-        key[j] = mix(key[j], pattern[j]);
-      }
-    }
-    count_patterns(pattern, order);
+    order.reserve(effects_.n_effects);
+    n_missing_ = keys.n_missing;
+    for (std::size_t j = 0; j < effects_.n_effects; ++j) (keys.scale[j] == 0.0 ? all_missing_ : order).push_back(j);
+    count_patterns(keys.pattern, order);
+    checkpoint();
+    return order;
+  }
+
+  // Groups of effects that share their noise with another one at hand.
+  void group() {
+    const NoiseKeys keys(effects_, correlation_, executor_);
+    std::vector<std::size_t> order = observed_effects(keys);
+    const std::vector<std::uint64_t>& key = keys.key;
+    const std::vector<unsigned char>& simple = keys.simple;
     const bool one_key =
         std::all_of(order.begin(), order.end(), [&](std::size_t j) { return key[j] == key[order[0]]; });
     checkpoint();
@@ -242,7 +213,7 @@ class NoiseModel {
       members.clear();
       for (std::size_t i = from; i < to; ++i) {
         const std::size_t j = order[i];
-        if ((simple[j] && simple[first]) || matches(j, first, scale[j], scale[first]))
+        if ((simple[j] && simple[first]) || matches(j, first, keys))
           members.push_back(j);
         else
           row_specific_.push_back(j);
@@ -251,18 +222,36 @@ class NoiseModel {
         row_specific_.push_back(first);
         continue;
       }
-      sort_by_scale(members, scale);
-      runs.push_back({effects_of_groups_.size(), members.size(), pattern[first], first, simple[first] != 0});
-      effects_of_groups_.insert(effects_of_groups_.end(), members.begin(), members.end());
+      const double of_first = keys.scale[first];
+      const auto direction = [this, first, of_first](std::size_t r) { return effects_.s(first, r) / of_first; };
+      runs.push_back(run(members, keys, members.size(), direction));
     }
     // In the order of the data, whatever the hash.
     std::sort(row_specific_.begin(), row_specific_.end());
     std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.lowest < b.lowest; });
+    add_groups(runs, keys);
+  }
+
+  // Groups of effects whose noise is in a dictionary, in its order.
+  void group(const NoiseDictionary& dictionary) {
+    require(correlation_.common(), "a dictionary of noises needs one V for all effects");
+    const NoiseKeys keys(effects_, correlation_, executor_);
+    std::vector<std::size_t> simple;
+    std::vector<std::vector<std::size_t>> members(dictionary.size());
+    for (const std::size_t j : observed_effects(keys)) {
+      const std::size_t entry = keys.simple[j] ? NoiseDictionary::none : dictionary.find(effects_, keys, j);
+      (keys.simple[j] ? simple : entry == NoiseDictionary::none ? row_specific_ : members[entry]).push_back(j);
+    }
     checkpoint();
-    effects_of_groups_.shrink_to_fit();
-    factors_.reserve(effects_of_groups_.size());
-    for (std::size_t j : effects_of_groups_) factors_.push_back(scale[j]);
-    add_groups(runs, scale);
+    effects_of_groups_.reserve(effects_.n_effects);
+    std::vector<Run> runs;
+    if (!simple.empty()) runs.push_back(run(simple, keys, simple.size(), [](std::size_t) { return 1.0; }));
+    for (std::size_t g = 0; g < members.size(); ++g) {
+      if (members[g].empty()) continue;
+      const auto direction = [&dictionary, g](std::size_t r) { return dictionary.shat(g, r) / dictionary.scale(g); };
+      runs.push_back(run(members[g], keys, dictionary.count(g), direction));
+    }
+    add_groups(runs, keys);
   }
 
   void count_patterns(const std::vector<std::uint64_t>& pattern, const std::vector<std::size_t>& order) {
@@ -277,11 +266,20 @@ class NoiseModel {
 
   // A group in effects_of_groups_.
   struct Run {
-    std::size_t begin, count;
-    std::uint64_t pattern;
-    std::size_t lowest;
+    std::size_t begin, size, lowest;
+    std::size_t count;  // of all data
     bool simple;
+    std::function<double(std::size_t r)> direction;  // s_0
   };
+
+  template <typename Direction>
+  Run run(std::vector<std::size_t>& members, const NoiseKeys& keys, std::size_t count, const Direction& direction) {
+    const std::size_t lowest = members.front();
+    sort_by_scale(members, keys.scale);
+    const std::size_t begin = effects_of_groups_.size();
+    effects_of_groups_.insert(effects_of_groups_.end(), members.begin(), members.end());
+    return {begin, members.size(), lowest, count, keys.simple[lowest] != 0, direction};
+  }
 
   static void sort_by_scale(std::vector<std::size_t>& members, const std::vector<double>& scale) {
     const auto uneven = [&](std::size_t j) { return scale[j] != scale[members[0]]; };
@@ -290,11 +288,15 @@ class NoiseModel {
                        [&](std::size_t i, std::size_t j) { return scale[i] < scale[j]; });
   }
 
-  void add_groups(const std::vector<Run>& runs, const std::vector<double>& scale) {
+  void add_groups(const std::vector<Run>& runs, const NoiseKeys& keys) {
+    checkpoint();
+    effects_of_groups_.shrink_to_fit();
+    factors_.reserve(effects_of_groups_.size());
+    for (std::size_t j : effects_of_groups_) factors_.push_back(keys.scale[j]);
     std::size_t n_directions = 0;
     std::vector<const NoisePattern*> patterns;
     for (const Run& run : runs) {
-      patterns.push_back(&pattern_of(run.lowest, run.pattern));
+      patterns.push_back(&pattern_of(run.lowest, keys.pattern[run.lowest]));
       n_directions += patterns.back()->observed.size();
     }
     directions_.reserve(n_directions);
@@ -302,15 +304,16 @@ class NoiseModel {
     for (std::size_t i = 0; i < runs.size(); ++i) {
       const Run& run = runs[i];
       SharedNoise g;
-      g.effects = {effects_of_groups_.data() + run.begin, run.count};
-      g.factor = {factors_.data() + run.begin, run.count};
+      g.effects = {effects_of_groups_.data() + run.begin, run.size};
+      g.factor = {factors_.data() + run.begin, run.size};
       g.pattern = patterns[i];
       g.direction = directions_.data() + directions_.size();
       g.lowest = run.lowest;
+      g.count = run.count;
       g.simple = run.simple;
       const auto& observed = g.pattern->observed;
       for (std::size_t r = 0; r < observed.size(); ++r) {
-        const double s = effects_.s(run.lowest, observed[r]) / scale[run.lowest];
+        const double s = run.direction(observed[r]);
         directions_.push_back(s);
         g.log_det += std::log(s) + std::log(g.pattern->chol.is_empty() ? 1.0 : g.pattern->chol(r, r));
       }

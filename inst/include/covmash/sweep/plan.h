@@ -81,6 +81,10 @@ constexpr double smallest_kept = 256.0;
 // ones are left to the forms of their effects, which start at the effect and keep more.
 constexpr std::size_t smallest_ill_conditioned = 32;
 
+// Data that are read in segments have a dictionary of the noises that so many of their effects share. To know all smaller
+// groups of them too, every effect's noise would have to be kept; they are row-specific there.
+constexpr std::size_t smallest_in_dictionary = 32;
+
 // Rough costs of one covariance in nanoseconds, measured with registers of four numbers at R = 5, 8, 20 and 44; only their
 // ratios matter.
 struct Cost {
@@ -199,7 +203,7 @@ class Plan {
     const auto& groups = noise_.shared();
     position_.assign(groups.size(), none);
     for (std::size_t g = 0; g < groups.size(); ++g) {
-      const std::size_t n = groups[g].effects.size();
+      const std::size_t n = groups[g].count;
       // Effects that are complete with one Shat are always spectral, so that any subset of them gives the same bits.
       if (groups[g].simple || n >= sizes_.spectral) {
         position_[g] = spectral_.size();
