@@ -81,18 +81,6 @@ test_that("standard errors come from statistics and p-values where there are non
   expect_identical(x$report$format, "gwas_ssf")
 })
 
-test_that("what was done is said, and nothing is joined in silence", {
-  a <- data.frame(gene = "g", variant = paste0("chr1_", 1:3, "_A_G"), beta = 1:3, se = 1)
-  b <- transform(a, variant = sub("A_G", "G_A", variant))
-  expect_message(read_sumstats(list(a = a, b = b)), "3 flipped", class = "covmash_message_sumstats")
-  b$variant <- paste0("rs", 1:3)
-  expect_warning(read_sumstats(list(a = a, b = b), verbose = FALSE), "rs1", class = "covmash_warning_no_overlap")
-  b$se <- NA
-  expect_identical(read_sumstats(list(a = a, b = b), verbose = FALSE)$dropped, 3L)
-  expect_identical(nrow(read_sumstats(list(a = a, b = a[1:2, ]), min_conditions = 2, verbose = FALSE)$Bhat), 2L)
-  expect_output(print(read_sumstats(list(a = a, b = a), verbose = FALSE)), "3 effects in 2 conditions, 0 % missing")
-})
-
 test_that("bad input names file, column and row", {
   expect_error(read_sumstats(), class = "covmash_error_file")
   expect_error(read_sumstats("no-such-file.txt"), "does not exist", class = "covmash_error_file")
