@@ -68,12 +68,12 @@
 #' | `wide` | beta_X and se_X, or X_beta and X_se, for each condition X; without a header METASOFT's input | |
 #' | `generic` | usual names such as gene, snp, beta, se, tissue, in any case | effect_allele, a1, alt |
 #'
-#' *Missing.* `NA`, nothing, `.`, `nan`, `-nan` (FastQTL, monomorphic variants) and `#NA` are missing, in numbers and in
-#' names. An effect is named by its gene and variant, as far as there are columns for them; a variant without an identifier
-#' by its place; where alleles have columns, by these too.
+#' *Missing.* `NA`, nothing, `.`, `nan`, `-nan` (FastQTL, monomorphic variants) and `#NA` are missing, in numbers and
+#' in names. An effect is named by its gene and variant, as far as there are columns for them; a variant without an
+#' identifier by its place; where alleles have columns, by these too.
 #'
-#' *Memory and time.* Many files of a million rows need less than twice the memory of both matrices and their names, at the
-#' most. Compressed text is unpacked into a temporary file first: half a second of computing for 100 MB of text, where reading
+#' *Memory and time.* Many files of a million rows need less than twice the memory of both matrices and their names.
+#' Compressed text is unpacked into a temporary file first: half a second of computing for 100 MB of text, where reading
 #' them takes one to two.
 #'
 #' *Standard errors* are, in this order, those of the file, estimate / statistic, or those that give a normal z-score
@@ -236,7 +236,7 @@ new_reading <- function() {
   ), parent = emptyenv())
 }
 
-# R collects garbage when it likes; of columns of a million rows that is twice the memory. full = FALSE: the newest alone.
+# R collects garbage when it likes; of columns of a million rows that is twice the memory. full = FALSE: the newest.
 give_back <- function(n_rows, full = TRUE) {
   if (n_rows > 1e5) {
     gc(verbose = FALSE, full = full)

@@ -1,7 +1,7 @@
 # Several rows of one effect in one condition: which of them counts.
 
-# Of rows of the same effect the one to keep; also against those that a file before had, where `before` is TRUE. A list of
-# `rows`, which to write; `cleared`, effects to be made NA; `n`, how many rows were left out. r: number of the condition.
+# Of rows of the same effect the one to keep; also against those that a file before had, where `before` is TRUE. A list
+# of `rows`, which to write; `cleared`, effects to be made NA; `n`, how many rows were left out. r: which condition.
 settle_duplicates <- function(state, condition, r, rows, values, before, rule) {
   again <- which(rows %in% rows[duplicated(rows)] | before)
   effect <- rows[again]

@@ -1,5 +1,5 @@
-# Rows that cannot be placed: a part of what names their effect is missing, or their condition. They are left out, counted
-# and listed; matched by what is left of their names they would be taken for one another.
+# Rows that cannot be placed: a part of what names their effect is missing, or their condition. They are left out,
+# counted and listed; matched by what is left of their names they would be taken for one another.
 
 # Which. A variant is named by its identifier or by its place. No vector in the common case that nothing is missing.
 which_unnamed <- function(ids) {
@@ -51,8 +51,6 @@ drop_without_condition <- function(state, ids, condition, format) {
 said_of_unnamed <- function(report) {
   of_none <- is.na(report$condition)
   n <- c(sum(report$unnamed[!of_none]), sum(report$unnamed[of_none]))
-  said <- c(
-    paste(plural(n[1], "row"), "without an identifier left out"), paste(plural(n[2], "row"), "without a condition left out")
-  )
-  said[n > 0]
+  words <- c("without an identifier left out", "without a condition left out")
+  paste(vapply(n, plural, "", "row"), words)[n > 0]
 }

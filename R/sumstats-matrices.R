@@ -30,8 +30,8 @@ read_matrices <- function(files, min_conditions) {
       Bhat = Bhat[kept, , drop = FALSE], Shat = Shat[kept, , drop = FALSE],
       effects = data.frame(effect = rownames(Bhat)[kept]),
       report = data.frame(
-        condition = colnames(Bhat), format = "matrix", rows = nrow(Bhat) + unnamed, other_tests = none, unnamed = unnamed,
-        unusable = as.integer(lost), duplicates = none, flipped = none, strand = none, ambiguous = none,
+        condition = colnames(Bhat), format = "matrix", rows = nrow(Bhat) + unnamed, other_tests = none,
+        unnamed = unnamed, unusable = as.integer(lost), duplicates = none, flipped = none, strand = none, ambiguous = none,
         used = as.integer(colSums(!bad[kept, , drop = FALSE])), not_tested = none
       ),
       entries = data.frame(

@@ -30,8 +30,8 @@ finish_reading <- function(state, min_conditions) {
 refuse_nothing_read <- function(state, min_conditions, J) {
   unnamed <- sum(vapply(c(state$counts, list(state$nameless$counts)), function(x) sum(x["unnamed"]), 0L))
   abort_input(
-    "No effect has an estimate in {plural(min_conditions, 'condition')} or more; the files have {plural(J, 'effect')} in all",
-    "{if (unnamed > 0L) paste0(', and ', plural(unnamed, 'row'), ' without an identifier or a condition') else ''}.",
+    "No effect has an estimate in {plural(min_conditions, 'condition')} or more; the files have {plural(J, 'effect')} ",
+    "in all{if (unnamed > 0L) paste0(', and ', plural(unnamed, 'row'), ' without an identifier or a condition') else ''}.",
     class = "covmash_error_data"
   )
 }
@@ -44,7 +44,9 @@ report_of <- function(state, kept, J, observed) {
   nameless <- state$nameless
   data.frame(
     condition = c(conditions, if (!is.null(nameless)) NA),
-    format = vapply(c(state$format[conditions], if (!is.null(nameless)) list(nameless$format)), paste, "", collapse = ", "),
+    format = vapply(
+      c(state$format[conditions], if (!is.null(nameless)) list(nameless$format)), paste, "", collapse = ", "
+    ),
     do.call(rbind, c(state$counts[conditions], if (!is.null(nameless)) list(nameless$counts))),
     used = c(observed - left$observed, if (!is.null(nameless)) 0L),
     not_tested = c(n - (state$store$n_tested - left$tested), if (!is.null(nameless)) 0L),

@@ -1,6 +1,6 @@
-# Estimates, standard errors and what was tested, while files are read. Each column stands in matrices that are allocated
-# once: the first file makes a block of its effects and all conditions, effects that only later files have make others.
-# Where no later file has any, the first block is the result.
+# Estimates, standard errors and what was tested, while files are read. Each column stands in matrices that are
+# allocated once: the first file makes a block of its effects and all conditions, effects that only later files have
+# make others. Where no later file has any, the first block is the result.
 
 # room: columns of each block; first: the effect in the first row of each block; n_rows: how many all have room for;
 # n_tested: effects that were tested, by condition.
@@ -50,7 +50,7 @@ open_column <- function(store, condition, J) {
   list(r = r, fresh = fresh)
 }
 
-# Where the effects `rows` are: each block with `at`, which of them it has (NULL: all), and `rows`, where they are there.
+# Where the effects `rows` are: each block with `at`, which of them it has (NULL: all), and `rows`, where it has them.
 by_block <- function(store, rows) {
   if (length(store$blocks) == 1L) {
     return(list(list(block = store$blocks[[1]], at = NULL, rows = rows)))
@@ -112,13 +112,14 @@ count_rows <- function(store, rows) {
 # The matrix of the effects `kept` (NULL: all), called by `labels`; the store has it no longer.
 take_matrix <- function(store, part, kept, J, labels = NULL) {
   R <- length(store$conditions)
+  names <- if (!is.null(labels)) list(labels, store$conditions)
   if (is.null(kept) && length(store$blocks) == 1L && store$room == R) {
     out <- store$blocks[[1]][[part]]
     # Named without a copy, as the only one that has it.
     store$blocks[[1]][[part]] <- NULL
-    dimnames(out) <- if (!is.null(labels)) list(labels, store$conditions)
+    dimnames(out) <- names
   } else {
-    out <- matrix(NA_real_, if (is.null(kept)) J else length(kept), R, dimnames = if (!is.null(labels)) list(labels, store$conditions))
+    out <- matrix(NA_real_, if (is.null(kept)) J else length(kept), R, dimnames = names)
     for (piece in by_block(store, if (is.null(kept)) seq_len(J) else kept)) {
       # Some columns at a time: what is cut out of a block stands twice.
       for (r in split(seq_len(R), (seq_len(R) - 1L) %/% 8L)) {

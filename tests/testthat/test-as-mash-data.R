@@ -33,7 +33,9 @@ test_that("rows that name no effect or no condition are left out, and said", {
   long <- data.frame(
     gene = c("g", "h", NA, "g", "h", "h"), condition = c("a", "a", "a", "b", "b", NA), estimate = 1:6, se = 1
   )
-  expect_message(data <- as_mash_data(long), "1 row without an identifier.*1 row without a condition", class = "covmash_message_sumstats")
+  expect_message(
+    data <- as_mash_data(long), "1 row without an identifier.*1 row without a condition", class = "covmash_message_sumstats"
+  )
   expect_identical(data, as_mash_data(long[c(1, 2, 4, 5), ]))
   expect_no_message(as_mash_data(long[c(1, 2, 4, 5), ]))
 })

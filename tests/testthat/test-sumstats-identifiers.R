@@ -1,7 +1,8 @@
 test_that("the parts of an identifier that must be there are told", {
   expect_identical(which_unnamed(list(gene = c("g", NA, "h"), variant = c("v", "w", NA))), 2:3)
   expect_identical(which_unnamed(list(gene = c("g", "h"))), integer())
-  expect_identical(which_unnamed(list(effect_allele = c("A", NA, "G"), other_allele = c(NA, "C", "T"), variant = letters[1:3])), 1:2)
+  alleles <- list(effect_allele = c("A", NA, "G"), other_allele = c(NA, "C", "T"), variant = letters[1:3])
+  expect_identical(which_unnamed(alleles), 1:2)
   # A place names a variant as well as an identifier does; with one the place is not asked for.
   place <- list(variant = c("v", NA, NA, NA), chromosome = c(NA, "1", NA, "1"), position = c(NA, 5, 5, NA))
   expect_identical(which_unnamed(place), 3:4)
@@ -22,10 +23,15 @@ each_way <- function(tables, code) {
 }
 
 test_that("rows without an identifier are left out of files of one condition, counted and listed", {
-  one <- data.frame(gene = c("g", NA, "g", "h", "h"), variant = c("v1", "v2", ".", "v4", "v5"), beta = 1:5, se = c(1, 1, 1, NA, 1))
+  one <- data.frame(
+    gene = c("g", NA, "g", "h", "h"), variant = c("v1", "v2", ".", "v4", "v5"), beta = 1:5, se = c(1, 1, 1, NA, 1)
+  )
   two <- data.frame(gene = c("g", NA, "", NA), variant = c("v1", "v2", "v2", NA), beta = 11:14, se = 1)
   each_way(list(one = one, two = two), function(files) {
-    expect_message(x <- read_sumstats(files), "; 5 rows without an identifier left out, 1 without a usable estimate", class = "covmash_message_sumstats")
+    expect_message(
+      x <- read_sumstats(files), "; 5 rows without an identifier left out, 1 without a usable estimate",
+      class = "covmash_message_sumstats"
+    )
     expect_identical(x$Bhat, matrix(c(1, 5, 11, NA), 2, dimnames = list(c("g_v1", "h_v5"), c("one", "two"))))
     expect_identical(x$report$rows, c(5L, 4L))
     expect_identical(x$report$unnamed, 2:3)
