@@ -201,8 +201,12 @@ cpp_pca <- function(bhat, rows, n_components, n_threads) {
     .Call(`_covmash_cpp_pca`, bhat, rows, n_components, n_threads)
 }
 
-cpp_full_pass <- function(data, g, query, settings) {
-    .Call(`_covmash_cpp_full_pass`, data, g, query, settings)
+cpp_spectral_store <- function() {
+    .Call(`_covmash_cpp_spectral_store`)
+}
+
+cpp_full_pass <- function(data, g, query, settings, store) {
+    .Call(`_covmash_cpp_full_pass`, data, g, query, settings, store)
 }
 
 cpp_pass_master <- function(sample, g, settings) {

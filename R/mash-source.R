@@ -128,6 +128,8 @@ fit_by_passes <- function(scan, pilot, model, penalty, settings, start, fixg, cl
     src = src, dictionary = sample$dictionary, checksums = scan$checksums,
     model = model[c("Ulist", "grid", "usepointmass")], n_threads = n_threads, isa = cpp_simd()
   )
+  common$forms <- rlang::hash(list(common$dictionary, common$model, src$V, common$isa))
+  on.exit(forget_forms())
   passes <- data.frame(
     pass = integer(), objective = double(), kkt_violation = double(), support = integer(), seconds = double()
   )
@@ -199,10 +201,24 @@ pass_over_segment <- function(task, common) {
   data$dictionary <- common$dictionary
   effects <- if (is.null(rownames(data$Bhat))) NULL else rownames(data$Bhat)
   run_core(
-    cpp_full_pass(data, common$model, common$query, list(n_threads = common$n_threads)), effects,
+    cpp_full_pass(data, common$model, common$query, list(n_threads = common$n_threads), forms_for(common$forms)), effects,
     component_names(common$model), names(common$model$Ulist)
   )
 }
+
+# Forms of covariances under the noises of the dictionary: made once in each process, and kept until another fit wants
+# others, or this one ends here.
+forms <- new.env()
+
+forms_for <- function(key) {
+  if (!identical(forms$key, key)) {
+    forms$store <- run_core(cpp_spectral_store())
+    forms$key <- key
+  }
+  forms$store
+}
+
+forget_forms <- function() forms$store <- forms$key <- NULL
 
 # ---- the fit -----------------------------------------------------------------------
 

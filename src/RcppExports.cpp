@@ -606,16 +606,26 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_spectral_store
+SEXP cpp_spectral_store();
+RcppExport SEXP _covmash_cpp_spectral_store() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_spectral_store());
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_full_pass
-Rcpp::List cpp_full_pass(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& query, const Rcpp::List& settings);
-RcppExport SEXP _covmash_cpp_full_pass(SEXP dataSEXP, SEXP gSEXP, SEXP querySEXP, SEXP settingsSEXP) {
+Rcpp::List cpp_full_pass(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& query, const Rcpp::List& settings, SEXP store);
+RcppExport SEXP _covmash_cpp_full_pass(SEXP dataSEXP, SEXP gSEXP, SEXP querySEXP, SEXP settingsSEXP, SEXP storeSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< const Rcpp::List& >::type data(dataSEXP);
     Rcpp::traits::input_parameter< const Rcpp::List& >::type g(gSEXP);
     Rcpp::traits::input_parameter< const Rcpp::List& >::type query(querySEXP);
     Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_full_pass(data, g, query, settings));
+    Rcpp::traits::input_parameter< SEXP >::type store(storeSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_full_pass(data, g, query, settings, store));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -805,7 +815,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_bad_correlation", (DL_FUNC) &_covmash_cpp_bad_correlation, 1},
     {"_covmash_cpp_placeholders", (DL_FUNC) &_covmash_cpp_placeholders, 1},
     {"_covmash_cpp_pca", (DL_FUNC) &_covmash_cpp_pca, 4},
-    {"_covmash_cpp_full_pass", (DL_FUNC) &_covmash_cpp_full_pass, 4},
+    {"_covmash_cpp_spectral_store", (DL_FUNC) &_covmash_cpp_spectral_store, 0},
+    {"_covmash_cpp_full_pass", (DL_FUNC) &_covmash_cpp_full_pass, 5},
     {"_covmash_cpp_pass_master", (DL_FUNC) &_covmash_cpp_pass_master, 3},
     {"_covmash_cpp_pass_query", (DL_FUNC) &_covmash_cpp_pass_query, 1},
     {"_covmash_cpp_pass_take", (DL_FUNC) &_covmash_cpp_pass_take, 2},

@@ -87,15 +87,22 @@ Rcpp::List query_list(const Master& m) {
 
 }  // namespace
 
-// The answer of the effects of `data` to a query: x, from, steps, base.
+// What a process keeps from one segment to the next, for one prior, V and dictionary.
+// [[Rcpp::export(rng = false)]]
+SEXP cpp_spectral_store() {
+  return bridge::guarded([&]() -> SEXP { return Rcpp::XPtr<covmash::SpectralStore>(new covmash::SpectralStore()); });
+}
+
+// The answer of the effects of `data`, which have a dictionary, to a query: x, from, steps, base.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_full_pass(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& query,
-                         const Rcpp::List& settings) {
+                         const Rcpp::List& settings, SEXP store) {
   return bridge::guarded([&] {
     bridge::Threads threads(settings);
     const bridge::Problem problem(data, g, threads.executor);
     threads.executor.step("Pass over the data", true);
-    covmash::ComputedLikelihoods source(problem.noise, problem.prior, threads.executor);
+    covmash::SpectralStore* forms = Rcpp::XPtr<covmash::SpectralStore>(store).get();
+    covmash::ComputedLikelihoods source(problem.noise, problem.prior, threads.executor, forms);
     source.set_base(query["base"]);
     const covmash::PassQuery q = pass_query(query, source.selection());
     return answer_list(covmash::FullPass(source, q, threads.executor).run());

@@ -69,7 +69,12 @@ shared_daemons <- function() {
 
 local_nodes <- function(n, frame = parent.frame(), make = parallel::makePSOCKcluster) {
   cluster <- make(n)
-  withr::defer(for (k in seq_len(n)) try(parallel::stopCluster(cluster[k]), silent = TRUE), frame)
+  # The connection of a node that has been lost stays open otherwise.
+  end <- function(k) {
+    try(parallel::stopCluster(cluster[k]), silent = TRUE)
+    try(close(cluster[[k]]$con), silent = TRUE)
+  }
+  withr::defer(lapply(seq_len(n), end), frame)
   cluster
 }
 

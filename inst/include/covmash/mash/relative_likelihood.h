@@ -95,13 +95,17 @@ class StoredLikelihoods : public LikelihoodSource {
 
 class ComputedLikelihoods : public LikelihoodSource {
  public:
-  // noise and prior must outlive the source.
-  ComputedLikelihoods(const NoiseModel& noise, const MixturePrior& prior, Executor& executor)
-      : ComputedLikelihoods(noise, prior, Selection(prior), executor) {}
+  // noise and prior must outlive the source. store: of forms for noises of a dictionary.
+  ComputedLikelihoods(const NoiseModel& noise, const MixturePrior& prior, Executor& executor,
+                      SpectralStore* store = nullptr)
+      : ComputedLikelihoods(noise, prior, Selection(prior), executor, store) {}
 
   ComputedLikelihoods(const NoiseModel& noise, const MixturePrior& prior, const Selection& everything,
-                      Executor& executor)
-      : noise_(noise), prior_(prior), plan_(noise, prior, everything), all_(noise, prior, plan_, everything, executor) {
+                      Executor& executor, SpectralStore* store = nullptr)
+      : noise_(noise),
+        prior_(prior),
+        plan_(noise, prior, everything),
+        all_(noise, prior, plan_, everything, executor, store) {
     maxima_.require_size(std::max<std::size_t>(n_blocks(), 1) * simd::lanes);
   }
 
@@ -229,8 +233,8 @@ class ComputedLikelihoods : public LikelihoodSource {
  private:
   struct Evaluation {
     Evaluation(const NoiseModel& noise, const MixturePrior& prior, const Plan& plan, Selection selection,
-               Executor& executor)
-        : sweep(noise, prior, plan, std::move(selection), executor) {}
+               Executor& executor, SpectralStore* store = nullptr)
+        : sweep(noise, prior, plan, std::move(selection), executor, store) {}
     void prepare(std::size_t workers) {
       for (std::size_t i = workspaces.size(); i < workers; ++i) {
         workspaces.emplace_back();

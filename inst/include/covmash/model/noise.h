@@ -61,6 +61,7 @@ struct SharedNoise {
   double log_det = 0.0;               // log |M_0|
   std::size_t lowest = 0;             // first effect of the data: the order of the groups
   std::size_t count = 0;              // how many effects of all data share it
+  std::size_t known = 0;              // its place in the dictionary, if there is one; simple: after all others
   bool simple = false;                // complete, one Shat
 
   const std::vector<std::size_t>& observed() const { return pattern->observed; }
@@ -141,6 +142,7 @@ class NoiseModel {
   const std::vector<std::size_t>& all_missing() const { return all_missing_; }
   std::size_t n_patterns() const { return n_patterns_; }
   std::size_t n_missing() const { return n_missing_; }
+  std::size_t n_known() const { return n_known_; }  // noises in the dictionary
   std::size_t n_observed_effects() const { return effects_.n_effects - all_missing_.size(); }
 
   // What is observed of one effect, for those with noise of their own.
@@ -224,7 +226,7 @@ class NoiseModel {
       }
       const double of_first = keys.scale[first];
       const auto direction = [this, first, of_first](std::size_t r) { return effects_.s(first, r) / of_first; };
-      runs.push_back(run(members, keys, members.size(), direction));
+      runs.push_back(run(members, keys, members.size(), 0, direction));
     }
     // In the order of the data, whatever the hash.
     std::sort(row_specific_.begin(), row_specific_.end());
@@ -245,11 +247,13 @@ class NoiseModel {
     checkpoint();
     effects_of_groups_.reserve(effects_.n_effects);
     std::vector<Run> runs;
-    if (!simple.empty()) runs.push_back(run(simple, keys, simple.size(), [](std::size_t) { return 1.0; }));
+    n_known_ = dictionary.size();
+    if (!simple.empty())
+      runs.push_back(run(simple, keys, simple.size(), n_known_, [](std::size_t) { return 1.0; }));
     for (std::size_t g = 0; g < members.size(); ++g) {
       if (members[g].empty()) continue;
       const auto direction = [&dictionary, g](std::size_t r) { return dictionary.shat(g, r) / dictionary.scale(g); };
-      runs.push_back(run(members[g], keys, dictionary.count(g), direction));
+      runs.push_back(run(members[g], keys, dictionary.count(g), g, direction));
     }
     add_groups(runs, keys);
   }
@@ -268,17 +272,19 @@ class NoiseModel {
   struct Run {
     std::size_t begin, size, lowest;
     std::size_t count;  // of all data
+    std::size_t known;
     bool simple;
     std::function<double(std::size_t r)> direction;  // s_0
   };
 
   template <typename Direction>
-  Run run(std::vector<std::size_t>& members, const NoiseKeys& keys, std::size_t count, const Direction& direction) {
+  Run run(std::vector<std::size_t>& members, const NoiseKeys& keys, std::size_t count, std::size_t known,
+          const Direction& direction) {
     const std::size_t lowest = members.front();
     sort_by_scale(members, keys.scale);
     const std::size_t begin = effects_of_groups_.size();
     effects_of_groups_.insert(effects_of_groups_.end(), members.begin(), members.end());
-    return {begin, members.size(), lowest, count, keys.simple[lowest] != 0, direction};
+    return {begin, members.size(), lowest, count, known, keys.simple[lowest] != 0, direction};
   }
 
   static void sort_by_scale(std::vector<std::size_t>& members, const std::vector<double>& scale) {
@@ -310,6 +316,7 @@ class NoiseModel {
       g.direction = directions_.data() + directions_.size();
       g.lowest = run.lowest;
       g.count = run.count;
+      g.known = run.known;
       g.simple = run.simple;
       const auto& observed = g.pattern->observed;
       for (std::size_t r = 0; r < observed.size(); ++r) {
@@ -370,7 +377,7 @@ class NoiseModel {
   std::unordered_map<std::uint64_t, std::vector<std::size_t>> pattern_index_;
   std::vector<std::size_t> effects_of_groups_;
   std::vector<double> factors_, directions_;
-  std::size_t n_patterns_ = 0, n_missing_ = 0;
+  std::size_t n_patterns_ = 0, n_missing_ = 0, n_known_ = 0;
 };
 
 }  // namespace covmash

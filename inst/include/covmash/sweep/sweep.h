@@ -12,6 +12,7 @@
 // A row's result depends on that row alone, and on the form its group has.
 
 #include <armadillo>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,10 +45,29 @@ struct Workspace {
   Buffer<double> gain, absorbed_shat, absorbed_z, absorbed_constant;
 };
 
+// Spectral forms of the noises of a dictionary, kept from one part of the effects to the next: of one prior and one C.
+class SpectralStore {
+ public:
+  // Room for the forms of so many noises, the last of which is that of the effects with one Shat.
+  void prepare(std::size_t n_noises, std::size_t n_covariances) {
+    n_covariances_ = n_covariances;
+    forms_.resize(n_noises * n_covariances);
+  }
+  std::shared_ptr<const Spectral>& form(std::size_t noise, std::size_t covariance) {
+    return forms_[noise * n_covariances_ + covariance];
+  }
+
+ private:
+  std::size_t n_covariances_ = 0;
+  std::vector<std::shared_ptr<const Spectral>> forms_;
+};
+
 class Sweep {
  public:
-  // Makes the spectral forms of the selected components. Everything given must outlive the sweep.
-  Sweep(const NoiseModel& noise, const MixturePrior& prior, const Plan& plan, Selection selection, Executor& executor)
+  // Makes the spectral forms of the selected components, or takes those that the store has. Everything given must outlive
+  // the sweep.
+  Sweep(const NoiseModel& noise, const MixturePrior& prior, const Plan& plan, Selection selection, Executor& executor,
+        SpectralStore* store = nullptr)
       : kernels_(simd::kernels()),
         executor_(executor),
         noise_(noise),
@@ -67,9 +87,15 @@ class Sweep {
                                                std::to_string(R) + " conditions");
     }
     spectral_.resize(plan.spectral_groups().size() * K);
+    if (store) store->prepare(noise.n_known() + 1, prior.covariances.size());
     executor.run(spectral_.size(), work_to_decompose(), [&](std::size_t task, std::size_t) {
-      if (!absorbs_shared_[task % K])
-        spectral_[task] = diagonalise(factors_[task % K], noise_.shared()[plan_.spectral_groups()[task / K]], &executor_);
+      const std::size_t k = task % K;
+      if (absorbs_shared_[k]) return;
+      const SharedNoise& group = noise_.shared()[plan_.spectral_groups()[task / K]];
+      std::shared_ptr<const Spectral> own;
+      auto& form = store ? store->form(group.known, selection_.covariances[k].index) : own;
+      if (!form) form = std::make_shared<const Spectral>(diagonalise(factors_[k], group, &executor_));
+      spectral_[task] = form;
     });
   }
 
@@ -115,7 +141,7 @@ class Sweep {
         flops += n_scales * R * (4.0 * q * q + 40.0);
         continue;
       }
-      const double terms = spectral_.empty() ? q : static_cast<double>(spectral_[k].explicit_terms);
+      const double terms = spectral_.empty() || !spectral_[k] ? q : static_cast<double>(spectral_[k]->explicit_terms);
       flops += shared * terms * (4.0 * R + 10.0 * n_scales);
       flops += grouped * q * (4.0 * R + 20.0 * n_scales + 0.2 * R * q);
       flops += specific * (q * (4.0 * R * R + 60.0) + n_scales * (10.0 * q + 100.0));
@@ -169,7 +195,7 @@ class Sweep {
   static constexpr double kept_bytes = 6.4e7;  // group forms that a worker keeps
 
   const Spectral& spectral(std::size_t group, std::size_t k) const {
-    return spectral_[plan_.position(group) * selection_.covariances.size() + k];
+    return *spectral_[plan_.position(group) * selection_.covariances.size() + k];
   }
   const Covariance& covariance(std::size_t k) const { return prior_.covariances[selection_.covariances[k].index]; }
   const std::vector<double>& scales(std::size_t k) const { return selection_.covariances[k].scales; }
@@ -400,7 +426,7 @@ class Sweep {
   Whitener whitener_;
   std::vector<arma::mat> factors_;
   std::vector<unsigned char> absorbs_, absorbs_shared_;
-  std::vector<Spectral> spectral_;
+  std::vector<std::shared_ptr<const Spectral>> spectral_;
 };
 
 }  // namespace covmash
