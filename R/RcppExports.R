@@ -125,6 +125,10 @@ cpp_listen <- function() {
     invisible(.Call(`_covmash_cpp_listen`))
 }
 
+cpp_return_memory <- function() {
+    invisible(.Call(`_covmash_cpp_return_memory`))
+}
+
 cpp_symmetric_eigen <- function(A, n_threads) {
     .Call(`_covmash_cpp_symmetric_eigen`, A, n_threads)
 }

@@ -399,6 +399,14 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// cpp_return_memory
+void cpp_return_memory();
+RcppExport SEXP _covmash_cpp_return_memory() {
+BEGIN_RCPP
+    cpp_return_memory();
+    return R_NilValue;
+END_RCPP
+}
 // cpp_symmetric_eigen
 Rcpp::List cpp_symmetric_eigen(const arma::mat& A, int n_threads);
 RcppExport SEXP _covmash_cpp_symmetric_eigen(SEXP ASEXP, SEXP n_threadsSEXP) {
@@ -788,6 +796,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},
     {"_covmash_cpp_set_simd", (DL_FUNC) &_covmash_cpp_set_simd, 1},
     {"_covmash_cpp_listen", (DL_FUNC) &_covmash_cpp_listen, 0},
+    {"_covmash_cpp_return_memory", (DL_FUNC) &_covmash_cpp_return_memory, 0},
     {"_covmash_cpp_symmetric_eigen", (DL_FUNC) &_covmash_cpp_symmetric_eigen, 2},
     {"_covmash_cpp_has_cholesky", (DL_FUNC) &_covmash_cpp_has_cholesky, 1},
     {"_covmash_cpp_has_small_cholesky", (DL_FUNC) &_covmash_cpp_has_small_cholesky, 1},

@@ -114,6 +114,6 @@ test_that("read_sumstats() writes a source", {
   expect_error(read_sumstats("no-such-file", to = file.path(folder, "a")), "holds 1 file", class = "covmash_error_file")
   b <- withr::local_tempfile(lines = c("id\tu\tv", "e1\t1\t2"))
   s <- withr::local_tempfile(lines = c("id\tu\tv", "e1\t1\t1"))
-  src <- read_sumstats(c(Bhat = b, Shat = s), to = file.path(folder, "b"))
+  src <- read_sumstats(c(Bhat = b, Shat = s), verbose = FALSE, to = file.path(folder, "b"))
   expect_identical(bare(src[1]$Bhat), cbind(1, 2))
 })
