@@ -8,8 +8,8 @@
 // Where it stays, the optimality conditions hold for all effects, and the pass there says so. The sample carries over
 // what two derivatives do not know, so few passes are needed; how few depends on the sample, what they end in does not.
 // The objective never falls: a pass also looks at points on the way from the best weights so far; if a step went too far,
-// the best of them is next, and if none is better, a step of the EM algorithm, which cannot go down. A surrogate that
-// went too far, for its sample is too small, is not trusted any more: steps of Newton's method take its place.
+// the best of them is next, and if none is better, a step of the EM algorithm, which cannot go down. Each time
+// that the surrogate went too far, for its sample is too small, twice as many steps of Newton's method follow.
 // Cost between passes: that of the weights of the sample (weights.h).
 
 #include <algorithm>
@@ -231,7 +231,7 @@ class PassMaster {
       }
     }
     query_.x = step > 0.0 ? between(step) : expectation_step();
-    if (of_surrogate_) trust_ = false;
+    if (of_surrogate_) newton_steps_ = 1 << std::min(too_far_++, 10);
     of_surrogate_ = false;
     go_from_best();
   }
@@ -252,10 +252,11 @@ class PassMaster {
     of_surrogate_ = false;
     query_.x = passes_ == 1 ? cover(answer) : std::vector<double>();
     if (query_.x.empty()) query_.x = feed();
-    if (query_.x.empty() && trust_) {
+    if (query_.x.empty() && newton_steps_ == 0) {
       query_.x = maximum_of_surrogate(answer);
       of_surrogate_ = !query_.x.empty();
     }
+    newton_steps_ = std::max(newton_steps_ - 1, 0);
     if (query_.x.empty()) query_.x = newton_step(answer);
     go_from_best();
   }
@@ -386,8 +387,9 @@ class PassMaster {
   std::vector<double> y_, gradient_;
   double objective_ = 0.0, n_ = 0.0, excess_ = 0.0, smallest_excess_ = 0.0;
   int passes_ = 0, stalled_ = 0;
-  bool trust_ = true;  // in the surrogate: until it went too far
   bool of_surrogate_ = false;  // the query
+  int too_far_ = 0;            // how often the surrogate went too far
+  int newton_steps_ = 0;       // that take its place
   bool converged_ = false;
 };
 
