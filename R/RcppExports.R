@@ -185,6 +185,10 @@ cpp_scale_entries <- function(data, settings) {
     .Call(`_covmash_cpp_scale_entries`, data, settings)
 }
 
+cpp_mask_entries <- function(Bhat, Shat, settings) {
+    invisible(.Call(`_covmash_cpp_mask_entries`, Bhat, Shat, settings))
+}
+
 cpp_empty_rows <- function(data) {
     .Call(`_covmash_cpp_empty_rows`, data)
 }

@@ -563,6 +563,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_mask_entries
+void cpp_mask_entries(Rcpp::NumericMatrix Bhat, Rcpp::NumericMatrix Shat, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_mask_entries(SEXP BhatSEXP, SEXP ShatSEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Bhat(BhatSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Shat(ShatSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    cpp_mask_entries(Bhat, Shat, settings);
+    return R_NilValue;
+END_RCPP
+}
 // cpp_empty_rows
 Rcpp::NumericVector cpp_empty_rows(const Rcpp::List& data);
 RcppExport SEXP _covmash_cpp_empty_rows(SEXP dataSEXP) {
@@ -811,6 +822,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_unusable_entry", (DL_FUNC) &_covmash_cpp_unusable_entry, 1},
     {"_covmash_cpp_count_entries", (DL_FUNC) &_covmash_cpp_count_entries, 2},
     {"_covmash_cpp_scale_entries", (DL_FUNC) &_covmash_cpp_scale_entries, 2},
+    {"_covmash_cpp_mask_entries", (DL_FUNC) &_covmash_cpp_mask_entries, 3},
     {"_covmash_cpp_empty_rows", (DL_FUNC) &_covmash_cpp_empty_rows, 1},
     {"_covmash_cpp_bad_correlation", (DL_FUNC) &_covmash_cpp_bad_correlation, 1},
     {"_covmash_cpp_placeholders", (DL_FUNC) &_covmash_cpp_placeholders, 1},
