@@ -166,6 +166,10 @@ class PassMaster {
     rough.tolerance = std::max(options.tolerance, 1e-7);
     rough.max_iterations = 100;
     query_.x = options.start.empty() ? WeightsSolver(sample_, prior_, grids_, rough).solve().pi : normalised(options.start);
+    y_ = query_.x;
+    gradient_ = gradient_of_sample();
+    n_ = sample_.n_effects() + std::accumulate(prior_.begin(), prior_.end(), -static_cast<double>(prior_.size()));
+    ask_for_near_columns();
   }
 
   const PassQuery& query() const { return query_; }
@@ -214,6 +218,7 @@ class PassMaster {
 
  private:
   static constexpr double nearly = 0.9;
+  static constexpr double nearby = 1e-3;  // excess from which on the quadratic terms hold
   static constexpr std::size_t most_near = 32;
 
   double penalties(const std::vector<double>& x) const {
@@ -221,6 +226,19 @@ class PassMaster {
     for (std::size_t p = 0; p < x.size(); ++p)
       if (prior_[p] > 1.0) f += (prior_[p] - 1.0) * std::log(x[p]);
     return f;
+  }
+
+  std::vector<double> gradient_of_sample() {
+    std::vector<std::size_t> support;
+    std::vector<double> x;
+    for (std::size_t p = 0; p < y_.size(); ++p) {
+      if (!(y_[p] > 0.0)) continue;
+      support.push_back(p);
+      x.push_back(y_[p]);
+    }
+    sample_.enter(0);
+    sample_.use(support);
+    return sample_.all_columns(x, false).gradient;
   }
 
   // To the best point between the best weights and the query; to one of EM if there is none.
@@ -266,7 +284,12 @@ class PassMaster {
 
   void go_from_best() {
     query_.from = y_;
-    // Columns that may join soon, by the gradient at the best weights.
+    ask_for_near_columns();
+    query_.steps = {1.0 / 2, 1.0 / 4, 1.0 / 8, 1.0 / 32, 1.0 / 128, 1.0 / 1024};
+  }
+
+  // Second derivatives of columns that may join soon, by the gradient at the best weights, and of those that have left.
+  void ask_for_near_columns() {
     std::vector<std::size_t> near = local_maxima(nearly * n_);
     near.erase(std::remove_if(near.begin(), near.end(), [&](std::size_t p) { return query_.x[p] > 0.0; }), near.end());
     std::stable_sort(near.begin(), near.end(),
@@ -276,7 +299,6 @@ class PassMaster {
       if (y_[p] > 0.0 && !(query_.x[p] > 0.0) && std::find(near.begin(), near.end(), p) == near.end()) near.push_back(p);
     std::sort(near.begin(), near.end());
     query_.also = std::move(near);
-    query_.steps = {1.0 / 2, 1.0 / 4, 1.0 / 8, 1.0 / 32, 1.0 / 128, 1.0 / 1024};
   }
 
   // Columns whose gradient is above a value and above its neighbours' in the grid.
@@ -308,7 +330,7 @@ class PassMaster {
   std::vector<double> cover(const PassAnswer& answer) const {
     std::vector<double> x(y_.size(), 0.0);
     for (std::size_t p = 0; p < x.size(); ++p)
-      if (gradient_[p] > 1.1 * n_) x[p] = answer.covering[p] / n_;
+      if (gradient_[p] > 10.0 * n_) x[p] = answer.covering[p] / n_;
     const double share = std::accumulate(x.begin(), x.end(), 0.0);
     if (share == 0.0 || share > 0.5) return {};
     for (std::size_t p = 0; p < x.size(); ++p) x[p] += (1.0 - share) * y_[p];
@@ -322,7 +344,8 @@ class PassMaster {
     sample_.enter(0);
     sample_.use(answer.columns);
     const Density::Pass here = sample_.all_columns(x, false);
-    const arma::mat hessian = answer.hessian - sample_.model().hessian;
+    arma::mat hessian = answer.hessian - sample_.model().hessian;
+    if (excess_ > nearby) leave_positive(hessian);
     std::vector<double> gradient = answer.gradient;
     for (std::size_t p = 0; p < gradient.size(); ++p) gradient[p] -= here.gradient[p];
     SurrogateDensity surrogate(sample_, y_, std::move(gradient), answer.columns, hessian);
@@ -334,6 +357,16 @@ class PassMaster {
     const bool usable = std::all_of(pi.begin(), pi.end(), [](double w) { return w >= 0.0 && std::isfinite(w); });
     if (!usable || pi == y_) pi.clear();
     return pi;
+  }
+
+  // Far from the optimum the surrogate must not curve less than the sample does: it would go too far.
+  static void leave_positive(arma::mat& A) {
+    arma::vec values;
+    arma::mat vectors;
+    if (arma::eig_sym(values, vectors, arma::mat(arma::symmatu(A))))
+      A = vectors * arma::diagmat(arma::clamp(values, 0.0, arma::datum::inf)) * vectors.t();
+    else
+      A.zeros();
   }
 
   // A step of Newton's method with the derivatives of all effects; of the columns that join, second derivatives are those
