@@ -54,8 +54,8 @@ mash_of_source <- function(data, model_arguments, g, fixg, prior, nullweight, co
 # More than twice what the worst sample has needed.
 most_passes <- 100
 
-# Likelihoods of the pilot in half of the memory that may be used.
-pilot_rows <- function(memory, n_components) max(1000, floor(memory / 2 / (4 * n_components)))
+# Likelihoods of the pilot in a part of the memory that may be used, for segments want some too.
+pilot_rows <- function(memory, n_components) max(1000, floor(0.3 * memory / (4 * n_components)))
 
 refuse_for_source <- function(refused) {
   if (any(refused)) {
@@ -105,7 +105,7 @@ scan_for_fit <- function(data, kept, cluster, n_threads, verbose) {
   scan <- kept_scan(kept, data)
   if (is.null(scan)) {
     step_message(verbose, "Looking through {plural(data$n_effects, 'effect')}.")
-    scan <- scan_source(data, cluster, 131072, n_threads)
+    scan <- scan_source(data, cluster, size_of_sample(data), n_threads)
     keep_scan(kept, scan)
   }
   scan
@@ -196,7 +196,7 @@ sum_by_tree <- function(answers) {
 }
 
 pass_over_segment <- function(task, common) {
-  data <- segment_data(common$src, task$segment)
+  data <- fresh_segment(common$src, task$segment)
   if (!identical(run_core(cpp_checksum(data)), common$checksums[[task$segment]])) {
     abort_source(
       "The values of segment {task$segment} of the source are not what they were when it was looked at (summary()); ",

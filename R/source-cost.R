@@ -13,8 +13,7 @@
 #' @param ... Of the arguments of [mash()]: `grid`, `gridmult`, `normalizeU`, `usepointmass`, `prior`, `nullweight`.
 #' @param cores Numbers of cores to predict for.
 #' @param n_effects Predict for so many effects of this kind; `NULL`: for those of the source.
-#' @param passes How many passes over the data the fit will need. With a sample of 131,072 effects three to six are
-#'   usual.
+#' @param passes How many passes over the data the fit will need; three to six are usual.
 #' @param columns,format What [mash_posterior()] is to write.
 #' @param n_threads Threads of each worker. `NULL`: one, so that every core has a worker. Threads share the arithmetic
 #'   of a segment, but one of them reads it.
@@ -82,7 +81,7 @@ mash_cost <- function(data, Ulist, ..., cores = c(1, 16, 800), n_effects = NULL,
   J <- if (is.null(n_effects)) src$n_effects else as.double(n_effects)
   # Before they are taken out of their files: an error in the values names the file.
   segment_data(src, 1)
-  scan <- if (scanned) data else scan_source(first_segment(src), NULL, 131072, n_threads)
+  scan <- if (scanned) data else scan_source(first_segment(src), NULL, size_of_sample(src), n_threads)
   pilot <- scan$pilot
   pilot$data$range <- scan$range
   if (missing(Ulist)) Ulist <- NULL
@@ -102,7 +101,7 @@ mash_cost <- function(data, Ulist, ..., cores = c(1, 16, 800), n_effects = NULL,
   ))
   measured$scan <- repeated(function() run_core(cpp_frequent_noises(cpp_noise_counters())))[["elapsed"]]
   cost <- new_cost(
-    src, measured, solved$processor * pilot_size(J, P) / length(pilot$times), P, J, passes,
+    src, measured, solved$processor * pilot_size(src, J, P) / length(pilot$times), P, J, passes,
     scanned = scanned && is.null(n_effects)
   )
   cost$predicted <- do.call(rbind, lapply(cores, function(n) {
@@ -113,7 +112,7 @@ mash_cost <- function(data, Ulist, ..., cores = c(1, 16, 800), n_effects = NULL,
 }
 
 # Of about so many effects is the sample on which a fit begins.
-pilot_size <- function(J, n_components) min(J, 131072, pilot_rows(resolve_memory(), n_components))
+pilot_size <- function(src, J, n_components) min(J, size_of_sample(src), pilot_rows(resolve_memory(), n_components))
 
 check_cores <- function(cores) {
   ok <- is.numeric(cores) && is_plain(cores) && length(cores) > 0L && all(is.finite(cores)) && all(cores >= 1) &&
@@ -147,7 +146,7 @@ measure_segment <- function(task, common) {
   read <- function() {
     # The next segment may find a file kept, the first one of a worker does not.
     kept_part$key <- kept_part$value <- NULL
-    data <- segment_data(src, task$segment)
+    data <- fresh_segment(src, task$segment)
     run_core(cpp_checksum(data))
     data
   }
@@ -161,7 +160,8 @@ measure_segment <- function(task, common) {
   rows <- unique(floor(seq(1, n, length.out = piece)))
   part <- data[rows, ]
   part$dictionary <- common$dictionary
-  counting <- repeated(function() count_effects(part))[["elapsed"]] + measure_fetching(part, common$n_effects)
+  counting <- repeated(function() count_effects(part))[["elapsed"]] +
+    measure_fetching(part, common$n_effects, size_of_sample(src))
   store <- run_core(cpp_spectral_store())
   one_pass <- function() run_core(cpp_full_pass(part, common$model, common$query, settings, store))
   first <- timed(one_pass())$processor
@@ -173,7 +173,7 @@ measure_segment <- function(task, common) {
   })[["processor"]]
   writing <- measure_writing(result, part, common)
   list(
-    segment = n, piece = piece, heap = heap, worker = max(0, first - pass),
+    segment = n, piece = piece, heap = heap, worker = max(0, round(first - pass, 3)),
     per_row = c(
       reading = reading / n, counting = counting / piece, pass = pass / piece, posterior = posterior / piece,
       writing = writing[["seconds"]] / piece
@@ -182,13 +182,13 @@ measure_segment <- function(task, common) {
   )
 }
 
-# Seconds of the second reading of the scan, but for the reading. J: effects of the source.
-measure_fetching <- function(data, J) {
+# Seconds of the second reading of the scan, but for the reading. J: effects of the source; size: of the sample.
+measure_fetching <- function(data, J, size) {
   counted <- count_effects(data)
   counters <- run_core(cpp_noise_counters())
   run_core(cpp_count_noises(counters, counted$noises$counter, counted$noises$count))
   chosen <- list(
-    chance = rep(min(1, 131072 / J), length(counted$strata)), rows = sample_rows_of(J),
+    chance = rep(min(1, size / J), length(counted$strata)), rows = sample_rows_of(J, size),
     candidates = run_core(cpp_frequent_noises(counters))
   )
   repeated(function() fetch_effects(data, 1, chosen))[["elapsed"]]
@@ -289,7 +289,7 @@ bytes_of_reading <- function(src) {
 # one, and the counters of the scan.
 cost_memory <- function(src, measured, n_components, J) {
   row <- 8 * length(src$conditions)
-  size <- pilot_size(J, n_components)
+  size <- pilot_size(src, J, n_components)
   c(
     worker = 120e6 + measured$heap + 7 * row * measured$segment,
     master = 120e6 + 2^26 + size * (4 * n_components + 12 * row)

@@ -54,7 +54,7 @@ compare <- function(J, R, own) {
   common <- list(
     src = src, dictionary = covmash:::dictionary_for(look$dictionary, src$conditions), checksums = look$checksums,
     model = fit$fitted_g[c("Ulist", "grid", "usepointmass")], n_threads = threads, forms = "bench",
-    query = list(x = unname(fit$fitted_g$pi), from = double(), steps = double(), base = 0)
+    query = list(x = unname(fit$fitted_g$pi), from = double(), steps = double(), also = integer(), base = 0)
   )
   over_all <- function() for (i in seq_along(look$checksums)) covmash:::pass_over_segment(list(segment = i), common)
   pass <- elapsed_of(over_all())

@@ -24,6 +24,7 @@ covmash::PassQuery pass_query(const Rcpp::List& query, const covmash::Selection&
   q.x = covmash::by_slot(selection, Rcpp::as<std::vector<double>>(query["x"]));
   q.from = covmash::by_slot(selection, Rcpp::as<std::vector<double>>(query["from"]));
   q.steps = Rcpp::as<std::vector<double>>(query["steps"]);
+  for (int slot : Rcpp::as<std::vector<int>>(query["also"])) q.also.push_back(static_cast<std::size_t>(slot));
   return q;
 }
 
@@ -44,7 +45,8 @@ covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery
   a.hessian = Rcpp::as<arma::mat>(list["hessian"]);
   a.covering = Rcpp::as<std::vector<double>>(list["covering"]);
   for (std::size_t p = 0; p < query.x.size(); ++p)
-    if (query.x[p] > 0.0) a.support.push_back(p);
+    if (query.x[p] > 0.0) a.columns.push_back(p);
+  a.columns.insert(a.columns.end(), query.also.begin(), query.also.end());
   return a;
 }
 
@@ -82,6 +84,7 @@ Rcpp::List query_list(const Master& m) {
     return covmash::by_component(m.computed.selection(), x);
   };
   return Rcpp::List::create(_["x"] = numbers(q.x), _["from"] = numbers(q.from), _["steps"] = q.steps,
+                            _["also"] = std::vector<int>(q.also.begin(), q.also.end()),
                             _["base"] = m.computed.base());
 }
 
@@ -93,7 +96,7 @@ SEXP cpp_spectral_store() {
   return bridge::guarded([&]() -> SEXP { return Rcpp::XPtr<covmash::SpectralStore>(new covmash::SpectralStore()); });
 }
 
-// The answer of the effects of `data`, which have a dictionary, to a query: x, from, steps, base.
+// The answer of the effects of `data`, which have a dictionary, to a query: x, from, steps, also (slots), base.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_full_pass(const Rcpp::List& data, const Rcpp::List& g, const Rcpp::List& query,
                          const Rcpp::List& settings, SEXP store) {

@@ -31,6 +31,7 @@ struct PassQuery {
   std::vector<double> x;
   std::vector<double> from;   // weights that x is to be better than; empty: none
   std::vector<double> steps;  // 0 is `from`, 1 is x
+  std::vector<std::size_t> also;  // columns without a weight whose second derivatives are wanted too
 };
 
 struct PassAnswer {
@@ -39,8 +40,8 @@ struct PassAnswer {
   double log_density = 0.0;      // at x
   std::vector<double> along;     // at from + t (x - from) for every step t
   std::vector<double> gradient;  // at x, P
-  std::vector<std::size_t> support;  // the columns with a weight in x
-  arma::mat hessian;             // of -log_density, on the support
+  std::vector<std::size_t> columns;  // those with a weight in x, then the query's others
+  arma::mat hessian;             // of -log_density, on the columns
   std::vector<double> covering;  // how many effects that no column of the support is fair to each column is the best of
 
   // Of further effects, to the same query.
@@ -75,6 +76,12 @@ class FullPass {
     }
     n_support_ = columns_.size();
     require(n_support_ > 0, "a pass needs a positive weight");
+    for (const std::size_t p : query.also) {
+      require(p < P && position[p] == none, "a pass is asked for a column that there is not, or twice");
+      position[p] = columns_.size();
+      columns_.push_back(p);
+    }
+    n_own_ = columns_.size();
     for (std::size_t p = 0; p < query.from.size(); ++p) {
       if (!(query.from[p] > 0.0)) continue;
       if (position[p] == none) columns_.push_back(p);
@@ -87,12 +94,12 @@ class FullPass {
     const std::size_t n_blocks = source_.n_blocks(), P = source_.n_columns(), W = kernels_.width;
     const std::size_t n_chunks = (n_blocks + blocks_a_chunk - 1) / blocks_a_chunk;
     // A base is one more column, of ones; the columns fill whole tiles.
-    n_model_ = n_support_ + (source_.base() != 0.0 ? 1 : 0);
+    n_model_ = n_own_ + (source_.base() != 0.0 ? 1 : 0);
     width_ = (n_model_ + 3) / 4 * 4;
     std::vector<Sums> parts(n_chunks);
     std::vector<Workspace> workspaces(executor_.workers());
     source_.begin(executor_.workers());
-    const double work = source_.work_per_block() + 128.0 * static_cast<double>(P + n_support_ * n_support_ / 2);
+    const double work = source_.work_per_block() + 128.0 * static_cast<double>(P + n_own_ * n_own_ / 2);
     executor_.run(n_chunks, work * static_cast<double>(n_blocks), [&](std::size_t chunk, std::size_t worker) {
       Sums& sums = parts[chunk];
       sums.along.assign(from_.empty() ? 0 : query_.steps.size(), 0.0);
@@ -193,8 +200,8 @@ class FullPass {
     for (std::size_t i = 0; i < n; ++i) {
       double ratio[simd::lanes];
       mixture_.ratios(begin + i, ws.density.data() + i * simd::lanes, ratio, true);
-      point(ws, i, n_support_);
-      if (n_model_ > n_support_) ws.at.push_back(column(ws, columns_.size(), i));
+      point(ws, i, n_own_);
+      if (n_model_ > n_own_) ws.at.push_back(column(ws, columns_.size(), i));
       scale(n_model_, ws.at.data(), ratio, depth, scaled + i * simd::lanes, sums.model.data());
     }
     std::fill(scaled + n_model_ * depth, scaled + width_ * depth, T(0));
@@ -205,7 +212,7 @@ class FullPass {
   PassAnswer total(const std::vector<Sums>& parts) {
     const std::size_t P = source_.n_columns(), W = kernels_.width;
     PassAnswer answer;
-    answer.support.assign(columns_.begin(), columns_.begin() + static_cast<std::ptrdiff_t>(n_support_));
+    answer.columns.assign(columns_.begin(), columns_.begin() + static_cast<std::ptrdiff_t>(n_own_));
     for (std::size_t b = 0; b < source_.n_blocks(); ++b)
       answer.n_effects += static_cast<double>(n_lanes(source_.lanes(b)));
     answer.maxima = source_.sum_of_maxima();
@@ -230,7 +237,7 @@ class FullPass {
     }
     // row-major upper triangle: the lower one here
     answer.hessian = arma::symmatl(arma::mat(H.submat(0, 0, n_model_ - 1, n_model_ - 1)));
-    if (n_model_ > n_support_) BlockMixture::add_base(source_.base(), model, answer.hessian);
+    if (n_model_ > n_own_) BlockMixture::add_base(source_.base(), model, answer.hessian);
     return answer;
   }
 
@@ -239,9 +246,9 @@ class FullPass {
   Executor& executor_;
   const simd::KernelTable& kernels_;
   BlockMixture mixture_;
-  std::vector<std::size_t> columns_, from_at_;  // those of x, then those of `from` alone
+  std::vector<std::size_t> columns_, from_at_;  // those of x, the others with a Hessian, those of `from` alone
   std::vector<double> x_, from_;
-  std::size_t n_support_ = 0, n_model_ = 0, width_ = 0;
+  std::size_t n_support_ = 0, n_own_ = 0, n_model_ = 0, width_ = 0;
 };
 
 }  // namespace covmash

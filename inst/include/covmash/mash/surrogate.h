@@ -8,8 +8,8 @@
 // Where it stays, the optimality conditions hold for all effects, and the pass there says so. The sample carries over
 // what two derivatives do not know, so few passes are needed; how few depends on the sample, what they end in does not.
 // The objective never falls: a pass also looks at points on the way from the best weights so far; if a step went too far,
-// the best of them is next, and if none is better, a step of the EM algorithm, which cannot go down. A surrogate that
-// went too far, for its sample is too small, is not trusted any more: steps of Newton's method take its place.
+// the best of them is next, and if none is better, a step of the EM algorithm, which cannot go down. Each time
+// that the surrogate went too far, for its sample is too small, twice as many steps of Newton's method follow.
 // Cost between passes: that of the weights of the sample (weights.h).
 
 #include <algorithm>
@@ -166,6 +166,10 @@ class PassMaster {
     rough.tolerance = std::max(options.tolerance, 1e-7);
     rough.max_iterations = 100;
     query_.x = options.start.empty() ? WeightsSolver(sample_, prior_, grids_, rough).solve().pi : normalised(options.start);
+    y_ = query_.x;
+    gradient_ = gradient_of_sample();
+    n_ = sample_.n_effects() + std::accumulate(prior_.begin(), prior_.end(), -static_cast<double>(prior_.size()));
+    ask_for_near_columns();
   }
 
   const PassQuery& query() const { return query_; }
@@ -213,11 +217,28 @@ class PassMaster {
   }
 
  private:
+  static constexpr double nearly = 0.9;
+  static constexpr double nearby = 1e-3;  // excess from which on the quadratic terms hold
+  static constexpr std::size_t most_near = 32;
+
   double penalties(const std::vector<double>& x) const {
     double f = 0.0;
     for (std::size_t p = 0; p < x.size(); ++p)
       if (prior_[p] > 1.0) f += (prior_[p] - 1.0) * std::log(x[p]);
     return f;
+  }
+
+  std::vector<double> gradient_of_sample() {
+    std::vector<std::size_t> support;
+    std::vector<double> x;
+    for (std::size_t p = 0; p < y_.size(); ++p) {
+      if (!(y_[p] > 0.0)) continue;
+      support.push_back(p);
+      x.push_back(y_[p]);
+    }
+    sample_.enter(0);
+    sample_.use(support);
+    return sample_.all_columns(x, false).gradient;
   }
 
   // To the best point between the best weights and the query; to one of EM if there is none.
@@ -231,7 +252,7 @@ class PassMaster {
       }
     }
     query_.x = step > 0.0 ? between(step) : expectation_step();
-    if (of_surrogate_) trust_ = false;
+    if (of_surrogate_) newton_steps_ = 1 << std::min(too_far_++, 10);
     of_surrogate_ = false;
     go_from_best();
   }
@@ -252,17 +273,32 @@ class PassMaster {
     of_surrogate_ = false;
     query_.x = passes_ == 1 ? cover(answer) : std::vector<double>();
     if (query_.x.empty()) query_.x = feed();
-    if (query_.x.empty() && trust_) {
+    if (query_.x.empty() && newton_steps_ == 0) {
       query_.x = maximum_of_surrogate(answer);
       of_surrogate_ = !query_.x.empty();
     }
+    newton_steps_ = std::max(newton_steps_ - 1, 0);
     if (query_.x.empty()) query_.x = newton_step(answer);
     go_from_best();
   }
 
   void go_from_best() {
     query_.from = y_;
+    ask_for_near_columns();
     query_.steps = {1.0 / 2, 1.0 / 4, 1.0 / 8, 1.0 / 32, 1.0 / 128, 1.0 / 1024};
+  }
+
+  // Second derivatives of columns that may join soon, by the gradient at the best weights, and of those that have left.
+  void ask_for_near_columns() {
+    std::vector<std::size_t> near = local_maxima(nearly * n_);
+    near.erase(std::remove_if(near.begin(), near.end(), [&](std::size_t p) { return query_.x[p] > 0.0; }), near.end());
+    std::stable_sort(near.begin(), near.end(),
+                     [&](std::size_t p, std::size_t q) { return gradient_[p] > gradient_[q]; });
+    near.resize(std::min(near.size(), most_near));
+    for (std::size_t p = 0; p < y_.size(); ++p)
+      if (y_[p] > 0.0 && !(query_.x[p] > 0.0) && std::find(near.begin(), near.end(), p) == near.end()) near.push_back(p);
+    std::sort(near.begin(), near.end());
+    query_.also = std::move(near);
   }
 
   // Columns whose gradient is above a value and above its neighbours' in the grid.
@@ -294,7 +330,7 @@ class PassMaster {
   std::vector<double> cover(const PassAnswer& answer) const {
     std::vector<double> x(y_.size(), 0.0);
     for (std::size_t p = 0; p < x.size(); ++p)
-      if (gradient_[p] > 1.1 * n_) x[p] = answer.covering[p] / n_;
+      if (gradient_[p] > 10.0 * n_) x[p] = answer.covering[p] / n_;
     const double share = std::accumulate(x.begin(), x.end(), 0.0);
     if (share == 0.0 || share > 0.5) return {};
     for (std::size_t p = 0; p < x.size(); ++p) x[p] += (1.0 - share) * y_[p];
@@ -304,14 +340,15 @@ class PassMaster {
   // Empty where the surrogate has no maximum.
   std::vector<double> maximum_of_surrogate(const PassAnswer& answer) {
     std::vector<double> x;
-    for (const std::size_t p : answer.support) x.push_back(y_[p]);
+    for (const std::size_t p : answer.columns) x.push_back(y_[p]);
     sample_.enter(0);
-    sample_.use(answer.support);
+    sample_.use(answer.columns);
     const Density::Pass here = sample_.all_columns(x, false);
-    const arma::mat hessian = answer.hessian - sample_.model().hessian;
+    arma::mat hessian = answer.hessian - sample_.model().hessian;
+    if (excess_ > nearby) leave_positive(hessian);
     std::vector<double> gradient = answer.gradient;
     for (std::size_t p = 0; p < gradient.size(); ++p) gradient[p] -= here.gradient[p];
-    SurrogateDensity surrogate(sample_, y_, std::move(gradient), answer.support, hessian);
+    SurrogateDensity surrogate(sample_, y_, std::move(gradient), answer.columns, hessian);
     WeightsOptions options = options_;
     options.start = y_;
     options.tolerance = 0.01 * options_.tolerance;
@@ -322,15 +359,25 @@ class PassMaster {
     return pi;
   }
 
+  // Far from the optimum the surrogate must not curve less than the sample does: it would go too far.
+  static void leave_positive(arma::mat& A) {
+    arma::vec values;
+    arma::mat vectors;
+    if (arma::eig_sym(values, vectors, arma::mat(arma::symmatu(A))))
+      A = vectors * arma::diagmat(arma::clamp(values, 0.0, arma::datum::inf)) * vectors.t();
+    else
+      A.zeros();
+  }
+
   // A step of Newton's method with the derivatives of all effects; of the columns that join, second derivatives are those
   // of the sample.
   std::vector<double> newton_step(const PassAnswer& answer) {
-    std::vector<std::size_t> columns = answer.support;
+    std::vector<std::size_t> columns = answer.columns;
     std::vector<unsigned char> in_use(y_.size(), 0);
     for (const std::size_t p : columns) in_use[p] = 1;
     for (const std::size_t p : local_maxima(n_ * (1.0 + 0.5 * options_.tolerance)))
       if (!in_use[p]) columns.push_back(p);
-    const std::size_t n = columns.size(), s = answer.support.size();
+    const std::size_t n = columns.size(), s = answer.columns.size();
     arma::vec x(n, arma::fill::zeros), slope(n), penalty(n);
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t p = columns[i];
@@ -386,8 +433,9 @@ class PassMaster {
   std::vector<double> y_, gradient_;
   double objective_ = 0.0, n_ = 0.0, excess_ = 0.0, smallest_excess_ = 0.0;
   int passes_ = 0, stalled_ = 0;
-  bool trust_ = true;  // in the surrogate: until it went too far
   bool of_surrogate_ = false;  // the query
+  int too_far_ = 0;            // how often the surrogate went too far
+  int newton_steps_ = 0;       // that take its place
   bool converged_ = false;
 };
 
