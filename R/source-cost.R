@@ -25,8 +25,8 @@
 #'     a second that all workers together read meanwhile, which the disk or network has to give;
 #'   * `per_row`: seconds of a row: `reading` (once), `counting` (all else of the scan), `pass` and `posterior`
 #'     (processor seconds), `writing`;
-#'   * `once`: seconds that do not depend on the number of rows: of the `scan`, for its counters, `master`, for the
-#'     weights of the sample, and `worker`, for decompositions that each worker makes once;
+#'   * `once`: seconds that do not depend on the number of rows: of the `scan`, for its counters and samples, `master`, for
+#'     the weights of the sample, and `worker`, for decompositions that each worker makes once;
 #'   * `bytes`: `read`, of one reading of the source, and `written`, by the posterior;
 #'   * `memory`: bytes of a `worker`, and of the `master`, about; without a cluster one process needs both;
 #'   * `measured`: how many rows were read (`segment`) and computed with (`piece`);
@@ -99,7 +99,10 @@ mash_cost <- function(data, Ulist, ..., cores = c(1, 16, 800), n_effects = NULL,
     src = src, dictionary = sample$dictionary, model = model[c("Ulist", "grid", "usepointmass")], n_threads = n_threads,
     query = run_core(cpp_pass_query(solved$value)), columns = columns, format = format, n_effects = J
   ))
-  measured$scan <- repeated(function() run_core(cpp_frequent_noises(cpp_noise_counters())))[["elapsed"]]
+  measured$scan <- repeated(function() {
+    run_core(cpp_frequent_noises(cpp_noise_counters()))
+    bind_data(src, list(scan$sample, scan$pilot$data))
+  })[["elapsed"]]
   cost <- new_cost(
     src, measured, solved$processor * pilot_size(src, J, P) / length(pilot$times), P, J, passes,
     scanned = scanned && is.null(n_effects)
@@ -323,9 +326,25 @@ largest_share <- function(J, segment_rows, workers) {
 # ---- the class ---------------------------------------------------------------------
 
 check_cost <- function(x) {
-  parts <- c("predicted", "per_row", "once", "bytes", "memory", "measured", "n_effects", "n_components", "passes")
-  if (!inherits(x, "mash_cost") || !is.list(x) || !all(parts %in% names(x)) || !is.data.frame(x$predicted)) {
-    abort_input("`x` must be a result of mash_cost(), not {describe(x)}.", class = "covmash_error_type")
+  numbers <- list(
+    per_row = c("reading", "counting", "pass", "posterior", "writing"), once = c("scan", "master", "worker"),
+    bytes = c("read", "written"), memory = c("worker", "master"), measured = c("segment", "piece")
+  )
+  counts <- c("n_effects", "n_conditions", "n_components", "segment_rows", "n_segments", "passes", "readings")
+  are_numbers <- function(v, n) checkmate::test_numeric(v, lower = 0, any.missing = FALSE, len = n)
+  columns <- c("cores", "workers", "threads", "scan", "fit", "posterior", "total", "reading", "core_hours", "read_rate")
+  ok <- inherits(x, "mash_cost") && is.list(x) &&
+    all(vapply(names(numbers), function(part) {
+      are_numbers(x[[part]], length(numbers[[part]])) && identical(names(x[[part]]), numbers[[part]])
+    }, NA)) &&
+    all(vapply(counts, function(part) are_numbers(x[[part]], 1L), NA)) &&
+    is.data.frame(x$predicted) && identical(names(x$predicted), columns) &&
+    all(vapply(x$predicted, are_numbers, NA, n = nrow(x$predicted)))
+  if (!ok) {
+    abort_input(
+      "`x` must be a result of mash_cost(), not {describe(x)}, or was damaged; make it again.",
+      class = "covmash_error_type"
+    )
   }
   invisible(x)
 }

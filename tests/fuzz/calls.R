@@ -259,6 +259,7 @@ judge <- function(drawn, ran) {
 without_circumstances <- function(x) {
   if (is.list(x) && inherits(x, c("mash_fit", "factor_fit", "deconvolution"))) x[c("timing", "call")] <- NULL
   if (is.list(x) && !is.object(x) && !is.null(x[["mash.model"]])) x$mash.model$timing <- NULL
+  if (is.list(x) && inherits(x, "mash_cost")) x[c("predicted", "per_row", "once", "memory")] <- NULL
   if (is.list(x) && inherits(x, "mash_pipeline")) x$steps$seconds <- x$fit$timing <- NULL
   if (inherits(x, "mash_cv") && is.data.frame(x$table)) x$table$seconds <- NULL
   if (inherits(x, "deconvolution_cv") && is.data.frame(x$table)) x$table$seconds <- x$fit$timing <- NULL

@@ -224,7 +224,7 @@ for (name in c("cov_canonical", "estimate_null_correlation_simple", "select_trai
 })
 
 # What a study will cost. Seconds are what they are; the rest follows from the arguments.
-target("mash_cost", weight = 0.4, function() {
+target("mash_cost", weight = 0.2, function() {
   s <- source_pool()
   U <- quietly(covmash::cov_canonical(s$data))
   looked <- chance(0.3)
@@ -248,9 +248,11 @@ target("mash_cost", weight = 0.4, function() {
   })
 })
 
-made_cost <- function() {
-  s <- source_pool()
-  quietly(covmash::mash_cost(s$src, quietly(covmash::cov_canonical(s$data)), n_threads = 1))
+made_cost <- function(k = sample.int(4, 1)) {
+  fixed("cost", k, function() {
+    s <- source_pool()
+    quietly(covmash::mash_cost(s$src, quietly(covmash::cov_canonical(s$data)), n_threads = 1))
+  })
 }
 target("format.mash_cost", weight = 0.1, function() valid("format", list(made_cost())))
 target("print.mash_cost", weight = 0.2, prints = TRUE, function() valid("print", list(made_cost())))

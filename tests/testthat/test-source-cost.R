@@ -129,7 +129,7 @@ test_that("predictions print as a table", {
   expect_match(shown, "bytes: +15.2 MB read 7 times \\(4 passes\\), 47.5 MB written", all = FALSE)
   expect_match(shown, "once: +8 s for the weights of the sample, 2 s a worker", all = FALSE)
   expect_match(shown, "^ *cores +workers +threads +scan +fit +posterior", all = FALSE)
-  expect_match(shown, "63h 20m", all = FALSE)
+  expect_match(shown, "58h 3m", all = FALSE)
   expect_true(all(nchar(shown) <= 100))
   expect_identical(bytes_text(c(0, 999, 1234, 5.2e9, 2e15)), c("0 bytes", "999 bytes", "1.23 kB", "5.2 GB", "2000 TB"))
   expect_identical(duration_text(c(0.1234, 59, 61, 7200)), c("0.12 s", "59 s", "1m 1s", "2h 0m"))
