@@ -34,6 +34,7 @@ Rcpp::List answer_list(const covmash::PassAnswer& a) {
                             _["covering"] = a.covering);
 }
 
+// What comes back is not trusted to fit the question: it may come from a file.
 covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery& query) {
   covmash::PassAnswer a;
   a.n_effects = list["n_effects"];
@@ -45,6 +46,10 @@ covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery
   a.covering = Rcpp::as<std::vector<double>>(list["covering"]);
   for (std::size_t p = 0; p < query.x.size(); ++p)
     if (query.x[p] > 0.0) a.support.push_back(p);
+  covmash::require(a.gradient.size() == query.x.size() && a.covering.size() == query.x.size() &&
+                       a.along.size() == (query.from.empty() ? 0 : query.steps.size()) &&
+                       a.hessian.n_rows == a.support.size() && a.hessian.n_cols == a.support.size(),
+                   "the answer of a pass is not one to the query");
   return a;
 }
 
@@ -52,7 +57,9 @@ covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery
 struct Master {
   Master(const Rcpp::List& sample, const Rcpp::List& g, const Rcpp::List& settings)
       : threads(settings), problem(sample, g, threads.executor), computed(problem.noise, problem.prior, threads.executor) {
-    computed.weigh(Rcpp::as<std::vector<double>>(settings["times"]));
+    const auto times = Rcpp::as<std::vector<double>>(settings["times"]);
+    covmash::require(times.size() == problem.data.effects().n_effects, "there must be one number for each effect");
+    computed.weigh(times);
     const double bytes = 4.0 * 64.0 * static_cast<double>(computed.n_blocks() * computed.n_columns());
     threads.executor.step("Likelihoods of the sample", true);
     if (bytes <= bridge::options<covmash::FitOptions>(settings).memory) stored = computed.store(threads.executor);
