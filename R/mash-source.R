@@ -16,7 +16,11 @@ mash_of_source <- function(data, model_arguments, g, point_mass, fixg, prior, nu
   pilot <- scan$pilot
   pilot$data$range <- scan$range
   model <- if (is.null(g)) {
-    do.call(new_model, c(list(pilot$data), model_arguments))
+    # Not by do.call(), which evaluates what is a call.
+    new_model(
+      pilot$data, model_arguments$Ulist, model_arguments$grid, model_arguments$gridmult, model_arguments$normalizeU,
+      model_arguments$usepointmass
+    )
   } else {
     refuse_other_conditions(g, pilot$data)
     model_from_g(g, pilot$data, point_mass, need_pi = fixg)

@@ -229,14 +229,15 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
   point_mass_of_call <- if (!missing(usepointmass)) usepointmass
   if (!missing(data) && (is_source(data) || is_scan(data))) {
     refuse_for_source(c(
-      A = !is.null(A), posterior_samples = !identical(as.double(posterior_samples), 0), weights = !is.null(weights),
-      output_lfdr = !isFALSE(output_lfdr), outputlevel = !missing(outputlevel) && !identical(as.double(outputlevel), 1),
+      A = !is.null(A), posterior_samples = !list(posterior_samples) %in% list(0, 0L), weights = !is.null(weights),
+      output_lfdr = !isFALSE(output_lfdr), outputlevel = !missing(outputlevel) && !list(outputlevel) %in% list(1, 1L),
       pi_thresh = !identical(pi_thresh, 1e-10), seed = !is.null(seed),
       optmethod = !missing(optmethod) && !identical(optmethod[1], "newton")
     ))
     return(mash_of_source(
-      data, list(Ulist, grid, gridmult, normalizeU, usepointmass), g, point_mass_of_call, fixg, prior, nullweight,
-      control, verbose, start, n_threads, cluster, checkpoint, explain
+      data, list(
+        Ulist = Ulist, grid = grid, gridmult = gridmult, normalizeU = normalizeU, usepointmass = usepointmass
+      ), g, point_mass_of_call, fixg, prior, nullweight, control, verbose, start, n_threads, cluster, checkpoint, explain
     ))
   }
   refuse_without_source(c(cluster = !is.null(cluster), checkpoint = !is.null(checkpoint), explain = !isFALSE(explain)))

@@ -51,6 +51,8 @@ struct Setting {
     out.objectives.push_back(master.result().objective);
     out.objectives.erase(out.objectives.begin());
     out.weights = master.result();
+    const double sum = std::accumulate(out.weights.pi.begin(), out.weights.pi.end(), 0.0);
+    EXPECT_NEAR(sum, 1.0, 1e-12) << stride;
     return out;
   }
 

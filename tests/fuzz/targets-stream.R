@@ -46,7 +46,9 @@ target("summary.mash_source", weight = 0.6, function() {
 })
 
 target("format.mash_scan", weight = 0.2, function() valid("format", list(scan_pool()$scan)))
-target("print.mash_scan", weight = 0.3, prints = TRUE, function() valid("print", list(scan_pool()$scan)))
+target("print.mash_scan", weight = 0.3, prints = TRUE, function() {
+  valid("print", list(scan_pool()$scan), na = "sample|pilot|dictionary")
+})
 
 streamed_fit <- function() {
   s <- scan_pool()
@@ -64,7 +66,7 @@ streamed_fit <- function() {
     args[[pick(c("weights", "A", "output_lfdr", "seed", "cluster"))]] <- pick(list(TRUE, diag(2), 3, "nobody"))
     return(refused("mash", args))
   }
-  valid("mash", args, na = "convergence|timing|dictionary", check = function(fit) {
+  valid("mash", args, na = "convergence|timing|dictionary|passes", check = function(fit) {
     other <- args
     other$data <- s$data
     other$checkpoint <- NULL

@@ -83,6 +83,7 @@ expect_same_fit <- function(fit, memory, label = NULL, tolerance = 1e-9) {
   expect_lt(abs(fit$convergence$objective - objective) / abs(objective), tolerance, label = paste(label, "objective"))
   expect_lt(fit$convergence$kkt_violation, 1e-8, label = paste(label, "KKT violation"))
   expect_true(fit$convergence$converged, label = paste(label, "converged"))
+  expect_equal(sum(fit$fitted_g$pi), 1, tolerance = 1e-12, label = paste(label, "sum of weights"))
   expect_equal(fit$loglik, memory$loglik, tolerance = 1e-6, label = paste(label, "log-likelihood"))
   expect_identical(fit$fitted_g$grid, memory$fitted_g$grid, label = paste(label, "grid"))
   expect_identical(names(fit$fitted_g$pi), names(memory$fitted_g$pi), label = paste(label, "names"))

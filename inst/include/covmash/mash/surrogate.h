@@ -167,7 +167,7 @@ class PassMaster {
     WeightsOptions rough = options;
     rough.tolerance = std::max(options.tolerance, 1e-7);
     rough.max_iterations = 100;
-    query_.x = options.start.empty() ? WeightsSolver(sample_, prior_, grids_, rough).solve().pi : normalised(options.start);
+    query_.x = normalised(options.start.empty() ? WeightsSolver(sample_, prior_, grids_, rough).solve().pi : options.start);
   }
 
   const PassQuery& query() const { return query_; }
@@ -196,6 +196,7 @@ class PassMaster {
     // Rounding has been reached where neither gets better.
     const bool better = passes_ == 1 || excess < 0.5 * smallest_excess_ || gained > 1e-12 * std::fabs(objective_);
     stalled_ = better ? 0 : stalled_ + 1;
+    if (stalled_ >= 2) trust_ = false;
     smallest_excess_ = passes_ == 1 ? excess : std::min(excess, smallest_excess_);
     excess_ = excess;
     converged_ = excess <= options_.tolerance;
@@ -337,8 +338,13 @@ class PassMaster {
     options.tolerance = 0.01 * options_.tolerance;
     options.max_iterations = 100;
     std::vector<double> pi = WeightsSolver(surrogate, prior_, grids_, options).solve().pi;
-    const bool usable = std::all_of(pi.begin(), pi.end(), [](double w) { return w >= 0.0 && std::isfinite(w); });
-    if (!usable || pi == y_) pi.clear();
+    // A surrogate without a maximum can leave the solver anywhere, with any sum.
+    const double sum = std::accumulate(pi.begin(), pi.end(), 0.0);
+    const bool usable = std::all_of(pi.begin(), pi.end(), [](double w) { return w >= 0.0; }) && sum > 0.0 &&
+                        std::isfinite(sum);
+    if (!usable) return {};
+    pi = normalised(std::move(pi));
+    if (pi == y_) pi.clear();
     return pi;
   }
 
