@@ -138,6 +138,7 @@ fit_by_passes <- function(scan, pilot, model, penalty, settings, start, fixg, cl
   while (!is.null(query)) {
     at <- nrow(passes) + 1L
     pass_began <- elapsed()
+    query$most_hard <- ceiling(query$most_hard / n_segments(src))
     common$query <- query
     if (at == 1L && explain) explain_passes(scan, common, cluster)
     answer <- pass_over(common, at, cluster, kept)
@@ -172,7 +173,7 @@ pass_over <- function(common, at, cluster, kept) {
   over_segments(paste0("Pass ", at), left, "pass_over_segment", common, cluster, function(k, answer) {
     answers[left[[k]]$segment] <<- list(answer)
     keep_answers(kept, at, answers)
-  }, drop = pass_parts)
+  }, drop = c(pass_parts, "hard"))
   total <- sum_by_tree(answers)
   keep_round(kept, at, total)
   total
@@ -183,10 +184,16 @@ pass_parts <- c("n_effects", "maxima", "log_density", "along", "gradient", "hess
 sum_by_tree <- function(answers) {
   while (length(answers) > 1L) {
     answers <- lapply(seq(1, length(answers), by = 2), function(i) {
-      if (i == length(answers)) answers[[i]] else Map(`+`, answers[[i]][pass_parts], answers[[i + 1]][pass_parts])
+      if (i == length(answers)) answers[[i]] else add_answers(answers[[i]], answers[[i + 1]])
     })
   }
   answers[[1L]]
+}
+
+add_answers <- function(a, b) {
+  sum <- Map(`+`, a[pass_parts], b[pass_parts])
+  sum$hard <- c(a$hard, b$hard)
+  sum
 }
 
 pass_over_segment <- function(task, common) {

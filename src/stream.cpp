@@ -24,6 +24,8 @@ covmash::PassQuery pass_query(const Rcpp::List& query, const covmash::Selection&
   q.x = covmash::by_slot(selection, Rcpp::as<std::vector<double>>(query["x"]));
   q.from = covmash::by_slot(selection, Rcpp::as<std::vector<double>>(query["from"]));
   q.steps = Rcpp::as<std::vector<double>>(query["steps"]);
+  q.hard = query["hard"];
+  q.most_hard = Rcpp::as<std::size_t>(query["most_hard"]);
   for (int slot : Rcpp::as<std::vector<int>>(query["also"])) q.also.push_back(static_cast<std::size_t>(slot));
   return q;
 }
@@ -32,7 +34,7 @@ covmash::PassQuery pass_query(const Rcpp::List& query, const covmash::Selection&
 Rcpp::List answer_list(const covmash::PassAnswer& a) {
   return Rcpp::List::create(_["n_effects"] = a.n_effects, _["maxima"] = a.maxima, _["log_density"] = a.log_density,
                             _["along"] = a.along, _["gradient"] = a.gradient, _["hessian"] = bridge::matrix_of(a.hessian),
-                            _["covering"] = a.covering);
+                            _["covering"] = a.covering, _["hard"] = a.hard);
 }
 
 covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery& query) {
@@ -44,6 +46,7 @@ covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery
   a.gradient = Rcpp::as<std::vector<double>>(list["gradient"]);
   a.hessian = Rcpp::as<arma::mat>(list["hessian"]);
   a.covering = Rcpp::as<std::vector<double>>(list["covering"]);
+  a.hard = Rcpp::as<std::vector<float>>(list["hard"]);
   for (std::size_t p = 0; p < query.x.size(); ++p)
     if (query.x[p] > 0.0) a.columns.push_back(p);
   a.columns.insert(a.columns.end(), query.also.begin(), query.also.end());
@@ -85,6 +88,7 @@ Rcpp::List query_list(const Master& m) {
   };
   return Rcpp::List::create(_["x"] = numbers(q.x), _["from"] = numbers(q.from), _["steps"] = q.steps,
                             _["also"] = std::vector<int>(q.also.begin(), q.also.end()),
+                            _["hard"] = q.hard, _["most_hard"] = static_cast<double>(q.most_hard),
                             _["base"] = m.computed.base());
 }
 
