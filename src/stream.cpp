@@ -37,6 +37,7 @@ Rcpp::List answer_list(const covmash::PassAnswer& a) {
                             _["covering"] = a.covering, _["hard"] = a.hard);
 }
 
+// What comes back is not trusted to fit the question: it may come from a file.
 covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery& query) {
   covmash::PassAnswer a;
   a.n_effects = list["n_effects"];
@@ -50,6 +51,11 @@ covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery
   for (std::size_t p = 0; p < query.x.size(); ++p)
     if (query.x[p] > 0.0) a.columns.push_back(p);
   a.columns.insert(a.columns.end(), query.also.begin(), query.also.end());
+  covmash::require(a.gradient.size() == query.x.size() && a.covering.size() == query.x.size() &&
+                       a.along.size() == (query.from.empty() ? 0 : query.steps.size()) &&
+                       a.hessian.n_rows == a.columns.size() && a.hessian.n_cols == a.columns.size() &&
+                       a.hard.size() % std::max<std::size_t>(query.x.size(), 1) == 0,
+                   "the answer of a pass is not one to the query");
   return a;
 }
 
@@ -57,7 +63,9 @@ covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery
 struct Master {
   Master(const Rcpp::List& sample, const Rcpp::List& g, const Rcpp::List& settings)
       : threads(settings), problem(sample, g, threads.executor), computed(problem.noise, problem.prior, threads.executor) {
-    computed.weigh(Rcpp::as<std::vector<double>>(settings["times"]));
+    const auto times = Rcpp::as<std::vector<double>>(settings["times"]);
+    covmash::require(times.size() == problem.data.effects().n_effects, "there must be one number for each effect");
+    computed.weigh(times);
     const double bytes = 4.0 * 64.0 * static_cast<double>(computed.n_blocks() * computed.n_columns());
     threads.executor.step("Likelihoods of the sample", true);
     if (bytes <= bridge::options<covmash::FitOptions>(settings).memory) stored = computed.store(threads.executor);

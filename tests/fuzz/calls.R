@@ -42,7 +42,7 @@ our_classes <- c(
   "summary.deconvolution", "mash_contrast", "mash_prior", "mash_hierarchy",
   "mash_sumstats", "mash_source", "mash_pipeline", "mash_findings", "mash_cv", "summary.mash_cv", "fit_indices", "factor_panels",
   "summary.factor_selection", "summary.mash_fit", "summary.mash_data", "summary.mash_1by1", "summary.factor_cov",
-  "summary.factor_fit", "summary.factor_precision", "mash_output", "mash_rows", "summary.mash_output"
+  "summary.factor_fit", "summary.factor_precision", "mash_output", "mash_rows", "summary.mash_output", "mash_scan"
 )
 is_ours <- function(x) inherits(x, our_classes)
 

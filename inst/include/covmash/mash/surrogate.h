@@ -10,8 +10,10 @@
 // Where it stays, the optimality conditions hold for all effects, and the pass there says so. The sample carries over
 // what two derivatives do not know, so few passes are needed; how few depends on the sample, what they end in does not.
 // The objective never falls: a pass also looks at points on the way from the best weights so far; if a step went too far,
-// the best of them is next, and if none is better, a step of the EM algorithm, which cannot go down. Each time
-// that the surrogate went too far, for its sample is too small, twice as many steps of Newton's method follow.
+// the best of them is next, and if none is better, a step of the EM algorithm, which cannot go down, with a little weight
+// for the columns that are wanted in use: of those the sample may have been wrong about the curvature, which the pass there
+// says. Each time that the surrogate went too far, for its sample is too small, twice as many steps of Newton's method
+// follow.
 // Cost between passes: that of the weights of the sample (weights.h).
 
 #include <algorithm>
@@ -188,6 +190,7 @@ class PassMaster {
       return true;
     }
     const double gained = objective - objective_;
+    entering_ = false;
     y_ = query_.x;
     objective_ = objective;
     gradient_ = answer.gradient;
@@ -256,7 +259,13 @@ class PassMaster {
         step = query_.steps[t];
       }
     }
-    query_.x = step > 0.0 ? between(step) : expectation_step();
+    if (step > 0.0) {
+      query_.x = between(step);
+    } else {
+      query_.x = expectation_step();
+      entering_ = !entering_;
+      if (entering_) enter(query_.x);
+    }
     if (of_surrogate_) newton_steps_ = 1 << std::min(too_far_++, 10);
     of_surrogate_ = false;
     go_from_best();
@@ -272,6 +281,17 @@ class PassMaster {
     std::vector<double> x = y_;
     for (std::size_t p = 0; p < x.size(); ++p) x[p] *= gradient_[p] / n_;
     return normalised(std::move(x));
+  }
+
+  // Gives columns that are not in use though the gradient wants them the weight of one effect.
+  void enter(std::vector<double>& x) const {
+    std::vector<std::size_t> wanted;
+    for (const std::size_t p : local_maxima(n_ * (1.0 + 0.5 * options_.tolerance)))
+      if (y_[p] == 0.0) wanted.push_back(p);
+    if (wanted.empty()) return;
+    const double share = std::min(0.5, 1.0 / n_);
+    for (double& w : x) w *= 1.0 - share;
+    for (const std::size_t p : wanted) x[p] += share / static_cast<double>(wanted.size());
   }
 
   void step_on(const PassAnswer& answer) {
@@ -449,6 +469,7 @@ class PassMaster {
   bool of_surrogate_ = false;  // the query
   int too_far_ = 0;            // how often the surrogate went too far
   int newton_steps_ = 0;       // that take its place
+  bool entering_ = false;      // it has columns that enter()
   bool converged_ = false;
 };
 
