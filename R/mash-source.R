@@ -36,10 +36,11 @@ mash_of_source <- function(data, model_arguments, g, point_mass, fixg, prior, nu
     "{plural(scan$n_conditions, 'condition')} in {plural(n_segments(src), 'segment')}",
     "{if (is.null(cluster)) '' else paste0(' on ', plural(nrow(workers), 'worker'))}."
   )
+  telling <- if (explain) nrow(workers) else 0L
   fit <- with_isa(kept_isa(kept, isa), if (fixg) {
-    look_by_pass(scan, model, cluster, kept, n_threads, verbose, explain)
+    look_by_pass(scan, model, cluster, kept, n_threads, verbose, telling)
   } else {
-    fit_by_passes(scan, pilot, model, penalty, settings, start, cluster, kept, n_threads, verbose, explain)
+    fit_by_passes(scan, pilot, model, penalty, settings, start, cluster, kept, n_threads, verbose, telling)
   })
   if (!fixg) warn_not_converged(fit$fitted)
   new_source_fit(scan, model, fit, penalty, fixg, list(
@@ -104,17 +105,18 @@ scan_for_fit <- function(data, kept, cluster, n_threads, verbose) {
 
 # ---- passes ----------------------------------------------------------------------
 
-# A list of the solution (`fitted`), of what its objective lacks as it is the same for all weights (`constant`), of the
-# log-likelihood, and of `passes`, a table.
+# explain: 0, or of how many workers to tell the cost. A list of the solution (`fitted`), of what its objective lacks as
+# it is the same for all weights (`constant`), of the log-likelihood, and of `passes`, a table.
 fit_by_passes <- function(scan, pilot, model, penalty, settings, start, cluster, kept, n_threads, verbose, explain) {
   began <- elapsed()
   src <- scan$source
   sample <- pilot$data
   sample$dictionary <- dictionary_for(scan$dictionary, src$conditions)
   begin_rounds(kept, rounds_digest(scan, model, penalty, settings, start, length(pilot$times)))
-  master <- run_core(cpp_pass_master(sample, model, c(settings, list(
+  solved <- timed(run_core(cpp_pass_master(sample, model, c(settings, list(
     times = pilot$times, prior = penalty, memory = resolve_memory(), n_threads = n_threads, start = start
-  ))))
+  )))))
+  master <- solved$value
   common <- common_of_passes(scan, model[c("Ulist", "grid", "usepointmass")], n_threads)
   common$forms <- rlang::hash(list(common$dictionary, common$model, src$V, common$isa))
   on.exit(forget_forms())
@@ -128,7 +130,9 @@ fit_by_passes <- function(scan, pilot, model, penalty, settings, start, cluster,
     pass_began <- elapsed()
     query$most_hard <- ceiling(query$most_hard / n_segments(src))
     common$query <- query
-    if (at == 1L && explain) explain_passes(scan, common, cluster)
+    if (at == 1L && explain > 0L) {
+      explain_passes(scan, common, solved$processor, n_components(model), 5, cluster, n_workers = explain)
+    }
     answer <- pass_over(common, at, cluster, kept)
     maxima <- answer$maxima
     support <- sum(query$x > 0)
@@ -164,7 +168,7 @@ look_by_pass <- function(scan, model, cluster, kept, n_threads, verbose, explain
   begin_rounds(kept, rounds_digest(scan, model, NULL, NULL, NULL, 0))
   common <- common_of_passes(scan, model[c("Ulist", "grid", "usepointmass", "pi")], n_threads)
   common$query <- list(x = model$pi, from = double(), steps = double(), base = 0)
-  if (explain) explain_passes(scan, common, cluster)
+  if (explain > 0L) explain_passes(scan, common, 0, n_components(model), 1, cluster, n_workers = explain)
   answer <- pass_over(common, 1L, cluster, kept, "loglik_of_segment")
   passes <- data.frame(
     pass = 1L, objective = answer$log_density, kkt_violation = NA_real_, support = sum(model$pi > 0),

@@ -113,6 +113,10 @@ count_segment <- function(task, common) {
   began <- elapsed()
   data <- fresh_segment(common$src, task$segment)
   read <- elapsed()
+  c(count_effects(data), list(reading = read - began, counting = elapsed() - read))
+}
+
+count_effects <- function(data) {
   noises <- run_core(cpp_noise_keys(data))
   strata <- run_core(cpp_strata(data))
   jacobian <- 0
@@ -120,20 +124,23 @@ count_segment <- function(task, common) {
   list(
     noises = noises[c("counter", "count")], counts = unlist(noises[c("simple", "unobserved", "n_missing")]),
     strata = as.double(tabulate(strata$of, strata$size)), observed = colSums(!is.na(data$Bhat)),
-    range = run_core(cpp_effect_range(data)), jacobian = jacobian, checksum = run_core(cpp_checksum(data)),
-    reading = read - began, counting = elapsed() - read
+    range = run_core(cpp_effect_range(data)), jacobian = jacobian, checksum = run_core(cpp_checksum(data))
   )
 }
 
 # chance: of each stratum, that an effect of it is in the pilot; rows: of the source, of the sample; candidates:
 # counters of noises that may be in the dictionary.
 fetch_of_segment <- function(task, common) {
-  data <- fresh_segment(common$src, task$segment)
-  range <- segment_range(common$src, task$segment)
+  fetch_effects(fresh_segment(common$src, task$segment), segment_range(common$src, task$segment)[1], common)
+}
+
+# first: the number of the first effect of the data in the source.
+fetch_effects <- function(data, first, common) {
+  n <- nrow(data$Bhat)
   strata <- run_core(cpp_strata(data))$of
-  lot <- run_core(cpp_lots(range[1], nrow(data$Bhat)))
+  lot <- run_core(cpp_lots(first, n))
   pilot <- which(lot < common$chance[strata])
-  rows <- common$rows[common$rows >= range[1] & common$rows <= range[2]] - range[1] + 1
+  rows <- common$rows[common$rows >= first & common$rows < first + n] - first + 1
   values <- function(rows) lapply(unclass(data)[c("Bhat", "Shat", "Shat_alpha")], function(x) x[rows, , drop = FALSE])
   list(
     noises = if (length(common$candidates) > 0L) run_core(cpp_candidate_noises(data, common$candidates)),
