@@ -167,7 +167,9 @@ look_by_pass <- function(scan, model, cluster, kept, n_threads, verbose, explain
   began <- elapsed()
   begin_rounds(kept, rounds_digest(scan, model, NULL, NULL, NULL, 0))
   common <- common_of_passes(scan, model[c("Ulist", "grid", "usepointmass", "pi")], n_threads)
-  common$query <- list(x = model$pi, from = double(), steps = double(), base = 0)
+  common$query <- list(
+    x = model$pi, from = double(), steps = double(), also = integer(), hard = 0, most_hard = 0, base = 0
+  )
   if (explain > 0L) explain_passes(scan, common, 0, n_components(model), 1, cluster, n_workers = explain)
   answer <- pass_over(common, 1L, cluster, kept, "loglik_of_segment")
   passes <- data.frame(
