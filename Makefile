@@ -5,7 +5,7 @@ CALLS ?= 2000
 SEED ?= 1
 TESTS ?=
 
-.PHONY: help demo test check fuzz sanitize peers install bench bench-quick docs site spell format lint clean
+.PHONY: help demo test slurm check fuzz sanitize peers install bench bench-quick docs site spell format lint clean
 
 # scripts/library falls back on this library where R's own cannot be written to.
 export R_LIBS := $(CURDIR)/_build/library:$(R_LIBS)
@@ -13,6 +13,7 @@ export R_LIBS := $(CURDIR)/_build/library:$(R_LIBS)
 help:
 	@echo 'make demo      install what is missing, build covmash, run it on two data sets, write a report'
 	@echo 'make test      install what is missing, build covmash, run all tests'
+	@echo 'make slurm     a fit and its posteriors by jobs of a real Slurm on this machine (root), against the same in one process'
 	@echo 'make check     install what is missing, build covmash, R CMD check --as-cran'
 	@echo 'make fuzz      hostile calls of every function: make fuzz CALLS=200000 SEED=2 JOBS=2 (tests/fuzz/README.md)'
 	@echo 'make sanitize  R tests and 2,000 hostile calls under the address and undefined-behaviour sanitizers'
@@ -36,6 +37,11 @@ test:
 	@scripts/deps test
 	@scripts/install
 	@scripts/test
+
+slurm:
+	@scripts/deps slurm
+	@scripts/install
+	@scripts/slurm-loopback --fit
 
 check:
 	@scripts/deps check

@@ -125,6 +125,10 @@ cpp_listen <- function() {
     invisible(.Call(`_covmash_cpp_listen`))
 }
 
+cpp_return_memory <- function() {
+    invisible(.Call(`_covmash_cpp_return_memory`))
+}
+
 cpp_symmetric_eigen <- function(A, n_threads) {
     .Call(`_covmash_cpp_symmetric_eigen`, A, n_threads)
 }
@@ -179,6 +183,10 @@ cpp_count_entries <- function(data, settings) {
 
 cpp_scale_entries <- function(data, settings) {
     .Call(`_covmash_cpp_scale_entries`, data, settings)
+}
+
+cpp_mask_entries <- function(Bhat, Shat, settings) {
+    invisible(.Call(`_covmash_cpp_mask_entries`, Bhat, Shat, settings))
 }
 
 cpp_empty_rows <- function(data) {

@@ -3,10 +3,11 @@
 
 #' Make a data object from what you have
 #'
-#' @param x A result of [read_sumstats()]; a data frame with a row for each effect and condition (long) or with two
-#'   columns for each condition (wide); a matrix of estimates; a `SummarizedExperiment`; a list with `Bhat` and
-#'   `Shat`; the list of a `*.mash.rds` file ([read_mash_rds()]); the path of such a file or of any that
-#'   [read_sumstats()] reads; or a data object.
+#' @param x A result of [read_sumstats()]; a data frame with a row for each effect and condition (long), with two
+#'   columns for each condition (wide), or with a column of estimates for each; a matrix of estimates, or all else that
+#'   [mash_set_data()] takes for one; a `SummarizedExperiment`; a list with `Bhat` and `Shat`; the list of a
+#'   `*.mash.rds` file ([read_mash_rds()]); the path of such a file or of any that [read_sumstats()] reads; or a data
+#'   object.
 #' @param ... Further arguments of [mash_set_data()], such as `V` and `alpha`.
 #' @param columns For data frames: which columns hold what, as in [read_sumstats()], e.g.
 #'   `c(gene = "gene", condition = "tissue", estimate = "b", se = "s")`.
@@ -29,6 +30,9 @@ as_mash_data <- function(x, ...) UseMethod("as_mash_data")
 #' @rdname as_mash_data
 #' @export
 as_mash_data.default <- function(x, ...) {
+  if (is_number_like(x) || inherits(x, "Matrix")) {
+    return(mash_set_data(x, ...))
+  }
   abort_input(
     "`x` must be something that estimates can be taken from: a result of read_sumstats(), a data frame, a matrix, a ",
     "SummarizedExperiment, a list with Bhat and Shat, or a path, not {describe(x)}.",
@@ -53,7 +57,10 @@ as_mash_data.mash_sumstats <- function(x, ...) {
 #' @rdname as_mash_data
 #' @export
 as_mash_data.data.frame <- function(x, ..., columns = NULL) {
-  as_mash_data(read_sumstats(list(x), columns = columns, verbose = FALSE), ...)
+  if (is.null(columns) && is_frame_of_estimates(x)) {
+    return(mash_set_data(x, ...))
+  }
+  as_mash_data(read_and_say(list(x), columns), ...)
 }
 
 #' @rdname as_mash_data
@@ -68,7 +75,15 @@ as_mash_data.character <- function(x, ..., part = "strong", columns = NULL) {
     content <- readRDS(x)
     return(if (is_interchange(content)) as_mash_data(content, part = part, ...) else as_mash_data(content, ...))
   }
-  as_mash_data(read_sumstats(x, columns = columns, verbose = FALSE), ...)
+  as_mash_data(read_and_say(x, columns), ...)
+}
+
+# Rows that name no effect or no condition are not left out in silence.
+read_and_say <- function(files, columns) {
+  read <- read_sumstats(files, columns = columns, verbose = FALSE)
+  said <- said_of_unnamed(read$report)
+  if (length(said) > 0L) inform_covmash("{paste(said, collapse = ', ')}.", class = "covmash_message_sumstats")
+  read
 }
 
 #' @rdname as_mash_data

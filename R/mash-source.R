@@ -40,10 +40,11 @@ mash_of_source <- function(data, model_arguments, g, point_mass, fixg, prior, nu
     "{plural(scan$n_conditions, 'condition')} in {plural(n_segments(src), 'segment')}",
     "{if (is.null(cluster)) '' else paste0(' on ', plural(nrow(workers), 'worker'))}."
   )
+  telling <- if (explain) nrow(workers) else 0L
   fit <- with_isa(kept_isa(kept, isa), if (fixg) {
-    look_by_pass(scan, model, cluster, kept, n_threads, verbose, explain)
+    look_by_pass(scan, model, cluster, kept, n_threads, verbose, telling)
   } else {
-    fit_by_passes(scan, pilot, model, penalty, settings, start, cluster, kept, n_threads, verbose, explain)
+    fit_by_passes(scan, pilot, model, penalty, settings, start, cluster, kept, n_threads, verbose, telling)
   })
   if (!fixg) warn_not_converged(fit$fitted)
   new_source_fit(scan, model, fit, penalty, fixg, list(
@@ -54,8 +55,8 @@ mash_of_source <- function(data, model_arguments, g, point_mass, fixg, prior, nu
 # More than twice what the worst sample has needed.
 most_passes <- 100
 
-# Likelihoods of the pilot in half of the memory that may be used.
-pilot_rows <- function(memory, n_components) max(1000, floor(memory / 2 / (4 * n_components)))
+# Likelihoods of the pilot in a part of the memory that may be used, for segments want some too.
+pilot_rows <- function(memory, n_components) max(1000, floor(0.3 * memory / (4 * n_components)))
 
 refuse_for_source <- function(refused) {
   if (any(refused)) {
@@ -100,7 +101,7 @@ scan_for_fit <- function(data, kept, cluster, n_threads, verbose) {
   scan <- kept_scan(kept, data)
   if (is.null(scan)) {
     step_message(verbose, "Looking through {plural(data$n_effects, 'effect')}.")
-    scan <- scan_source(data, cluster, 131072, n_threads)
+    scan <- scan_source(data, cluster, size_of_sample(data), n_threads)
     keep_scan(kept, scan)
   }
   scan
@@ -108,17 +109,18 @@ scan_for_fit <- function(data, kept, cluster, n_threads, verbose) {
 
 # ---- passes ----------------------------------------------------------------------
 
-# A list of the solution (`fitted`), of what its objective lacks as it is the same for all weights (`constant`), of the
-# log-likelihood, and of `passes`, a table.
+# explain: 0, or of how many workers to tell the cost. A list of the solution (`fitted`), of what its objective lacks as
+# it is the same for all weights (`constant`), of the log-likelihood, and of `passes`, a table.
 fit_by_passes <- function(scan, pilot, model, penalty, settings, start, cluster, kept, n_threads, verbose, explain) {
   began <- elapsed()
   src <- scan$source
   sample <- pilot$data
   sample$dictionary <- dictionary_for(scan$dictionary, src$conditions)
   begin_rounds(kept, rounds_digest(scan, model, penalty, settings, start, length(pilot$times)))
-  master <- run_core(cpp_pass_master(sample, model, c(settings, list(
+  solved <- timed(run_core(cpp_pass_master(sample, model, c(settings, list(
     times = pilot$times, prior = penalty, memory = resolve_memory(), n_threads = n_threads, start = start
-  ))))
+  )))))
+  master <- solved$value
   common <- common_of_passes(scan, model[c("Ulist", "grid", "usepointmass")], n_threads)
   common$forms <- rlang::hash(list(common$dictionary, common$model, src$V, common$isa))
   on.exit(forget_forms())
@@ -130,8 +132,11 @@ fit_by_passes <- function(scan, pilot, model, penalty, settings, start, cluster,
   while (!is.null(query)) {
     at <- nrow(passes) + 1L
     pass_began <- elapsed()
+    query$most_hard <- ceiling(query$most_hard / n_segments(src))
     common$query <- query
-    if (at == 1L && explain) explain_passes(scan, common, cluster)
+    if (at == 1L && explain > 0L) {
+      explain_passes(scan, common, solved$processor, n_components(model), 5, cluster, n_workers = explain)
+    }
     answer <- pass_over(common, at, cluster, kept)
     maxima <- answer$maxima
     support <- sum(query$x > 0)
@@ -166,8 +171,10 @@ look_by_pass <- function(scan, model, cluster, kept, n_threads, verbose, explain
   began <- elapsed()
   begin_rounds(kept, rounds_digest(scan, model, NULL, NULL, NULL, 0))
   common <- common_of_passes(scan, model[c("Ulist", "grid", "usepointmass", "pi")], n_threads)
-  common$query <- list(x = model$pi, from = double(), steps = double(), base = 0)
-  if (explain) explain_passes(scan, common, cluster)
+  common$query <- list(
+    x = model$pi, from = double(), steps = double(), also = integer(), hard = 0, most_hard = 0, base = 0
+  )
+  if (explain > 0L) explain_passes(scan, common, 0, n_components(model), 1, cluster, n_workers = explain)
   answer <- pass_over(common, 1L, cluster, kept, "loglik_of_segment")
   passes <- data.frame(
     pass = 1L, objective = answer$log_density, kkt_violation = NA_real_, support = sum(model$pi > 0),
@@ -196,16 +203,23 @@ pass_over <- function(common, at, cluster, kept, worker = "pass_over_segment") {
   total
 }
 
-pass_parts <- c("n_effects", "maxima", "log_density", "along", "gradient", "hessian", "covering")
+pass_parts <- c("n_effects", "maxima", "log_density", "along", "gradient", "hessian", "covering", "hard")
 
 sum_by_tree <- function(answers) {
-  parts <- names(answers[[1L]])
   while (length(answers) > 1L) {
     answers <- lapply(seq(1, length(answers), by = 2), function(i) {
-      if (i == length(answers)) answers[[i]] else Map(`+`, answers[[i]][parts], answers[[i + 1]][parts])
+      if (i == length(answers)) answers[[i]] else add_answers(answers[[i]], answers[[i + 1]])
     })
   }
   answers[[1L]]
+}
+
+# What is handed over one by one is put together.
+add_answers <- function(a, b) {
+  parts <- setdiff(names(a), "hard")
+  sum <- Map(`+`, a[parts], b[parts])
+  sum$hard <- c(a$hard, b$hard)
+  sum
 }
 
 pass_over_segment <- function(task, common) {
@@ -228,7 +242,7 @@ loglik_of_segment <- function(task, common) {
 
 # With the dictionary.
 unchanged_segment <- function(task, common) {
-  data <- segment_data(common$src, task$segment)
+  data <- fresh_segment(common$src, task$segment)
   if (!identical(run_core(cpp_checksum(data)), common$checksums[[task$segment]])) {
     abort_source(
       "The values are not what they were when the source was looked at (summary()); do not write to its files while ",

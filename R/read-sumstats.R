@@ -39,11 +39,14 @@
 #'     is), columns by condition;
 #'   * `effects`: a data frame with a row for each effect: `gene`, `variant`, `chromosome`, `position`, `effect_allele`,
 #'     `other_allele`, as the first file has them that has the effect; only the columns that there are;
-#'   * `report`: a data frame with a row for each condition: `format`, `rows` (of its files), `other_tests`,
-#'     `unusable` (no finite estimate or no positive standard error), `duplicates`, `flipped` (alleles swapped against
+#'   * `report`: a data frame with a row for each condition: `format`, `rows` (of its files), `other_tests`, `unnamed`
+#'     (a part of what names the effect is missing: left out), `unusable` (no finite estimate or no positive standard error), `duplicates`, `flipped` (alleles swapped against
 #'     the first file: the sign is turned), `strand` (alleles on the other strand), `ambiguous` (dropped or turned by
-#'     the rule), `used`, and `not_tested`, effects of other conditions that are not in its files;
-#'   * `entries`: a data frame that lists them one by one: `condition`, `effect`, `what`;
+#'     the rule), `used`, and `not_tested`, effects of other conditions that are not in its files; rows of a long table
+#'     without a condition are left out too, and counted (`unnamed`) in a last row, of condition `NA`;
+#'   * `entries`: a data frame that lists them one by one: `condition`, `effect` (of rows left out what there is of its
+#'     name), `what`: `"unnamed"`, `"no_condition"`, `"unusable"`, `"duplicate"`, `"flipped"`, `"strand"` or
+#'     `"ambiguous"`;
 #'   * `dropped`: how many effects had no estimate at all, or too few conditions.
 #'
 #'   [as_mash_data()] makes a data object of it, [mash_pipeline()] takes it as it is. `print()` returns it invisibly.
@@ -65,7 +68,13 @@
 #' | `wide` | beta_X and se_X, or X_beta and X_se, for each condition X; without a header METASOFT's input | |
 #' | `generic` | usual names such as gene, snp, beta, se, tissue, in any case | effect_allele, a1, alt |
 #'
-#' *Missing.* `NA`, nothing, `.`, `nan`, `-nan` (FastQTL, monomorphic variants) and `#NA` are missing.
+#' *Missing.* `NA`, nothing, `.`, `nan`, `-nan` (FastQTL, monomorphic variants) and `#NA` are missing, in numbers and
+#' in names. An effect is named by its gene and variant, as far as there are columns for them; a variant without an
+#' identifier by its place; where alleles have columns, by these too.
+#'
+#' *Memory and time.* Many files of a million rows need less than twice the memory of both matrices and their names.
+#' Compressed text is unpacked into a temporary file first: half a second of computing for 100 MB of text, where reading
+#' them takes one to two.
 #'
 #' *Standard errors* are, in this order, those of the file, estimate / statistic, or those that give a normal z-score
 #' with the p-value of the file.
@@ -113,18 +122,20 @@ read_sumstats <- function(files, format = "auto", columns = NULL, test = "ADD",
   if (!is.null(to)) source_folder(to, FALSE)
   finish <- function(out) if (is.null(to)) out else write_source(out, to)
   if (is_pair_of_matrices(files)) {
-    return(finish(read_matrices(files, min_conditions)))
+    out <- read_matrices(files, min_conditions)
+    if (verbose) tell_reading(out)
+    return(finish(out))
   }
   sources <- list_sources(files)
   state <- new_reading()
+  expect_conditions(state$store, length(unique(unlist(lapply(sources, `[[`, "condition")))))
   begin_steps("Reading files", length(sources))
   for (i in seq_along(sources)) {
     next_step(sources[[i]]$condition)
     read_source(state, sources[[i]], format, columns, settings)
-    if (i %% 8L == 0L) give_back(state)
+    give_back(length(state$index$keys), full = i %% 8L == 1L)
   }
   out <- finish_reading(state, min_conditions)
-  warn_no_overlap(out)
   if (verbose) tell_reading(out)
   finish(out)
 }
@@ -217,16 +228,21 @@ n_shared <- function(words) {
 
 # ---- reading -------------------------------------------------------------------
 
-# estimate, se: a vector for each condition, as long as the index was when it was read last.
+# counts, format: by condition; rows without a condition have counts of their own.
 new_reading <- function() {
   list2env(list(
-    index = new_effect_index(), estimate = list(), se = list(), frequency = NULL, counts = list(), entries = list(),
-    format = list(), chromosome = NULL, position = NULL
+    index = new_effect_index(), store = new_store(), frequency = NULL, counts = list(), entries = list(),
+    format = list(), chromosome = NULL, position = NULL, nameless = NULL
   ), parent = emptyenv())
 }
 
-# R collects garbage when it likes; of columns of a million rows that is twice the memory.
-give_back <- function(state) if (length(state$index$keys) > 1e5) gc(verbose = FALSE)
+# R collects garbage when it likes; of columns of a million rows that is twice the memory. full = FALSE: the newest.
+give_back <- function(n_rows, full = TRUE) {
+  if (n_rows > 1e5) {
+    gc(verbose = FALSE, full = full)
+    if (full) cpp_return_memory()
+  }
+}
 
 id_parts <- c("gene", "variant", "chromosome", "position", "effect_allele", "other_allele")
 
@@ -240,6 +256,7 @@ read_source <- function(state, source, format, columns, settings) {
   data <- read_columns(table, at, text)
   ids <- ids_of(data, source$gene)
   if (spec$format == "wide") {
+    expect_conditions(state$store, length(union(state$store$conditions, spec$wide$condition)))
     for (k in seq_len(nrow(spec$wide))) {
       pair <- c(estimate = spec$wide$estimate[k], se = spec$wide$se[k])
       values <- read_columns(table, pair, c(FALSE, FALSE))
@@ -248,7 +265,10 @@ read_source <- function(state, source, format, columns, settings) {
     return(invisible(NULL))
   }
   if (is.null(source$condition) && !is.null(data$condition)) {
-    for (condition in unique(data$condition[!is.na(data$condition)])) {
+    drop_without_condition(state, ids, data$condition, spec$format)
+    conditions <- unique(data$condition[!is.na(data$condition)])
+    expect_conditions(state$store, length(conditions))
+    for (condition in conditions) {
       here <- which(data$condition == condition)
       add_results(state, condition, lapply(ids, `[`, here), lapply(data, `[`, here), spec$format, settings)
     }
@@ -278,10 +298,14 @@ other_allele_of <- function(data) {
   if (is.null(data$omitted)) other else ifelse(is.na(data$omitted), other, data$omitted)
 }
 
+no_counts <- c(
+  rows = 0L, other_tests = 0L, unnamed = 0L, unusable = 0L, duplicates = 0L, flipped = 0L, strand = 0L, ambiguous = 0L
+)
+
 # The rows of one condition from one table.
 add_results <- function(state, condition, ids, data, format, settings) {
   n <- length(data[[c("estimate", "odds")[c("estimate", "odds") %in% names(data)][1]]])
-  counts <- c(rows = n, other_tests = 0L, unusable = 0L, duplicates = 0L, flipped = 0L, strand = 0L, ambiguous = 0L)
+  counts <- replace(no_counts, "rows", n)
   if (!is.null(data$test)) {
     kept <- which(data$test == settings$test)
     if (length(kept) == 0L && n > 0L) {
@@ -293,6 +317,13 @@ add_results <- function(state, condition, ids, data, format, settings) {
     counts["other_tests"] <- n - length(kept)
     ids <- lapply(ids, `[`, kept)
     data <- lapply(data, `[`, kept)
+  }
+  unnamed <- which_unnamed(ids)
+  if (length(unnamed) > 0L) {
+    counts["unnamed"] <- length(unnamed)
+    note_unnamed(state, condition, ids, unnamed, "unnamed")
+    ids <- lapply(ids, `[`, -unnamed)
+    data <- lapply(data, `[`, -unnamed)
   }
   values <- estimate_and_se(data)
   placed <- place_effects(state$index, ids)
@@ -323,32 +354,32 @@ add_results <- function(state, condition, ids, data, format, settings) {
     note(state, condition, rows[bad], "unusable")
     values$estimate[bad] <- values$se[bad] <- NA
   }
-  J <- length(state$index$keys)
-  old <- state$estimate[[condition]]
-  if (is.null(old)) {
-    estimate <- se <- rep(NA_real_, J)
-    tested <- raw(J)
-  } else {
-    estimate <- c(old, rep(NA_real_, J - length(old)))
-    se <- c(state$se[[condition]], rep(NA_real_, J - length(old)))
-    tested <- c(state$tested[[condition]], raw(J - length(old)))
-  }
-  if (placed$duplicated || any(tested[rows] > 0)) {
-    kept <- settle_duplicates(state, condition, rows, values, estimate, se, tested, settings$duplicates)
-    counts["duplicates"] <- kept$n
-    rows <- rows[kept$rows]
-    values <- lapply(values, `[`, kept$rows)
-    estimate[kept$cleared] <- se[kept$cleared] <- NA
-  }
-  estimate[rows] <- values$estimate
-  se[rows] <- values$se
-  tested[placed$rows] <- as.raw(1)
-  state$estimate[[condition]] <- estimate
-  state$se[[condition]] <- se
-  state$tested[[condition]] <- tested
+  counts["duplicates"] <- keep_results(state, condition, placed, values, settings$duplicates)
   state$format[[condition]] <- unique(c(state$format[[condition]], format))
   before <- state$counts[[condition]]
   state$counts[[condition]] <- if (is.null(before)) counts else before + counts
+}
+
+# How many rows were left out as duplicates.
+keep_results <- function(state, condition, placed, values, rule) {
+  column <- open_column(state$store, condition, length(state$index$keys))
+  r <- column$r
+  pieces <- placed_pieces <- by_block(state$store, placed$rows)
+  before <- if (column$fresh) logical(length(placed$rows)) else stored(pieces, "tested", r) > 0
+  n <- 0L
+  if (placed$duplicated || any(before)) {
+    kept <- settle_duplicates(state, condition, r, placed$rows, values, before, rule)
+    n <- kept$n
+    values <- lapply(values, `[`, kept$rows)
+    pieces <- by_block(state$store, placed$rows[kept$rows])
+    cleared <- by_block(state$store, kept$cleared)
+    for (part in c("estimate", "se")) store_values(cleared, part, r, NA_real_)
+  }
+  for (part in c("estimate", "se")) store_values(pieces, part, r, values[[part]])
+  new <- placed$rows[!before]
+  count_tested(state$store, r, length(if (placed$duplicated) unique(new) else new))
+  store_values(placed_pieces, "tested", r, as.raw(1))
+  n
 }
 
 estimate_and_se <- function(data) {
@@ -384,269 +415,6 @@ keep_places <- function(state, ids, rows) {
   }
 }
 
-# ---- rules -----------------------------------------------------------------------
-
-# Frequencies of the effect allele of the effect, as it lies in the first file.
-keep_frequencies <- function(state, rows, frequency, turned) {
-  J <- length(state$index$keys)
-  kept <- c(state$frequency, rep(NA_real_, J - length(state$frequency)))
-  if (!is.null(frequency)) {
-    frequency <- toward(frequency, turned)
-    new <- which(is.na(kept[rows]))
-    kept[rows[new]] <- frequency[new]
-  }
-  state$frequency <- kept
-}
-
-toward <- function(frequency, turned) {
-  if (!is.null(turned)) frequency[turned] <- 1 - frequency[turned]
-  frequency
-}
-
-# Which effects with alleles A/T or C/G are turned or dropped.
-settle_ambiguous <- function(state, placed, turned, frequency, rule) {
-  ambiguous <- placed$ambiguous
-  if (rule == "drop") {
-    return(list(turned = turned, dropped = ambiguous, changed = ambiguous))
-  }
-  rows <- placed$rows
-  keep_frequencies(state, rows, frequency, turned)
-  theirs <- state$frequency[rows]
-  own <- if (is.null(frequency)) rep(NA_real_, length(rows)) else toward(frequency, turned)
-  unsure <- rows <= placed$known & (is.na(own) | is.na(theirs) | abs(own - 0.5) < 0.1 | abs(theirs - 0.5) < 0.1)
-  dropped <- ambiguous & unsure
-  other <- which(ambiguous & !unsure & (own < 0.5) != (theirs < 0.5))
-  if (is.null(turned)) turned <- logical(length(rows))
-  turned[other] <- !turned[other]
-  list(turned = turned, dropped = dropped, changed = replace(dropped, other, TRUE))
-}
-
-# Of rows of the same effect the one to keep; also against those that a file before had. A list of `rows`, which to
-# write; `cleared`, effects to be made NA; `n`, how many rows were left out.
-settle_duplicates <- function(state, condition, rows, values, estimate, se, tested, rule) {
-  again <- which(rows %in% rows[duplicated(rows)] | tested[rows] > 0)
-  effect <- rows[again]
-  # Those of a file before stand first, as row 0.
-  known <- unique(effect[tested[effect] > 0])
-  all <- data.frame(
-    effect = c(known, effect), at = c(rep(0L, length(known)), again),
-    estimate = c(estimate[known], values$estimate[again]), se = c(se[known], values$se[again])
-  )
-  differs <- function(x) {
-    first <- x[match(all$effect, all$effect)]
-    !(is.na(x) & is.na(first) | !is.na(x) & !is.na(first) & x == first)
-  }
-  # Nothing usable is no rival.
-  all <- all[order(all$effect, is.na(all$se)), ]
-  rivals <- unique(all$effect[(differs(all$estimate) | differs(all$se)) & !is.na(all$se)])
-  if (rule == "error" && length(rivals) > 0L) {
-    abort_input(
-      "'{condition}' has {plural(length(rivals), 'effect')} with several different estimates, first ",
-      "'{effect_names(state$index, rivals[1])}'; mend the file, or choose a rule with `duplicates`.",
-      class = "covmash_error_duplicates"
-    )
-  }
-  if (rule == "precise") all <- all[order(all$effect, all$se), ] # NA last; equal ones as they come
-  chosen <- all[!duplicated(all$effect), ]
-  cleared <- if (rule == "drop") rivals else integer()
-  chosen <- chosen[chosen$at > 0L & !chosen$effect %in% cleared, ]
-  note(state, condition, rivals, "duplicate")
-  list(rows = sort(c(setdiff(seq_along(rows), again), chosen$at)), cleared = cleared, n = nrow(all) - sum(!duplicated(all$effect)))
-}
-
-# ---- the result ------------------------------------------------------------------
-
-finish_reading <- function(state, min_conditions) {
-  conditions <- names(state$estimate)
-  J <- length(state$index$keys)
-  R <- length(conditions)
-  n_observed <- integer(J)
-  for (r in seq_len(R)) {
-    there <- which(!is.na(state$estimate[[r]]))
-    n_observed[there] <- n_observed[there] + 1L
-  }
-  kept <- which(n_observed >= min_conditions)
-  if (length(kept) == 0L) {
-    abort_input(
-      "No effect has an estimate in {plural(min_conditions, 'condition')} or more; the files have {plural(J, 'effect')} in all.",
-      class = "covmash_error_data"
-    )
-  }
-  all <- length(kept) == J
-  labels <- effect_names(state$index)
-  report <- report_of(state, kept, J)
-  state$tested <- NULL
-  fill <- function(part) {
-    give_back(state)
-    out <- matrix(NA_real_, length(kept), R, dimnames = list(if (all) labels else labels[kept], conditions))
-    for (r in seq_len(R)) {
-      cpp_listen()
-      x <- state[[part]][[r]]
-      out[, r] <- if (all) c(x, rep(NA_real_, J - length(x))) else x[kept]
-      # Its memory is given back.
-      state[[part]][r] <- list(NULL)
-    }
-    out
-  }
-  structure(
-    list(
-      Bhat = fill("estimate"), Shat = fill("se"), effects = effects_of(state, kept), report = report,
-      entries = entries_of(state, labels, conditions), dropped = J - length(kept)
-    ),
-    class = "mash_sumstats"
-  )
-}
-
-report_of <- function(state, kept, J) {
-  counts <- do.call(rbind, state$counts)
-  used <- vapply(state$estimate, function(x) sum(!is.na(x[kept])), 0L)
-  tested <- vapply(state$tested, function(x) sum(x[kept] > 0, na.rm = TRUE), 0L)
-  data.frame(
-    condition = names(state$estimate), format = vapply(state$format, paste, "", collapse = ", "), counts,
-    used = used, not_tested = length(kept) - tested, row.names = NULL
-  )
-}
-
-effects_of <- function(state, kept) {
-  index <- state$index
-  string <- index$strings[index$string[kept]]
-  pair <- index$pair[kept]
-  key <- index$pairs$keys[pair]
-  out <- list(
-    gene = if (length(index$genes)) index$genes[replace(index$gene[kept], index$gene[kept] == 0L, NA)],
-    variant = if (any(nzchar(string))) string,
-    chromosome = state$chromosome[kept], position = state$position[kept],
-    effect_allele = index$pairs$alleles[key %% 2^26], other_allele = index$pairs$alleles[key %/% 2^26]
-  )
-  if (all(is.na(pair))) out$effect_allele <- out$other_allele <- NULL
-  out <- Filter(Negate(is.null), out)
-  structure(out, class = "data.frame", row.names = .set_row_names(length(kept)))
-}
-
-# gene_variant; where two effects have the same name, with their alleles.
-effect_names <- function(index, rows = seq_along(index$keys)) {
-  gene <- index$gene[rows]
-  out <- index$strings[index$string[rows]]
-  of_gene <- which(gene > 0L)
-  if (length(of_gene) > 0L) {
-    label <- index$genes[gene[of_gene]]
-    variant <- out[of_gene]
-    out[of_gene] <- paste(label, variant, sep = "_")
-    bare <- !nzchar(variant)
-    out[of_gene[bare]] <- label[bare]
-  }
-  if (anyDuplicated(out) == 0L) {
-    return(out)
-  }
-  twice <- which(out %in% out[duplicated(out)])
-  key <- index$pairs$keys[index$pair[rows[twice]]]
-  alleles <- paste(index$pairs$alleles[key %/% 2^26], index$pairs$alleles[key %% 2^26], sep = "_")
-  out[twice] <- make.unique(ifelse(is.na(key), out[twice], paste(out[twice], alleles, sep = "_")))
-  out
-}
-
-entries_of <- function(state, labels, conditions) {
-  parts <- state$entries
-  n <- vapply(parts, function(x) length(x$rows), 0L)
-  out <- data.frame(
-    condition = rep(vapply(parts, `[[`, "", "condition"), n), effect = labels[unlist(lapply(parts, `[[`, "rows"))],
-    what = rep(vapply(parts, `[[`, "", "what"), n)
-  )
-  out
-}
-
-warn_no_overlap <- function(x) {
-  if (ncol(x$Bhat) < 2L || nrow(x$Bhat) == 0L) {
-    return(invisible(NULL))
-  }
-  elsewhere <- rowSums(!is.na(x$Bhat)) > 1
-  for (r in seq_len(ncol(x$Bhat))) {
-    here <- !is.na(x$Bhat[, r])
-    if (any(here) && !all(here) && !any(elsewhere & here)) {
-      mine <- rownames(x$Bhat)[which(here)[1]]
-      other <- rownames(x$Bhat)[which(!here)[1]]
-      warn_covmash(
-        "No effect of '{colnames(x$Bhat)[r]}' is in any other condition; are genes and variants named alike? It has e.g. ",
-        "'{mine}', others '{other}'.",
-        class = "covmash_warning_no_overlap"
-      )
-      return(invisible(NULL))
-    }
-  }
-}
-
-tell_reading <- function(x) {
-  total <- colSums(x$report[c("other_tests", "unusable", "duplicates", "flipped", "strand", "ambiguous")])
-  words <- c(
-    other_tests = "rows of other tests left out", unusable = "without a usable estimate",
-    duplicates = "duplicates left out", flipped = "flipped (alleles swapped)", strand = "matched over the other strand",
-    ambiguous = "with ambiguous alleles turned or dropped"
-  )
-  said <- paste(format_count(total), words[names(total)])[total > 0]
-  if (x$dropped > 0L) said <- c(said, paste(plural(x$dropped, "effect"), "without enough estimates dropped"))
-  inform_covmash(
-    "{plural(nrow(x$Bhat), 'effect')} in {plural(ncol(x$Bhat), 'condition')}, {format_percent(mean(is.na(x$Bhat)))} missing",
-    "{if (length(said)) paste0('; ', paste(said, collapse = ', ')) else ''}.",
-    class = "covmash_message_sumstats"
-  )
-}
-
-format_percent <- function(x) paste(format(100 * x, digits = 2), "%")
-
-# ---- a matrix of estimates and one of standard errors ------------------------------
-
-is_pair_of_matrices <- function(files) {
-  length(files) == 2L && !is.data.frame(files) && setequal(names(files), c("Bhat", "Shat"))
-}
-
-read_matrices <- function(files, min_conditions) {
-  parts <- lapply(c(Bhat = "Bhat", Shat = "Shat"), function(part) matrix_of_table(open_table(files[[part]]), part))
-  Bhat <- parts$Bhat
-  Shat <- parts$Shat
-  at <- list(match(rownames(Bhat), rownames(Shat)), match(colnames(Bhat), colnames(Shat)))
-  if (!identical(dim(Bhat), dim(Shat)) || anyNA(unlist(at))) {
-    abort_input(
-      "The matrices of `files` must have the same effects and conditions, but Bhat is {nrow(Bhat)} x {ncol(Bhat)}, Shat ",
-      "{nrow(Shat)} x {ncol(Shat)}{if (anyNA(at[[1]])) paste0(\", and '\", rownames(Bhat)[is.na(at[[1]])][1], \"' of Bhat is not in Shat\") else \"\"}.",
-      class = "covmash_error_dimensions"
-    )
-  }
-  Shat <- Shat[at[[1]], at[[2]], drop = FALSE]
-  bad <- is.na(Bhat) | is.na(Shat) | Shat <= 0
-  lost <- colSums(bad & !(is.na(Bhat) & is.na(Shat)))
-  Bhat[bad] <- Shat[bad] <- NA
-  kept <- which(rowSums(!bad) >= min_conditions)
-  none <- rep(0L, ncol(Bhat))
-  structure(
-    list(
-      Bhat = Bhat[kept, , drop = FALSE], Shat = Shat[kept, , drop = FALSE],
-      effects = data.frame(effect = rownames(Bhat)[kept]),
-      report = data.frame(
-        condition = colnames(Bhat), format = "matrix", rows = nrow(Bhat), other_tests = none, unusable = as.integer(lost),
-        duplicates = none, flipped = none, strand = none, ambiguous = none,
-        used = as.integer(colSums(!bad[kept, , drop = FALSE])), not_tested = none
-      ),
-      entries = data.frame(condition = character(), effect = character(), what = character()),
-      dropped = nrow(Bhat) - length(kept)
-    ),
-    class = "mash_sumstats"
-  )
-}
-
-# Row names in the first column, unless it holds numbers.
-matrix_of_table <- function(table, part) {
-  at <- seq_along(table$columns)
-  first <- unlist(read_columns(table, c(first = 1L), TRUE), use.names = FALSE)
-  named <- !all(is_numeral(first))
-  if (named) at <- at[-1]
-  values <- read_columns(table, stats::setNames(at, table$columns[at]), rep(FALSE, length(at)))
-  labels <- if (isFALSE(table$header)) NULL else table$columns[at]
-  matrix(
-    unlist(values, use.names = FALSE), ncol = length(at),
-    dimnames = list(if (named) first else paste0("effect_", seq_along(first)), if (is.null(labels)) paste0("condition_", seq_along(at)) else labels)
-  )
-}
-
 # ---- printing --------------------------------------------------------------------
 
 check_sumstats <- function(x, name = "x") {
@@ -668,7 +436,7 @@ print.mash_sumstats <- function(x, n = 20, ...) {
   check_sumstats(x)
   check_printing(n = n)
   text_lines(format(x))
-  quiet <- c("other_tests", "unusable", "duplicates", "flipped", "strand", "ambiguous", "not_tested")
+  quiet <- c("other_tests", "unnamed", "unusable", "duplicates", "flipped", "strand", "ambiguous", "not_tested")
   idle <- vapply(x$report[intersect(quiet, names(x$report))], function(column) all(column == 0), NA)
   print_table(x$report[setdiff(names(x$report), names(idle)[idle])], n)
   invisible(x)

@@ -1,7 +1,7 @@
 # Columns of tables from files: text (also .gz and .bgz), Parquet, .rds, or a data frame. What a format means is in
 # sumstats-formats.R.
 
-# Tokens for a missing number: R's, C's of a NaN (FastQTL), PLINK's, GWAS-SSF's.
+# Tokens for a missing number or name: R's, C's of a NaN (FastQTL), PLINK's, GWAS-SSF's.
 missing_tokens <- c("NA", "", "NaN", "nan", "-nan", "-NaN", ".", "#NA", "N/A", "NULL", "null", "None")
 
 # A table one can look into before its columns are read: a list with `columns` (their names), `kind`, and what
@@ -106,12 +106,19 @@ read_columns <- function(table, at, text) {
   names(raw) <- names(at)
   Map(function(x, role, is_text) {
     column <- table$columns[at[[role]]]
-    if (is_text) as_labels(x) else as_numbers(x, column, table$label)
+    if (!is_text) as_numbers(x, column, table$label) else if (table$kind == "text") x else as_known_labels(x)
   }, raw, names(at), text)
 }
 
 as_labels <- function(x) {
   if (is.character(x)) x else as.character(x)
+}
+
+# As text would have them: missing tokens are missing.
+as_known_labels <- function(x) {
+  x <- as_labels_of(x)
+  missing <- which(x %in% missing_tokens)
+  if (length(missing) > 0L) replace(x, missing, NA) else x
 }
 
 # argument: what names the column; first: which row of the file the first of x is.
@@ -156,7 +163,7 @@ read_text_columns <- function(table, at, text) {
     con, what, sep = if (table$separator == " ") "" else table$separator, skip = table$skip, quote = "\"", quiet = TRUE,
     comment.char = "", na.strings = character(), strip.white = TRUE, multi.line = FALSE
   ), table)
-  lapply(unname(values[at]), function(x) replace(x, x %in% c("NA", ""), NA))
+  lapply(unname(values[at]), as_known_labels)
 }
 
 has_data_table <- function() !isFALSE(getOption("covmash.fread")) && requireNamespace("data.table", quietly = TRUE)

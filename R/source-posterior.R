@@ -22,8 +22,8 @@
 #'   removed. Not together with `part`, since other parts may be at work.
 #' @param n_threads Number of threads, of each worker, see [covmash_threads].
 #' @return The posterior, to be asked questions: see [mash_output()].
-#' @details *Files.* `posterior-SSSSS-PP.parquet` has piece PP of segment SSSSS, of at most 65,536 rows. Its columns are
-#'   `id`, the names of the rows, or if the source has none `row`, their numbers; then one for each quantity and
+#' @details *Files.* `posterior-<segment>-<piece>.parquet` has a piece of a segment, of at most 65,536 rows. Its columns
+#'   are `id`, the names of the rows, or if the source has none `row`, their numbers; then one for each quantity and
 #'   condition, `mean_<condition>`, `sd_<condition>`, `lfsr_<condition>`, `lfdr_<condition>` and
 #'   `negative_prob_<condition>`; last `observed_<condition>`, whether there was an estimate. Missing estimates are
 #'   predicted. Everything that reads Parquet reads the folder as one table. `output.dcf` describes the whole;
@@ -39,7 +39,8 @@
 #' @section Errors: `covmash_error_output` if the folder holds the posterior of another fit, source, version or choice
 #'   of columns, if it cannot be written to, or if the disk is full; `covmash_error_source`, also for a file that
 #'   changed since the source was made; `covmash_error_cluster`; `covmash_error_names` and `covmash_error_alpha` where
-#'   fit and source do not belong together; `covmash_error_package` without nanoparquet or arrow; `covmash_error_argument`.
+#'   fit and source do not belong together; `covmash_error_package` without nanoparquet or arrow;
+#'   `covmash_error_argument`.
 #' @seealso [mash_output()] for questions to what was written, [write_mash()] for results in memory
 #' @concept Slurm
 #' @concept job array

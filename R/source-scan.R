@@ -13,8 +13,8 @@
 #' @param object A source made by [mash_source()].
 #' @param cluster Where to work: `NULL` (here), the name of a compute profile of mirai, or a cluster of parallel, see
 #'   [mash()].
-#' @param sample_rows About how many effects the sample of the fit has, at least 100. A larger one takes memory and
-#'   saves passes over the data; the fit does not depend on it.
+#' @param sample_rows About how many effects the two samples have, at least 100; `NULL` for 131,072, with more than 22
+#'   conditions less. Larger ones take memory and save passes over the data; the fit does not depend on them.
 #' @param x A look at a source.
 #' @param n_threads Number of threads, see [covmash_threads].
 #' @param ... Not used.
@@ -22,7 +22,7 @@
 #'   each condition; `noise`, counts of missing entries and of rows that share their noise; `range`, of standard errors
 #'   and effects, for the grid; `dictionary`, the noises that at least 32 effects share up to a factor (`shat`, R x G,
 #'   and `count`); `checksums`, one for each segment, by which a later pass notices that a file has changed; `sample`, a
-#'   data object of some 131,072 effects, chosen without regard to their values, for [cov_pca()] and the like; `pilot`,
+#'   data object of effects chosen without regard to their values, for [cov_pca()] and the like; `pilot`,
 #'   a sample that has more of the effects with large z-scores (`data`, and `times`, how many effects each stands for),
 #'   on which the fit begins; `seconds`, of reading and of counting.
 #' @details How an effect is computed depends on the effect and on the dictionary, so results have the same bits however
@@ -42,14 +42,18 @@
 #' look <- summary(src, n_threads = 1)
 #' look
 #' cov_pca(look$sample, 2)
-summary.mash_source <- function(object, cluster = NULL, sample_rows = 131072, n_threads = NULL, ...) {
+summary.mash_source <- function(object, cluster = NULL, sample_rows = NULL, n_threads = NULL, ...) {
   check_source(object, "object")
   take_dots(list(...), character(), "summary() of a source")
+  if (is.null(sample_rows)) sample_rows <- size_of_sample(object)
   check_whole(sample_rows, "sample_rows", 100)
   check_cluster(cluster)
   n_threads <- resolve_threads(n_threads)
   scan_source(object, cluster, sample_rows, n_threads)
 }
+
+# 24 MB for each of its matrices.
+size_of_sample <- function(src) max(20000, min(131072, floor(3e6 / length(src$conditions))))
 
 scan_source <- function(src, cluster, sample_rows, n_threads) {
   segments <- lapply(seq_len(n_segments(src)), function(i) list(segment = i))
@@ -66,7 +70,7 @@ scan_source <- function(src, cluster, sample_rows, n_threads) {
     )
   }
   chosen <- over_segments("Fetching the sample", segments, "fetch_of_segment", list(
-    src = src, chance = chances(strata, sample_rows), rows = sample_rows_of(src$n_effects),
+    src = src, chance = chances(strata, sample_rows), rows = sample_rows_of(src$n_effects, sample_rows),
     candidates = run_core(cpp_frequent_noises(counters))
   ), cluster)
   dictionary <- common_noises(lapply(chosen, `[[`, "noises"), src$conditions)
@@ -96,10 +100,23 @@ scan_source <- function(src, cluster, sample_rows, n_threads) {
 
 # ---- a segment, where the worker is ----------------------------------------------
 
+# Without what is left of the segment before.
+fresh_segment <- function(src, i) {
+  if (src$segment_rows * length(src$conditions) > 1e6) {
+    gc(FALSE)
+    run_core(cpp_return_memory())
+  }
+  segment_data(src, i)
+}
+
 count_segment <- function(task, common) {
   began <- elapsed()
-  data <- segment_data(common$src, task$segment)
+  data <- fresh_segment(common$src, task$segment)
   read <- elapsed()
+  c(count_effects(data), list(reading = read - began, counting = elapsed() - read))
+}
+
+count_effects <- function(data) {
   noises <- run_core(cpp_noise_keys(data))
   strata <- run_core(cpp_strata(data))
   jacobian <- 0
@@ -107,20 +124,23 @@ count_segment <- function(task, common) {
   list(
     noises = noises[c("counter", "count")], counts = unlist(noises[c("simple", "unobserved", "n_missing")]),
     strata = as.double(tabulate(strata$of, strata$size)), observed = colSums(!is.na(data$Bhat)),
-    range = run_core(cpp_effect_range(data)), jacobian = jacobian, checksum = run_core(cpp_checksum(data)),
-    reading = read - began, counting = elapsed() - read
+    range = run_core(cpp_effect_range(data)), jacobian = jacobian, checksum = run_core(cpp_checksum(data))
   )
 }
 
 # chance: of each stratum, that an effect of it is in the pilot; rows: of the source, of the sample; candidates:
 # counters of noises that may be in the dictionary.
 fetch_of_segment <- function(task, common) {
-  data <- segment_data(common$src, task$segment)
-  range <- segment_range(common$src, task$segment)
+  fetch_effects(fresh_segment(common$src, task$segment), segment_range(common$src, task$segment)[1], common)
+}
+
+# first: the number of the first effect of the data in the source.
+fetch_effects <- function(data, first, common) {
+  n <- nrow(data$Bhat)
   strata <- run_core(cpp_strata(data))$of
-  lot <- run_core(cpp_lots(range[1], nrow(data$Bhat)))
+  lot <- run_core(cpp_lots(first, n))
   pilot <- which(lot < common$chance[strata])
-  rows <- common$rows[common$rows >= range[1] & common$rows <= range[2]] - range[1] + 1
+  rows <- common$rows[common$rows >= first & common$rows < first + n] - first + 1
   values <- function(rows) lapply(unclass(data)[c("Bhat", "Shat", "Shat_alpha")], function(x) x[rows, , drop = FALSE])
   list(
     noises = if (length(common$candidates) > 0L) run_core(cpp_candidate_noises(data, common$candidates)),

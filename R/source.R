@@ -429,10 +429,14 @@ data_of_effects <- function(src, values, effects, warn = TRUE) {
   # An error of reading is not one of the values.
   force(values)
   tryCatch(
-    withCallingHandlers(set_source_data(src, values$Bhat, values$Shat), covmash_warning = function(cnd) {
-      # Several genes have the same variants.
-      if (!warn || inherits(cnd, "covmash_warning_names")) rlang::cnd_muffle(cnd)
-    }),
+    if (warn || src$alpha != 0) {
+      withCallingHandlers(set_source_data(src, values$Bhat, values$Shat), covmash_warning = function(cnd) {
+        # Several genes have the same variants.
+        if (!warn || inherits(cnd, "covmash_warning_names")) rlang::cnd_muffle(cnd)
+      })
+    } else {
+      set_in_place(src, values$Bhat, values$Shat)
+    },
     covmash_error_input = function(cnd) name_bad_effect(src, values, effects, cnd)
   )
 }
@@ -444,6 +448,21 @@ set_source_data <- function(src, Bhat, Shat) {
     Bhat, Shat, alpha = src$alpha, V = V, zero_check_tol = settings$zero_check_tol,
     zero_Bhat_Shat_reset = settings$zero_Bhat_Shat_reset, zero_Shat_reset = settings$zero_Shat_reset
   )
+}
+
+# The same where effects are as they were given and nothing is to be warned of, without a copy of matrices that were read
+# for this: a segment takes much memory.
+set_in_place <- function(src, Bhat, Shat) {
+  resets <- src$settings
+  settings <- entry_settings(
+    length(Bhat), 0, resets$zero_check_tol, resets$zero_Bhat_Shat_reset, resets$zero_Shat_reset
+  )
+  check_given(Bhat, Shat, count_entries(Bhat, Shat, settings), settings)
+  run_core(cpp_mask_entries(Bhat, Shat, settings))
+  V <- if (is.null(src$V)) diag(ncol(Bhat)) else src$V
+  data <- new_mash_data(Bhat, Shat, V, 0)
+  check_magnitudes(data, Bhat, Shat)
+  data
 }
 
 # The error again, with the first row for which it comes, found by halving.

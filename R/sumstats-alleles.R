@@ -51,6 +51,11 @@ place_effects <- function(index, ids) {
   placed
 }
 
+# What only effects of another file would be looked up in.
+forget_look_ups <- function(index) {
+  rm("last", "keys", "entities", "places", "site_of_string", "pair_of_string", "entity_of_string", envir = index)
+}
+
 # NULL where none is true: the common case needs no vector.
 flag <- function(x) {
   x[is.na(x)] <- FALSE

@@ -165,12 +165,26 @@ common_positions <- function(table, parts) {
   at[!is.na(at)]
 }
 
+has_error <- function(at) any(c("se", "statistic", "pval") %in% names(at))
+
+has_names <- function(at) any(c("gene", "variant", "effect", "position") %in% names(at))
+
+# Numbers alone, and no column that is known to name effects, nor estimates beside their errors: a column for each condition.
+is_frame_of_estimates <- function(x) {
+  if (length(x) == 0L || nrow(x) == 0L || !all(vapply(x, is_number_like, NA))) {
+    return(FALSE)
+  }
+  table <- open_table(x)
+  at <- common_positions(table, names(usual_names))
+  is.null(format_of(table)) && length(wide_columns(table)) == 0L && !has_names(at) && !(has_estimate(at) && has_error(at))
+}
+
 refuse_incomplete <- function(at, table) {
   lacks <- if (!has_estimate(at)) {
     "estimates (`estimate`)"
-  } else if (!any(c("se", "statistic", "pval") %in% names(at))) {
+  } else if (!has_error(at)) {
     "standard errors (`se`, or `statistic`, or `pval`)"
-  } else if (!any(c("gene", "variant", "effect", "position") %in% names(at))) {
+  } else if (!has_names(at)) {
     "names of effects (`gene`, `variant` or `effect`)"
   }
   if (!is.null(lacks)) {
@@ -224,7 +238,7 @@ metasoft_columns <- function(table) {
 
 # Without a column that is known to name effects, the first one does.
 id_or_first <- function(at, table, wide) {
-  if (any(c("gene", "variant", "effect", "position") %in% names(at))) {
+  if (has_names(at)) {
     return(at)
   }
   if (1L %in% c(wide$estimate, wide$se)) {

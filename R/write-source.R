@@ -206,11 +206,14 @@ source_writer <- function(format, packages = c("nanoparquet", "arrow")) {
   function(table, file) {
     numbers <- names(table)[vapply(table, is.double, NA)]
     for (name in numbers) check_float(table[[name]], name)
-    name_file_errors(if (by_nanoparquet) {
-      types <- stats::setNames(as.list(ifelse(names(table) %in% numbers, "FLOAT", "STRING")), names(table))
-      nanoparquet::write_parquet(table, file, schema = do.call(nanoparquet::parquet_schema, types))
-    } else {
-      write_arrow_floats(table, file, numbers)
+    name_file_errors({
+      if (by_nanoparquet) {
+        types <- stats::setNames(as.list(ifelse(names(table) %in% numbers, "FLOAT", "STRING")), names(table))
+        nanoparquet::write_parquet(table, file, schema = do.call(nanoparquet::parquet_schema, types))
+      } else {
+        write_arrow_floats(table, file, numbers)
+      }
+      refuse_cut_parquet(file)
     })
   }
 }

@@ -26,8 +26,8 @@ behind_door <- c(
   "get_pairwise_sharing", "get_pairwise_sharing_from_samples", "get_posterior_condition_wise_summary",
   "get_posterior_weights", "get_qvalue", "get_significant_results", "get_svalue", "is_covariance",
   "log_density", "marginal", "mash", "mash_1by1", "mash_compute_loglik", "mash_compute_posterior_matrices",
-  "mash_compute_vloglik", "mash_estimate_corr_em", "mash_output", "mash_pipeline", "mash_posterior", "mash_report",
-  "mash_set_data", "mash_source", "mash_update_data", "nearest_covariance", "partial_correlation",
+  "mash_compute_vloglik", "mash_cost", "mash_estimate_corr_em", "mash_output", "mash_pipeline", "mash_posterior",
+  "mash_report", "mash_set_data", "mash_source", "mash_update_data", "nearest_covariance", "partial_correlation",
   "partial_correlation_network", "placeholder_to_na", "precision", "read_sumstats", "rfactor_cov",
   "select_n_factors", "select_strong_effects", "sim_contrast1", "sim_contrast2", "simple_sims", "simple_sims2",
   "summarise_effects", "write_mash", "write_source"

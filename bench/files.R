@@ -6,7 +6,8 @@
 #    alleles, repeated rows, missing standard errors, placeholders; 17 digits): the whole analysis with its seconds by step, the
 #    report of what was read against the truth, and whether the three give the same bits.
 # 2. `many` FastQTL files of `rows` rows, identifiers in one order, then each in an order of its own with 5 % left out: seconds,
-#    and peak memory over the size of the result. They need 110 MB each, one kind at a time.
+#    and peak memory, above that before reading, over the size of the result (both matrices, and their names once). They need
+#    110 MB each, one kind at a time. One file plain and the same in gz: seconds.
 
 library(covmash)
 given <- commandArgs(TRUE)
@@ -93,13 +94,24 @@ if (many > 0) {
       ), paths[r], sep = "\t")
     }
     code <- sprintf(paste(
-      "library(covmash); files <- list.files('%s', 'allpairs.txt$', full.names = TRUE);",
-      "t <- system.time(x <- read_sumstats(files, verbose = FALSE))[['elapsed']]; size <- as.numeric(object.size(x)) / 1e6;",
-      "status <- readLines('/proc/self/status'); peak <- as.numeric(gsub('[^0-9]', '', grep('VmHWM', status, value = TRUE))) / 1e3;",
-      "cat(sprintf('%%d files of %%.0f MB: %%.1f s, result %%.0f MB, peak %%.0f MB\\n', length(files), file.size(files[1]) / 1e6, t, size, peak))"
+      "library(covmash); files <- list.files('%s', 'allpairs.txt$', full.names = TRUE); invisible(loadNamespace('data.table'));",
+      "memory <- function(field) as.numeric(gsub('[^0-9]', '', grep(field, readLines('/proc/self/status'), value = TRUE))) * 1024 / 1e6;",
+      "base <- memory('VmRSS'); t <- system.time(x <- read_sumstats(files, verbose = FALSE))[['elapsed']];",
+      "peak <- memory('VmHWM') - base; size <- (16 * length(x$Bhat) + as.numeric(object.size(rownames(x$Bhat)))) / 1e6;",
+      "cat(sprintf('%%d files of %%.0f MB: %%.1f s, result %%.0f MB, peak %%.0f MB, ratio %%.2f\\n',",
+      "length(files), file.size(files[1]) / 1e6, t, size, peak, peak / size))"
     ), dir)
     cat(if (order == "one") "identifiers in one order: " else "each in its own order: ")
     cat(system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)), stdout = TRUE), "\n")
+    if (order == "one") {
+      packed <- paste0(paths[1], ".gz")
+      con <- gzfile(packed, "wb")
+      writeBin(readBin(paths[1], "raw", file.size(paths[1])), con)
+      close(con)
+      seconds <- vapply(c(paths[1], packed), function(path) system.time(read_sumstats(path, verbose = FALSE))[["elapsed"]], 0)
+      cat(sprintf("one file: plain %.1f s, gz %.1f s\n", seconds[1], seconds[2]))
+      unlink(packed)
+    }
     unlink(paths)
   }
 }

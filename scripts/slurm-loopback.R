@@ -1,44 +1,7 @@
 # What scripts/slurm-loopback --self-test runs, with a Slurm at hand: tasks on daemons of mirai that are jobs, one of
 # which is cancelled and replaced, and a job array. Stops with an error if anything differs from what is computed here.
-library(covmash)
-profile <- "slurm"
-folder <- tempfile("slurm-loopback")
-dir.create(folder)
-
-# Jobs find the packages where this session does.
-Sys.setenv(R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep))
-
-began <- proc.time()[["elapsed"]]
-say <- function(...) cat(sprintf("%5.1f s  ", proc.time()[["elapsed"]] - began), ..., "\n", sep = "")
-ensure <- function(what, ok) {
-  if (isTRUE(ok)) {
-    return(say(what, ": yes"))
-  }
-  for (file in dir(folder, "[.]txt$", full.names = TRUE)) cat("-- ", basename(file), "\n", readLines(file), sep = "\n")
-  stop(what, ": no", call. = FALSE)
-}
-
-slurm <- function(command, ...) {
-  out <- suppressWarnings(system2(command, c(...), stdout = TRUE, stderr = TRUE))
-  if (!is.null(attr(out, "status"))) stop(command, ": ", paste(out, collapse = "\n"), call. = FALSE)
-  out
-}
-running <- function() slurm("squeue", "--noheader", "--name=covmash-daemon", "--states=R", "--format=%A")
-until <- function(ok, seconds = 60) {
-  for (k in seq_len(5 * seconds)) {
-    if (ok()) return(TRUE)
-    Sys.sleep(0.2)
-  }
-  FALSE
-}
-
-jobs <- mirai::cluster_config(
-  "sbatch",
-  options = paste0(
-    "#SBATCH --job-name=covmash-daemon\n#SBATCH --cpus-per-task=1\n#SBATCH --output=", folder, "/daemon-%j.txt"
-  ),
-  rscript = file.path(R.home("bin"), "Rscript")
-)
+# Its argument is the folder of the scripts.
+source(file.path(commandArgs(TRUE)[1], "slurm-tools.R"))
 
 sum_of <- function(task, common) {
   Sys.sleep(0.3)
@@ -50,13 +13,12 @@ common <- list(x = rnorm(1e6))
 tasks <- as.list(1:16)
 here <- covmash:::run_tasks(tasks, function(task, common) sum(common$x * sin(task)), common)
 
-mirai::daemons(url = sub("^tcp", "tls+tcp", mirai::local_url(tcp = TRUE)), .compute = profile)
-invisible(mirai::launch_remote(2, remote = jobs, .compute = profile))
-say("daemons listen at ", mirai::status(profile)$daemons)
+listen()
+launch(2)
 
 there <- covmash:::run_tasks(tasks, sum_of, common, profile)
 ensure("tasks on daemons of mirai have the same bits", identical(there, here))
-ensure("two jobs are connected", until(function() mirai::status(profile)$connections == 2L))
+ensure("two jobs are connected", until(function() connections() == 2L))
 print(covmash:::check_workers(profile))
 
 cancelled <- NULL
@@ -68,10 +30,10 @@ there <- covmash:::run_tasks(tasks, sum_of, common, profile, done = function(i, 
   }
 })
 ensure("the same bits with one job cancelled in the middle", identical(there, here))
-ensure("one job is left", until(function() length(running()) == 1L && mirai::status(profile)$connections == 1L))
+ensure("one job is left", until(function() length(running()) == 1L && connections() == 1L))
 
-invisible(mirai::launch_remote(1, remote = jobs, .compute = profile))
-ensure("another takes its place", until(function() mirai::status(profile)$connections == 2L))
+launch(1)
+ensure("another takes its place", until(function() connections() == 2L))
 ensure("the same bits again", identical(covmash:::run_tasks(tasks, sum_of, common, profile), here))
 mirai::daemons(0, .compute = profile)
 ensure("the jobs end with the daemons", until(function() length(running()) == 0L))

@@ -399,6 +399,14 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
+// cpp_return_memory
+void cpp_return_memory();
+RcppExport SEXP _covmash_cpp_return_memory() {
+BEGIN_RCPP
+    cpp_return_memory();
+    return R_NilValue;
+END_RCPP
+}
 // cpp_symmetric_eigen
 Rcpp::List cpp_symmetric_eigen(const arma::mat& A, int n_threads);
 RcppExport SEXP _covmash_cpp_symmetric_eigen(SEXP ASEXP, SEXP n_threadsSEXP) {
@@ -553,6 +561,17 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_scale_entries(data, settings));
     return rcpp_result_gen;
+END_RCPP
+}
+// cpp_mask_entries
+void cpp_mask_entries(Rcpp::NumericMatrix Bhat, Rcpp::NumericMatrix Shat, const Rcpp::List& settings);
+RcppExport SEXP _covmash_cpp_mask_entries(SEXP BhatSEXP, SEXP ShatSEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Bhat(BhatSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Shat(ShatSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    cpp_mask_entries(Bhat, Shat, settings);
+    return R_NilValue;
 END_RCPP
 }
 // cpp_empty_rows
@@ -788,6 +807,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_simd_available", (DL_FUNC) &_covmash_cpp_simd_available, 0},
     {"_covmash_cpp_set_simd", (DL_FUNC) &_covmash_cpp_set_simd, 1},
     {"_covmash_cpp_listen", (DL_FUNC) &_covmash_cpp_listen, 0},
+    {"_covmash_cpp_return_memory", (DL_FUNC) &_covmash_cpp_return_memory, 0},
     {"_covmash_cpp_symmetric_eigen", (DL_FUNC) &_covmash_cpp_symmetric_eigen, 2},
     {"_covmash_cpp_has_cholesky", (DL_FUNC) &_covmash_cpp_has_cholesky, 1},
     {"_covmash_cpp_has_small_cholesky", (DL_FUNC) &_covmash_cpp_has_small_cholesky, 1},
@@ -802,6 +822,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_covmash_cpp_unusable_entry", (DL_FUNC) &_covmash_cpp_unusable_entry, 1},
     {"_covmash_cpp_count_entries", (DL_FUNC) &_covmash_cpp_count_entries, 2},
     {"_covmash_cpp_scale_entries", (DL_FUNC) &_covmash_cpp_scale_entries, 2},
+    {"_covmash_cpp_mask_entries", (DL_FUNC) &_covmash_cpp_mask_entries, 3},
     {"_covmash_cpp_empty_rows", (DL_FUNC) &_covmash_cpp_empty_rows, 1},
     {"_covmash_cpp_bad_correlation", (DL_FUNC) &_covmash_cpp_bad_correlation, 1},
     {"_covmash_cpp_placeholders", (DL_FUNC) &_covmash_cpp_placeholders, 1},

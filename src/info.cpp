@@ -6,6 +6,10 @@
 #include <covmash/model/covariance.h>
 #include <covmash/simd/dispatch.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 using Rcpp::_;
 
 // [[Rcpp::export(rng = false)]]
@@ -46,6 +50,14 @@ void cpp_set_simd(const std::string& name) { covmash::simd::select_table(name); 
 // R listens to interrupts now and then only, and not inside of a vector operation: between those of millions of numbers.
 // [[Rcpp::export(rng = false)]]
 void cpp_listen() { bridge::listen(); }
+
+// Gives the system what R has freed: glibc keeps vectors below 32 MB for itself, in among those that are in use.
+// [[Rcpp::export(rng = false)]]
+void cpp_return_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
 
 // Eigenvalues of a symmetric matrix, increasing, and its eigenvectors: for matrices of which R's eigen(), which cannot be
 // interrupted, takes long.

@@ -367,6 +367,17 @@ Rcpp::List cpp_scale_entries(const Rcpp::List& data, const Rcpp::List& settings)
   });
 }
 
+// With alpha = 0 and in place, in matrices that nobody else holds.
+// [[Rcpp::export(rng = false)]]
+void cpp_mask_entries(Rcpp::NumericMatrix Bhat, Rcpp::NumericMatrix Shat, const Rcpp::List& settings) {
+  bridge::guarded([&] {
+    bridge::Threads threads(settings);
+    const covmash::Effects e{Bhat.begin(), Shat.begin(), static_cast<std::size_t>(Bhat.nrow()),
+                             static_cast<std::size_t>(Bhat.ncol())};
+    covmash::scale_entries(e, entry_options(settings), Bhat.begin(), Shat.begin(), nullptr, threads.executor);
+  });
+}
+
 // [[Rcpp::export(rng = false)]]
 Rcpp::NumericVector cpp_empty_rows(const Rcpp::List& data) {
   return bridge::guarded([&] {

@@ -59,8 +59,8 @@ TEST(FullPass, SaysWhatTheDensitySays) {
     BlockDensity density(source, executor);
     density.enter(0);
     std::vector<double> x;
-    for (std::size_t s : a.support) x.push_back(q.x[s]);
-    density.use(a.support);
+    for (std::size_t s : a.columns) x.push_back(q.x[s]);
+    density.use(a.columns);
     const Density::Pass pass = density.all_columns(x, false);
     EXPECT_NEAR(a.log_density, pass.log_density, 1e-9);
     EXPECT_NEAR(a.along[2], pass.log_density, 1e-9);

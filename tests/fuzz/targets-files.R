@@ -9,6 +9,9 @@ sumstats_table <- function(n = between(3, 12), conditions = NULL) {
   if (!is.null(conditions)) x$condition <- sample(conditions, n, TRUE)
   if (chance(0.3)) x$se[between(1, n)] <- NA
   if (chance(0.2)) x$variant <- sub("A_G", "G_A", x$variant)
+  for (part in intersect(c("gene", "variant", "condition"), names(x))) {
+    if (chance(0.1)) x[[part]][n] <- pick(list(NA, "", "."))
+  }
   x
 }
 
@@ -41,10 +44,11 @@ target("read_sumstats", weight = 1, function() {
       same(quietly(covmash::as_mash_data(src)), quietly(covmash::as_mash_data(read)), "data")
     }))
   }
-  valid("read_sumstats", args, na = "Bhat|Shat|effects", check = function(x) {
+  valid("read_sumstats", args, na = "Bhat|Shat|effects|report|entries", check = function(x) {
     c(
       same(is.na(x$Bhat), is.na(x$Shat), "missing"), yes(all(rowSums(!is.na(x$Bhat)) > 0), "no empty effects"),
-      same(x$report$used, as.integer(colSums(!is.na(x$Bhat))), "used")
+      same(x$report$used[!is.na(x$report$condition)], as.integer(colSums(!is.na(x$Bhat))), "used"),
+      same(sum(x$report$unnamed), sum(x$entries$what %in% c("unnamed", "no_condition")), "unnamed")
     )
   })
 })

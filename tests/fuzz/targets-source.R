@@ -222,3 +222,35 @@ for (name in c("cov_canonical", "estimate_null_correlation_simple", "select_trai
     call
   })
 })
+
+# What a study will cost. Seconds are what they are; the rest follows from the arguments.
+target("mash_cost", weight = 0.4, function() {
+  s <- source_pool()
+  U <- quietly(covmash::cov_canonical(s$data))
+  looked <- chance(0.3)
+  data <- if (looked) quietly(summary(s$src, n_threads = 1)) else s$src
+  args <- list(data, U, cores = sample(c(1, 2, 7, 800), between(1, 3)), n_threads = between(1, 2))
+  if (chance(0.3)) args$n_effects <- between(1, 1e6)
+  if (chance(0.3)) args$passes <- between(1, 9)
+  if (chance(0.3)) args$grid <- c(0.5, 1)
+  if (chance(0.3)) args$columns <- pick(list("lfsr", c("PosteriorMean", "lfdr")))
+  if (chance(0.3)) args$format <- pick(c("double", "float"))
+  valid("mash_cost", args, check = function(cost) {
+    p <- cost$predicted
+    J <- if (is.null(args$n_effects)) nrow(s$data$Bhat) else args$n_effects
+    c(
+      same(p$cores, args$cores, "cores"), same(cost$n_effects, as.double(J), "n_effects"),
+      yes(all(vapply(p, function(column) all(is.finite(column)) && all(column >= 0), NA)), "a prediction is not finite"),
+      near(p$total, p$scan + p$fit + p$posterior, 1e-9, 0, "total"),
+      yes(all(p$workers * p$threads <= p$cores), "more threads than cores"),
+      yes(all(p$scan > 0) != (looked && is.null(args$n_effects)), "the scan is counted wrongly")
+    )
+  })
+})
+
+made_cost <- function() {
+  s <- source_pool()
+  quietly(covmash::mash_cost(s$src, quietly(covmash::cov_canonical(s$data)), n_threads = 1))
+}
+target("format.mash_cost", weight = 0.1, function() valid("format", list(made_cost())))
+target("print.mash_cost", weight = 0.2, prints = TRUE, function() valid("print", list(made_cost())))

@@ -17,8 +17,27 @@ test_that("data objects come from all that holds estimates", {
   expect_equal(as_mash_data(path, columns = columns), expected)
   V <- diag(3) * 0.5 + 0.5
   expect_identical(as_mash_data(list(Bhat = B, Shat = S), V = V), mash_set_data(B, S, V = V))
+  # What mash_set_data() takes for a matrix of estimates.
+  expect_identical(as_mash_data(as.data.frame(B), S), expected)
+  expect_identical(as_mash_data(as.data.frame(B)), mash_set_data(as.data.frame(B)))
+  expect_identical(as_mash_data(B[, 1]), mash_set_data(B[, 1]))
+  # Numbers that are no matrix of estimates: the columns say so.
+  expect_error(as_mash_data(data.frame(gene = 1:2, beta = 1:2)), "standard errors", class = "covmash_error_columns")
+  expect_error(as_mash_data(data.frame(id = 1:2, liver = 1:2)), "estimates", class = "covmash_error_columns")
+  expect_error(as_mash_data(data.frame(beta = 1:2, se = 1:2)), "names of effects", class = "covmash_error_columns")
   expect_error(as_mash_data(1i), class = "covmash_error_data")
   expect_error(as_mash_data(list(1)), class = "covmash_error_data")
+})
+
+test_that("rows that name no effect or no condition are left out, and said", {
+  long <- data.frame(
+    gene = c("g", "h", NA, "g", "h", "h"), condition = c("a", "a", "a", "b", "b", NA), estimate = 1:6, se = 1
+  )
+  expect_message(
+    data <- as_mash_data(long), "1 row without an identifier.*1 row without a condition", class = "covmash_message_sumstats"
+  )
+  expect_identical(data, as_mash_data(long[c(1, 2, 4, 5), ]))
+  expect_no_message(as_mash_data(long[c(1, 2, 4, 5), ]))
 })
 
 test_that("SummarizedExperiment assays are taken", {

@@ -12,6 +12,11 @@ joint_problem <- function(R = 5, missing = TRUE) {
   list(data = data, fit = mash(data, U, verbose = FALSE))
 }
 
+# Of draws, effects x conditions x draws: whether something holds in all, any, or how many of the conditions k.
+all_of <- function(x, k = seq_len(ncol(x))) Reduce(`&`, lapply(k, function(j) x[, j, ]))
+any_of <- function(x, k = seq_len(ncol(x))) Reduce(`|`, lapply(k, function(j) x[, j, ]))
+number_of <- function(x) Reduce(`+`, lapply(seq_len(ncol(x)), function(j) x[, j, ]))
+
 test_that("probabilities are the frequencies of draws", {
   p <- joint_problem()
   some <- p$data[c(1:4, 41:44, 81:86, 121:130), ]
@@ -20,20 +25,22 @@ test_that("probabilities are the frequencies of draws", {
   agrees <- function(probability, event, error = 0) {
     expect_lt(max(abs(probability - rowMeans(event)) - error), 4.5 * sqrt(0.25 / M))
   }
-  each <- function(f) apply(draws, c(1, 3), f)
-  agrees(mash_joint(p$fit, some)$probability, each(function(b) all(b != 0)))
-  agrees(mash_joint(p$fit, some, 1:2, 4:5)$probability, each(function(b) all(b[1:2] != 0) && all(b[4:5] == 0)))
-  agrees(mash_joint(p$fit, some, c("a", "b"), "d", "any")$probability, each(function(b) any(b[1:2] != 0) && b[4] == 0))
-  agrees(mash_joint(p$fit, some, exclude = 1:5 == 5)$probability, each(function(b) all(b[1:4] != 0) && b[5] == 0))
+  there <- draws != 0
+  above <- draws > 0
+  below <- draws < 0
+  agrees(mash_joint(p$fit, some)$probability, all_of(there))
+  agrees(mash_joint(p$fit, some, 1:2, 4:5)$probability, all_of(there, 1:2) & !any_of(there, 4:5))
+  agrees(mash_joint(p$fit, some, c("a", "b"), "d", "any")$probability, any_of(there, 1:2) & !there[, 4, ])
+  agrees(mash_joint(p$fit, some, exclude = 1:5 == 5)$probability, all_of(there, 1:4) & !there[, 5, ])
   same <- mash_joint(p$fit, some, what = "sign")
-  agrees(same$positive, each(function(b) all(b > 0)), same$error)
-  agrees(same$negative, each(function(b) all(b < 0)), same$error)
+  agrees(same$positive, all_of(above), same$error)
+  agrees(same$negative, all_of(below), same$error)
   expect_equal(same$probability, same$positive + same$negative)
   expect_true(all(same$error <= 5e-3))
   any <- mash_joint(p$fit, some, 1:4, test = "any", what = "sign")
-  agrees(any$probability, each(function(b) any(b[1:4] != 0) && (all(b[1:4] >= 0) || all(b[1:4] <= 0))), any$error)
+  agrees(any$probability, any_of(there, 1:4) & !(any_of(above, 1:4) & any_of(below, 1:4)), any$error)
   active <- mash_active(p$fit, some)
-  for (n in 0:5) agrees(active$distribution[, n + 1], each(function(b) sum(b != 0) == n))
+  for (n in 0:5) agrees(active$distribution[, n + 1], number_of(there) == n)
   expect_equal(unname(rowSums(active$distribution)), rep(1, nrow(some$Bhat)))
   expect_equal(active$mean, drop(active$distribution %*% 0:5))
 })
@@ -79,22 +86,23 @@ test_that("which condition is largest is what draws say", {
   some <- p$data[c(1:4, 41:44, 81:86, 121:130), ]
   M <- 20000
   draws <- mash_compute_posterior_matrices(p$fit, some, posterior_samples = M, seed = 1)$PosteriorSamples
-  share <- apply(draws, c(1, 3), function(b) {
-    top <- abs(b) >= (1 - 1e-9) * max(abs(b)) & b != 0
-    top / max(sum(top), 1)
-  })
+  size <- abs(draws)
+  largest <- Reduce(pmax, lapply(1:5, function(j) size[, j, ]))
+  top <- size
+  for (j in 1:5) top[, j, ] <- size[, j, ] >= (1 - 1e-9) * largest & size[, j, ] != 0
+  n_top <- number_of(top)
   ours <- mash_largest(p$fit, some)
-  expected <- t(apply(share, c(1, 2), mean))
+  expected <- vapply(1:5, function(j) rowMeans(top[, j, ] / pmax(n_top, 1)), double(nrow(some$Bhat)))
   slack <- ours$error + 4.5 * sqrt(0.25 / M)
   expect_true(all(abs(ours$probability - expected) <= slack))
-  expect_true(all(abs(ours$none - rowMeans(colSums(share) == 0)) <= slack))
+  expect_true(all(abs(ours$none - rowMeans(n_top == 0)) <= slack))
   expect_true(all(ours$error <= 0.05))
   expect_identical(dimnames(ours$probability), dimnames(some$Bhat))
   expect_identical(mash_largest(p$fit, some, n_threads = 2), ours)
   expect_identical(mash_largest(p$fit, some[5:8, ])$probability, ours$probability[5:8, ])
   two <- mash_largest(p$fit, some, c("d", "a"), tolerance = 0.01)
   expect_identical(colnames(two$probability), c("d", "a"))
-  first <- apply(draws, c(1, 3), function(b) (abs(b[4]) > abs(b[1])) + 0.5 * (abs(b[4]) == abs(b[1]) & b[4] != 0))
+  first <- (size[, 4, ] > size[, 1, ]) + 0.5 * (size[, 4, ] == size[, 1, ] & size[, 4, ] != 0)
   expect_true(all(abs(two$probability[, 1] - rowMeans(first)) <= two$error + 4.5 * sqrt(0.25 / M)))
   expect_error(mash_largest(p$fit, some, "z"), class = "covmash_error_index")
   # Equal effects share it.

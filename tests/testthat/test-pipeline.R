@@ -27,6 +27,15 @@ test_that("it gives what its steps give when they are done alone", {
   expect_identical(summary(result), result$steps)
 })
 
+test_that("it takes what mash_set_data() takes for estimates", {
+  set.seed(3)
+  B <- matrix(rnorm(300, 0, 3), 100, dimnames = list(NULL, c("liver", "lung", "skin")))
+  run <- function(data) get_pm(mash_pipeline(data, V = NULL, Ulist = list(diag(3)), verbose = FALSE)$fit)
+  expected <- run(mash_set_data(B))
+  expect_identical(run(B), expected)
+  expect_identical(run(as.data.frame(B)), expected)
+})
+
 test_that("every decision can be taken by the user", {
   made <- pipeline_data_set()
   data <- placeholder_to_na(suppressWarnings(as_mash_data(made$read)))

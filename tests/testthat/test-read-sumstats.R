@@ -46,24 +46,7 @@ test_that("it reads without data.table, compressed files, and names conditions b
   expect_identical(read_sumstats(files$file, verbose = FALSE), expected)
 })
 
-test_that("files of one condition are put together, and later ones do not overwrite", {
-  a <- data.frame(gene = "g", variant = paste0("v", 1:3), beta = 1:3, se = 1)
-  b <- data.frame(gene = "g", variant = paste0("v", 3:5), beta = 13:15, se = c(0.5, 1, 1))
-  x <- read_sumstats(list(one = a, one = b), verbose = FALSE)
-  expect_identical(unname(x$Bhat[, 1]), c(1, 2, 13, 14, 15))
-  expect_identical(x$report$duplicates, 1L)
-  x <- read_sumstats(list(one = a, one = b), duplicates = "first", verbose = FALSE)
-  expect_identical(unname(x$Bhat[, 1]), c(1, 2, 3, 14, 15))
-  x <- read_sumstats(list(one = a, one = b), duplicates = "drop", verbose = FALSE)
-  expect_identical(rownames(x$Bhat), paste0("g_v", c(1, 2, 4, 5)))
-  expect_error(read_sumstats(list(one = a, one = b), duplicates = "error"), "g_v3", class = "covmash_error_duplicates")
-  # The same numbers are no rivals.
-  again <- read_sumstats(list(one = a, one = a), duplicates = "error", verbose = FALSE)
-  expect_identical(unname(again$Bhat[, 1]), c(1, 2, 3))
-  expect_identical(again$report$duplicates, 3L)
-})
-
-test_that("long and wide tables and pairs of matrices are read", {
+test_that("long and wide tables are read", {
   long <- data.frame(
     gene = rep(c("a", "b"), 2), tissue = rep(c("liver", "lung"), each = 2), estimate = c(1, 2, 3, 4), se = c(0.1, 0.2, 0.3, 0.4)
   )
@@ -76,37 +59,11 @@ test_that("long and wide tables and pairs of matrices are read", {
   read <- read_sumstats(wide, verbose = FALSE)
   expect_identical(read$Bhat, expected)
   expect_identical(read$report$format, c("wide", "wide"))
-  dir <- withr::local_tempdir()
-  paths <- file.path(dir, c("b.txt", "s.txt", "metasoft.txt"))
-  write.table(expected, paths[1])
-  write.table(expected[2:1, 2:1] / 10, paths[2])
-  read <- read_sumstats(c(Shat = paths[2], Bhat = paths[1]))
-  expect_identical(read$Bhat, expected)
-  expect_identical(read$Shat, expected / 10)
-  writeLines(c("a 1 0.1 3 0.3", "b 2 0.2 NA NA"), paths[3])
-  read <- read_sumstats(paths[3], verbose = FALSE)
+  path <- withr::local_tempfile()
+  writeLines(c("a 1 0.1 3 0.3", "b 2 0.2 NA NA"), path)
+  read <- read_sumstats(path, verbose = FALSE)
   expect_identical(unname(read$Bhat), cbind(1:2, c(3, NA)) + 0)
   expect_identical(colnames(read$Bhat), c("study_1", "study_2"))
-})
-
-test_that("ambiguous alleles follow the rule", {
-  one <- data.frame(
-    variant = paste0("rs", 1:4), effect_allele = c("A", "A", "A", "C"), other_allele = c("T", "T", "T", "A"),
-    beta = 1:4, se = 1, eaf = c(0.2, 0.2, 0.45, 0.3)
-  )
-  # rs1 on the other strand, rs2 swapped and on the same, rs3 cannot be told, rs4 over the other strand.
-  two <- data.frame(
-    variant = paste0("rs", 1:4), effect_allele = c("A", "T", "A", "G"), other_allele = c("T", "A", "T", "T"),
-    beta = c(-1, -2, 3, 4), se = 1, eaf = c(0.8, 0.8, 0.45, 0.3)
-  )
-  files <- list(one = one, two = two)
-  expect_identical(unname(read_sumstats(files, verbose = FALSE)$Bhat[, 2]), c(-1, 2, 3, 4))
-  x <- read_sumstats(files, ambiguous = "frequency", verbose = FALSE)
-  expect_identical(unname(x$Bhat[, 2]), c(1, 2, NA, 4))
-  expect_identical(x$report$ambiguous, c(0L, 2L))
-  x <- read_sumstats(files, ambiguous = "drop", verbose = FALSE)
-  expect_identical(rownames(x$Bhat), "rs4")
-  expect_identical(x$report$strand, c(0L, 1L))
 })
 
 test_that("standard errors come from statistics and p-values where there are none", {
@@ -122,18 +79,6 @@ test_that("standard errors come from statistics and p-values where there are non
   )
   expect_equal(unname(x$Bhat[1, 1]), 0.3)
   expect_identical(x$report$format, "gwas_ssf")
-})
-
-test_that("what was done is said, and nothing is joined in silence", {
-  a <- data.frame(gene = "g", variant = paste0("chr1_", 1:3, "_A_G"), beta = 1:3, se = 1)
-  b <- transform(a, variant = sub("A_G", "G_A", variant))
-  expect_message(read_sumstats(list(a = a, b = b)), "3 flipped", class = "covmash_message_sumstats")
-  b$variant <- paste0("rs", 1:3)
-  expect_warning(read_sumstats(list(a = a, b = b), verbose = FALSE), "rs1", class = "covmash_warning_no_overlap")
-  b$se <- NA
-  expect_identical(read_sumstats(list(a = a, b = b), verbose = FALSE)$dropped, 3L)
-  expect_identical(nrow(read_sumstats(list(a = a, b = a[1:2, ]), min_conditions = 2, verbose = FALSE)$Bhat), 2L)
-  expect_output(print(read_sumstats(list(a = a, b = a), verbose = FALSE)), "3 effects in 2 conditions, 0 % missing")
 })
 
 test_that("bad input names file, column and row", {

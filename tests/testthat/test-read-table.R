@@ -27,3 +27,17 @@ test_that("numbers come back to the last digit, missing ones as NA", {
     expect_identical(read$se, rep(NA_real_, 400))
   }
 })
+
+test_that("names are missing where numbers would be, and whole numbers are written out, in tables as in text", {
+  x <- data.frame(gene = c("g", ".", "", NA), id = c(1e5, 2, NA, 3))
+  path <- withr::local_tempfile()
+  utils::write.table(x, path, sep = "\t", quote = FALSE, row.names = FALSE, col.names = TRUE)
+  writeLines(sub("1e+05", "100000", readLines(path), fixed = TRUE), path)
+  expected <- list(gene = c("g", NA, NA, NA), id = c("100000", "2", NA, "3"))
+  for (with in c(TRUE, FALSE)) {
+    withr::local_options(covmash.fread = with)
+    for (source in list(x, path)) {
+      expect_identical(read_columns(open_table(source), c(gene = 1L, id = 2L), c(TRUE, TRUE)), expected)
+    }
+  }
+})

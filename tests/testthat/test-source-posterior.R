@@ -77,6 +77,26 @@ test_that("a fit of other data, with its conditions in another order, is matched
   expect_error(mash_posterior(s$source, fit, tempfile()), class = "covmash_error_alpha")
 })
 
+test_that("an effect has the same bits in any segment and piece, where the fit is one of a source", {
+  s <- output_study()
+  B <- s$Bhat
+  # Two patterns of missing estimates that many rows share, and some of single rows.
+  B[1:50, 2] <- B[51:100, 3:4] <- NA
+  data <- muffle_all_missing(mash_set_data(B))
+  folder <- withr::local_tempdir()
+  src <- write_source(data, file.path(folder, "source"))
+  src$segment_rows <- 50
+  fit <- suppressMessages(mash(src, cov_canonical(s$data), n_threads = 1, verbose = FALSE))
+  local_piece_rows(7)
+  out <- mash_posterior(src, fit, withr::local_tempdir(), columns = all_columns, n_threads = 1)
+  local_piece_rows(1000)
+  src$segment_rows <- 130
+  whole <- mash_posterior(src, fit, withr::local_tempdir(), columns = all_columns, n_threads = 1)
+  expect_identical(out[], whole[])
+  posterior <- mash_compute_posterior_matrices(fit, data)
+  for (part in all_columns) expect_close(out[]$result[[part]], posterior[[part]], 1e-12)
+})
+
 # ---- the same bytes ------------------------------------------------------------
 
 test_that("parts, threads and starting again give the same bytes, and do nothing twice", {

@@ -75,3 +75,29 @@ test_that("bad groups and levels are refused; a result prints", {
   none <- control_hierarchy(result_of(matrix(0.9, 4, 2)))
   expect_identical(nrow(none$effects), 0L)
 })
+
+test_that("by condition each group has its lead effect there, and groups follow from names", {
+  s <- small_data(J = 30, R = 3, missing = 30)
+  fit <- mash(s$data, cov_canonical(s$data), verbose = FALSE, n_threads = 1)
+  gene <- rep(c("b", "a", "c"), 10)
+  x <- summarise_effects(fit, gene, thresh = 0.1, by_condition = TRUE)
+  expect_identical(x$group, rep(c("b", "a", "c"), each = 3))
+  expect_identical(x$condition, rep(colnames(s$Bhat), 3))
+  lfsr <- replace(get_lfsr(fit), is.na(s$Bhat), NA)
+  for (k in seq_len(nrow(x))) {
+    of_group <- lfsr[gene == x$group[k], x$condition[k]]
+    expect_identical(x$lfsr[k], min(of_group, na.rm = TRUE))
+    expect_identical(x$lead[k], names(which.min(of_group)))
+    expect_identical(x$estimate[k], get_pm(fit)[x$lead[k], x$condition[k]])
+    expect_identical(c(x$n_effects[k], x$n_significant[k]), c(sum(!is.na(of_group)), sum(of_group < 0.1, na.rm = TRUE)))
+  }
+  # Names are e001, e002, ...: the last digit, by pattern and by function.
+  last <- substr(rownames(s$Bhat), 4, 4)
+  expect_identical(summarise_effects(fit, "[0-9]$"), summarise_effects(fit, last))
+  expect_identical(summarise_effects(fit, "^e..(.)"), summarise_effects(fit, last))
+  expect_identical(summarise_effects(fit, function(name) substr(name, 4, 4)), summarise_effects(fit, last))
+  # A group without any estimate has no rows, and does not come before others.
+  s$Bhat[gene == "b", ] <- NA
+  fit$missing <- which(is.na(s$Bhat))
+  expect_identical(unique(summarise_effects(fit, gene, by_condition = TRUE)$group), c("a", "c"))
+})

@@ -114,6 +114,15 @@ test_that("read_sumstats() writes a source", {
   expect_error(read_sumstats("no-such-file", to = file.path(folder, "a")), "holds 1 file", class = "covmash_error_file")
   b <- withr::local_tempfile(lines = c("id\tu\tv", "e1\t1\t2"))
   s <- withr::local_tempfile(lines = c("id\tu\tv", "e1\t1\t1"))
-  src <- read_sumstats(c(Bhat = b, Shat = s), to = file.path(folder, "b"))
+  src <- read_sumstats(c(Bhat = b, Shat = s), verbose = FALSE, to = file.path(folder, "b"))
   expect_identical(bare(src[1]$Bhat), cbind(1, 2))
+})
+
+test_that("a file that could not be written whole is an error in both formats", {
+  skip_if_not_installed("nanoparquet")
+  # nanoparquet writes to a folder that is gone, in silence.
+  for (format in c("double", "float")) {
+    file <- file.path(tempdir(), "gone", "x.parquet")
+    expect_error(source_writer(format)(data.frame(a = 1), file), "cut off", class = "covmash_error_file")
+  }
 })

@@ -31,6 +31,9 @@ struct PassQuery {
   std::vector<double> x;
   std::vector<double> from;   // weights that x is to be better than; empty: none
   std::vector<double> steps;  // 0 is `from`, 1 is x
+  std::vector<std::size_t> also;  // columns without a weight whose second derivatives are wanted too
+  double hard = 0.0;              // effects of a density below this are handed over with all their likelihoods,
+  std::size_t most_hard = 0;      // the so many lowest
 };
 
 struct PassAnswer {
@@ -39,8 +42,9 @@ struct PassAnswer {
   double log_density = 0.0;      // at x
   std::vector<double> along;     // at from + t (x - from) for every step t
   std::vector<double> gradient;  // at x, P
-  std::vector<std::size_t> support;  // the columns with a weight in x
-  arma::mat hessian;             // of -log_density, on the support
+  std::vector<std::size_t> columns;  // those with a weight in x, then the query's others
+  arma::mat hessian;             // of -log_density, on the columns
+  std::vector<float> hard;       // likelihoods of effects that are hard on x, P numbers each
   std::vector<double> covering;  // how many effects that no column of the support is fair to each column is the best of
 
   // Of further effects, to the same query.
@@ -56,6 +60,7 @@ struct PassAnswer {
     for (std::size_t p = 0; p < gradient.size(); ++p) gradient[p] += other.gradient[p];
     hessian += other.hessian;
     for (std::size_t p = 0; p < covering.size(); ++p) covering[p] += other.covering[p];
+    hard.insert(hard.end(), other.hard.begin(), other.hard.end());
   }
 };
 
@@ -75,6 +80,12 @@ class FullPass {
     }
     n_support_ = columns_.size();
     require(n_support_ > 0, "a pass needs a positive weight");
+    for (const std::size_t p : query.also) {
+      require(p < P && position[p] == none, "a pass is asked for a column that there is not, or twice");
+      position[p] = columns_.size();
+      columns_.push_back(p);
+    }
+    n_own_ = columns_.size();
     for (std::size_t p = 0; p < query.from.size(); ++p) {
       if (!(query.from[p] > 0.0)) continue;
       if (position[p] == none) columns_.push_back(p);
@@ -87,12 +98,12 @@ class FullPass {
     const std::size_t n_blocks = source_.n_blocks(), P = source_.n_columns(), W = kernels_.width;
     const std::size_t n_chunks = (n_blocks + blocks_a_chunk - 1) / blocks_a_chunk;
     // A base is one more column, of ones; the columns fill whole tiles.
-    n_model_ = n_support_ + (source_.base() != 0.0 ? 1 : 0);
+    n_model_ = n_own_ + (source_.base() != 0.0 ? 1 : 0);
     width_ = (n_model_ + 3) / 4 * 4;
     std::vector<Sums> parts(n_chunks);
     std::vector<Workspace> workspaces(executor_.workers());
     source_.begin(executor_.workers());
-    const double work = source_.work_per_block() + 128.0 * static_cast<double>(P + n_support_ * n_support_ / 2);
+    const double work = source_.work_per_block() + 128.0 * static_cast<double>(P + n_own_ * n_own_ / 2);
     executor_.run(n_chunks, work * static_cast<double>(n_blocks), [&](std::size_t chunk, std::size_t worker) {
       Sums& sums = parts[chunk];
       sums.along.assign(from_.empty() ? 0 : query_.steps.size(), 0.0);
@@ -108,7 +119,8 @@ class FullPass {
   }
 
  private:
-  static constexpr std::size_t none = static_cast<std::size_t>(-1), blocks_a_chunk = 64, blocks_a_panel = 16;
+  static constexpr std::size_t none = static_cast<std::size_t>(-1), blocks_a_chunk = 64, blocks_a_panel = 16,
+                               hard_of_chunk = 32;
   // The square of a density below this is beyond floats beside the others.
   static constexpr double smallest_in_floats = 1e-12;
 
@@ -116,6 +128,7 @@ class FullPass {
     double log_density = 0.0, base = 0.0;
     std::vector<double> along, gradient, model, covering;
     arma::mat hessian;
+    std::vector<std::pair<double, std::vector<float>>> hard;  // density and likelihoods
   };
 
   struct Workspace {
@@ -150,6 +163,7 @@ class FullPass {
       for_each_lane(source_.lanes(b), [&](std::size_t lane) {
         smallest = std::min(smallest, u[lane]);
         if (u[lane] < BlockMixture::tiny) cover(L, lane, ws, sums);
+        if (u[lane] < query_.hard && sums.hard.size() < hard_of_chunk) sums.hard.emplace_back(u[lane], row(L, lane));
       });
       executor_.checkpoint();
     }
@@ -162,6 +176,12 @@ class FullPass {
   void point(Workspace& ws, std::size_t block, std::size_t n) const {
     ws.at.resize(n);
     for (std::size_t c = 0; c < n; ++c) ws.at[c] = column(ws, c, block);
+  }
+
+  std::vector<float> row(const float* L, std::size_t lane) const {
+    std::vector<float> out(source_.n_columns());
+    for (std::size_t p = 0; p < out.size(); ++p) out[p] = L[p * simd::lanes + lane];
+    return out;
   }
 
   // An effect whose density is tiny, for want of a column that is fair to it.
@@ -193,8 +213,8 @@ class FullPass {
     for (std::size_t i = 0; i < n; ++i) {
       double ratio[simd::lanes];
       mixture_.ratios(begin + i, ws.density.data() + i * simd::lanes, ratio, true);
-      point(ws, i, n_support_);
-      if (n_model_ > n_support_) ws.at.push_back(column(ws, columns_.size(), i));
+      point(ws, i, n_own_);
+      if (n_model_ > n_own_) ws.at.push_back(column(ws, columns_.size(), i));
       scale(n_model_, ws.at.data(), ratio, depth, scaled + i * simd::lanes, sums.model.data());
     }
     std::fill(scaled + n_model_ * depth, scaled + width_ * depth, T(0));
@@ -205,13 +225,14 @@ class FullPass {
   PassAnswer total(const std::vector<Sums>& parts) {
     const std::size_t P = source_.n_columns(), W = kernels_.width;
     PassAnswer answer;
-    answer.support.assign(columns_.begin(), columns_.begin() + static_cast<std::ptrdiff_t>(n_support_));
+    answer.columns.assign(columns_.begin(), columns_.begin() + static_cast<std::ptrdiff_t>(n_own_));
     for (std::size_t b = 0; b < source_.n_blocks(); ++b)
       answer.n_effects += static_cast<double>(n_lanes(source_.lanes(b)));
     answer.maxima = source_.sum_of_maxima();
     answer.along.assign(from_.empty() ? 0 : query_.steps.size(), 0.0);
     answer.gradient.assign(P, 0.0);
     answer.covering.assign(P, 0.0);
+    std::vector<const std::pair<double, std::vector<float>>*> hard;
     std::vector<double> model(n_model_, 0.0);
     arma::mat H(width_, width_, arma::fill::zeros);
     for (const Sums& part : parts) {
@@ -227,10 +248,14 @@ class FullPass {
       for (std::size_t p = 0; p < P; ++p) answer.covering[p] += part.covering[p];
       lanes(part.model, n_model_, model);
       H += part.hessian;
+      for (const auto& effect : part.hard) hard.push_back(&effect);
     }
+    std::stable_sort(hard.begin(), hard.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
+    hard.resize(std::min(hard.size(), query_.most_hard));
+    for (const auto* effect : hard) answer.hard.insert(answer.hard.end(), effect->second.begin(), effect->second.end());
     // row-major upper triangle: the lower one here
     answer.hessian = arma::symmatl(arma::mat(H.submat(0, 0, n_model_ - 1, n_model_ - 1)));
-    if (n_model_ > n_support_) BlockMixture::add_base(source_.base(), model, answer.hessian);
+    if (n_model_ > n_own_) BlockMixture::add_base(source_.base(), model, answer.hessian);
     return answer;
   }
 
@@ -239,9 +264,9 @@ class FullPass {
   Executor& executor_;
   const simd::KernelTable& kernels_;
   BlockMixture mixture_;
-  std::vector<std::size_t> columns_, from_at_;  // those of x, then those of `from` alone
+  std::vector<std::size_t> columns_, from_at_;  // those of x, the others with a Hessian, those of `from` alone
   std::vector<double> x_, from_;
-  std::size_t n_support_ = 0, n_model_ = 0, width_ = 0;
+  std::size_t n_support_ = 0, n_own_ = 0, n_model_ = 0, width_ = 0;
 };
 
 }  // namespace covmash

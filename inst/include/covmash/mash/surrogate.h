@@ -5,13 +5,15 @@
 // J / J_sample times. At the weights y of the last pass it is made to have the gradient of all effects, and their Hessian
 // on the columns in use:
 //     f(x) = f_sample(x) + (g - g_sample)'(x - y) - (x - y)'(H - H_sample)(x - y) / 2 .
+// Effects that are hard on y, for which each next to nothing more of a column is much, come back from the pass and join the
+// sample: two derivatives say little about their logarithms.
 // Where it stays, the optimality conditions hold for all effects, and the pass there says so. The sample carries over
 // what two derivatives do not know, so few passes are needed; how few depends on the sample, what they end in does not.
 // The objective never falls: a pass also looks at points on the way from the best weights so far; if a step went too far,
 // the best of them is next, and if none is better, a step of the EM algorithm, which cannot go down, with a little weight
 // for the columns that are wanted in use: of those the sample may have been wrong about the curvature, which the pass there
-// says. A surrogate that went too far, for its sample is too small, is not trusted any more: steps of Newton's method take
-// its place.
+// says. Each time that the surrogate went too far, for its sample is too small, twice as many steps of Newton's method
+// follow.
 // Cost between passes: that of the weights of the sample (weights.h).
 
 #include <algorithm>
@@ -163,11 +165,16 @@ class PassMaster {
   // iterations are passes.
   PassMaster(LikelihoodSource& sample, const std::vector<double>& prior,
              std::vector<std::pair<std::size_t, std::size_t>> grids, const WeightsOptions& options, Executor& executor)
-      : sample_(sample, executor), prior_(prior), grids_(std::move(grids)), options_(options) {
+      : sample_(sample), executor_(executor), prior_(prior), grids_(std::move(grids)), options_(options) {
+    BlockDensity density(sample, executor);
     WeightsOptions rough = options;
     rough.tolerance = std::max(options.tolerance, 1e-7);
     rough.max_iterations = 100;
-    query_.x = normalised(options.start.empty() ? WeightsSolver(sample_, prior_, grids_, rough).solve().pi : options.start);
+    query_.x = normalised(options.start.empty() ? WeightsSolver(density, prior_, grids_, rough).solve().pi : options.start);
+    y_ = query_.x;
+    gradient_ = gradient_of(density);
+    n_ = density.n_effects() + std::accumulate(prior_.begin(), prior_.end(), -static_cast<double>(prior_.size()));
+    ask_for_near_columns();
   }
 
   const PassQuery& query() const { return query_; }
@@ -196,7 +203,7 @@ class PassMaster {
     // Rounding has been reached where neither gets better.
     const bool better = passes_ == 1 || excess < 0.5 * smallest_excess_ || gained > 1e-12 * std::fabs(objective_);
     stalled_ = better ? 0 : stalled_ + 1;
-    if (stalled_ >= 2) trust_ = false;
+    if (stalled_ >= 2) newton_steps_ = std::max(newton_steps_, 1);
     smallest_excess_ = passes_ == 1 ? excess : std::min(excess, smallest_excess_);
     excess_ = excess;
     converged_ = excess <= options_.tolerance;
@@ -217,11 +224,30 @@ class PassMaster {
   }
 
  private:
+  static constexpr double nearly = 0.9;
+  static constexpr double nearby = 1e-3;  // excess from which on the quadratic terms hold
+  static constexpr std::size_t most_near = 32;
+  static constexpr double share_of_hard = 300.0;
+  static constexpr std::size_t most_hard = 4096;
+
   double penalties(const std::vector<double>& x) const {
     double f = 0.0;
     for (std::size_t p = 0; p < x.size(); ++p)
       if (prior_[p] > 1.0) f += (prior_[p] - 1.0) * std::log(x[p]);
     return f;
+  }
+
+  std::vector<double> gradient_of(Density& density) const {
+    std::vector<std::size_t> support;
+    std::vector<double> x;
+    for (std::size_t p = 0; p < y_.size(); ++p) {
+      if (!(y_[p] > 0.0)) continue;
+      support.push_back(p);
+      x.push_back(y_[p]);
+    }
+    density.enter(0);
+    density.use(support);
+    return density.all_columns(x, false).gradient;
   }
 
   // To the best point between the best weights and the query; to one of EM if there is none.
@@ -241,7 +267,7 @@ class PassMaster {
       entering_ = !entering_;
       if (entering_) enter(query_.x);
     }
-    if (of_surrogate_) trust_ = false;
+    if (of_surrogate_) newton_steps_ = 1 << std::min(too_far_++, 10);
     of_surrogate_ = false;
     go_from_best();
   }
@@ -273,17 +299,35 @@ class PassMaster {
     of_surrogate_ = false;
     query_.x = passes_ == 1 ? cover(answer) : std::vector<double>();
     if (query_.x.empty()) query_.x = feed();
-    if (query_.x.empty() && trust_) {
+    if (query_.x.empty() && newton_steps_ == 0) {
       query_.x = maximum_of_surrogate(answer);
       of_surrogate_ = !query_.x.empty();
     }
+    newton_steps_ = std::max(newton_steps_ - 1, 0);
     if (query_.x.empty()) query_.x = newton_step(answer);
     go_from_best();
   }
 
   void go_from_best() {
     query_.from = y_;
+    ask_for_near_columns();
     query_.steps = {1.0 / 2, 1.0 / 4, 1.0 / 8, 1.0 / 32, 1.0 / 128, 1.0 / 1024};
+  }
+
+  // Second derivatives of columns that may join soon, by the gradient at the best weights, and of those that have left.
+  void ask_for_near_columns() {
+    std::vector<std::size_t> near = local_maxima(nearly * n_);
+    near.erase(std::remove_if(near.begin(), near.end(), [&](std::size_t p) { return query_.x[p] > 0.0; }), near.end());
+    std::stable_sort(near.begin(), near.end(),
+                     [&](std::size_t p, std::size_t q) { return gradient_[p] > gradient_[q]; });
+    near.resize(std::min(near.size(), most_near));
+    for (std::size_t p = 0; p < y_.size(); ++p)
+      if (y_[p] > 0.0 && !(query_.x[p] > 0.0) && std::find(near.begin(), near.end(), p) == near.end()) near.push_back(p);
+    std::sort(near.begin(), near.end());
+    query_.also = std::move(near);
+    // An effect of density u, relative to its likeliest column, has a share of up to 1 / (u N) in a gradient.
+    query_.hard = std::min(0.01, share_of_hard / n_);
+    query_.most_hard = most_hard;
   }
 
   // Columns whose gradient is above a value and above its neighbours' in the grid.
@@ -315,7 +359,7 @@ class PassMaster {
   std::vector<double> cover(const PassAnswer& answer) const {
     std::vector<double> x(y_.size(), 0.0);
     for (std::size_t p = 0; p < x.size(); ++p)
-      if (gradient_[p] > 1.1 * n_) x[p] = answer.covering[p] / n_;
+      if (gradient_[p] > 10.0 * n_) x[p] = answer.covering[p] / n_;
     const double share = std::accumulate(x.begin(), x.end(), 0.0);
     if (share == 0.0 || share > 0.5) return {};
     for (std::size_t p = 0; p < x.size(); ++p) x[p] += (1.0 - share) * y_[p];
@@ -325,14 +369,17 @@ class PassMaster {
   // Empty where the surrogate has no maximum.
   std::vector<double> maximum_of_surrogate(const PassAnswer& answer) {
     std::vector<double> x;
-    for (const std::size_t p : answer.support) x.push_back(y_[p]);
-    sample_.enter(0);
-    sample_.use(answer.support);
-    const Density::Pass here = sample_.all_columns(x, false);
-    const arma::mat hessian = answer.hessian - sample_.model().hessian;
+    for (const std::size_t p : answer.columns) x.push_back(y_[p]);
+    ExtendedLikelihoods extended(sample_, answer.hard);
+    BlockDensity density(extended, executor_);
+    density.enter(0);
+    density.use(answer.columns);
+    const Density::Pass here = density.all_columns(x, false);
+    arma::mat hessian = answer.hessian - density.model().hessian;
+    if (excess_ > nearby) leave_positive(hessian);
     std::vector<double> gradient = answer.gradient;
     for (std::size_t p = 0; p < gradient.size(); ++p) gradient[p] -= here.gradient[p];
-    SurrogateDensity surrogate(sample_, y_, std::move(gradient), answer.support, hessian);
+    SurrogateDensity surrogate(density, y_, std::move(gradient), answer.columns, hessian);
     WeightsOptions options = options_;
     options.start = y_;
     options.tolerance = 0.01 * options_.tolerance;
@@ -348,15 +395,25 @@ class PassMaster {
     return pi;
   }
 
+  // Far from the optimum the surrogate must not curve less than the sample does: it would go too far.
+  static void leave_positive(arma::mat& A) {
+    arma::vec values;
+    arma::mat vectors;
+    if (arma::eig_sym(values, vectors, arma::mat(arma::symmatu(A))))
+      A = vectors * arma::diagmat(arma::clamp(values, 0.0, arma::datum::inf)) * vectors.t();
+    else
+      A.zeros();
+  }
+
   // A step of Newton's method with the derivatives of all effects; of the columns that join, second derivatives are those
   // of the sample.
   std::vector<double> newton_step(const PassAnswer& answer) {
-    std::vector<std::size_t> columns = answer.support;
+    std::vector<std::size_t> columns = answer.columns;
     std::vector<unsigned char> in_use(y_.size(), 0);
     for (const std::size_t p : columns) in_use[p] = 1;
     for (const std::size_t p : local_maxima(n_ * (1.0 + 0.5 * options_.tolerance)))
       if (!in_use[p]) columns.push_back(p);
-    const std::size_t n = columns.size(), s = answer.support.size();
+    const std::size_t n = columns.size(), s = answer.columns.size();
     arma::vec x(n, arma::fill::zeros), slope(n), penalty(n);
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t p = columns[i];
@@ -364,10 +421,12 @@ class PassMaster {
       penalty[i] = (prior_[p] - 1.0) / n_;
       slope[i] = 1.0 - answer.gradient[p] / n_;
     }
-    sample_.enter(0);
-    sample_.use(columns);
-    sample_.mix(arma::conv_to<std::vector<double>>::from(x));
-    arma::mat H = sample_.model().hessian, factor;
+    ExtendedLikelihoods extended(sample_, answer.hard);
+    BlockDensity density(extended, executor_);
+    density.enter(0);
+    density.use(columns);
+    density.mix(arma::conv_to<std::vector<double>>::from(x));
+    arma::mat H = density.model().hessian, factor;
     H.submat(0, 0, s - 1, s - 1) = answer.hessian;
     H.diag() += 1e-10 * arma::mean(H.diag());
     if (n > s && !arma::chol(factor, H)) {
@@ -403,7 +462,8 @@ class PassMaster {
     return x;
   }
 
-  BlockDensity sample_;
+  LikelihoodSource& sample_;
+  Executor& executor_;
   const std::vector<double> prior_;
   std::vector<std::pair<std::size_t, std::size_t>> grids_;
   WeightsOptions options_;
@@ -412,8 +472,9 @@ class PassMaster {
   std::vector<double> y_, gradient_;
   double objective_ = 0.0, n_ = 0.0, excess_ = 0.0, smallest_excess_ = 0.0;
   int passes_ = 0, stalled_ = 0;
-  bool trust_ = true;  // in the surrogate: until it went too far
   bool of_surrogate_ = false;  // the query
+  int too_far_ = 0;            // how often the surrogate went too far
+  int newton_steps_ = 0;       // that take its place
   bool entering_ = false;      // it has columns that enter()
   bool converged_ = false;
 };

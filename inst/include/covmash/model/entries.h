@@ -100,8 +100,8 @@ inline EntryCounts count_entries(const Effects& e, const EntryOptions& options, 
   return counts;
 }
 
-// The effects b / s^alpha, their errors s^(1 - alpha), and s^alpha; arrays of the size of e's. What is unobserved is
-// missing in the first two.
+// The effects b / s^alpha, their errors s^(1 - alpha), and s^alpha (if that is not null); arrays of the size of e's, or e's
+// own. What is unobserved is missing in the first two.
 inline void scale_entries(const Effects& e, const EntryOptions& options, double* bhat, double* shat,
                           double* shat_alpha, Executor& executor) {
   // As R's own power is taken.
@@ -118,7 +118,7 @@ inline void scale_entries(const Effects& e, const EntryOptions& options, double*
       const bool unobserved = no_estimate || unscaled;
       bhat[i] = unobserved ? options.missing : alpha == 0.0 ? b : b / scale;
       shat[i] = unobserved ? options.missing : alpha == 0.0 ? s : power(s, 1.0 - alpha);
-      shat_alpha[i] = scale;
+      if (shat_alpha) shat_alpha[i] = scale;
     }
   });
 }

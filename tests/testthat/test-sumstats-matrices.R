@@ -1,0 +1,31 @@
+test_that("a matrix of estimates and one of standard errors are put in the same order", {
+  expected <- matrix(c(1, 2, 3, 4), 2, dimnames = list(c("a", "b"), c("liver", "lung")))
+  paths <- file.path(withr::local_tempdir(), c("b.txt", "s.txt"))
+  write.table(expected, paths[1])
+  write.table(expected[2:1, 2:1] / 10, paths[2])
+  expect_message(read <- read_sumstats(c(Shat = paths[2], Bhat = paths[1])), "2 effects", class = "covmash_message_sumstats")
+  expect_identical(read$Bhat, expected)
+  expect_identical(read$Shat, expected / 10)
+  write.table(expected[1, , drop = FALSE], paths[2])
+  expect_error(read_sumstats(c(Bhat = paths[1], Shat = paths[2])), "'b' of Bhat", class = "covmash_error_dimensions")
+})
+
+test_that("rows without a name are left out and counted", {
+  paths <- file.path(withr::local_tempdir(), c("b.txt", "s.txt"))
+  writeLines(c("id liver lung", "a 1 2", "NA 3 4", "b 5 6"), paths[1])
+  writeLines(c("id liver lung", "b 0.5 0.6", "a 0.1 0.2", "NA 0.3 0.4"), paths[2])
+  read <- read_sumstats(c(Bhat = paths[1], Shat = paths[2]), verbose = FALSE)
+  expect_identical(read$Bhat, matrix(c(1, 5, 2, 6), 2, dimnames = list(c("a", "b"), c("liver", "lung"))))
+  expect_identical(read$Shat, read$Bhat / 10)
+  expect_identical(read$report$rows, c(3L, 3L))
+  expect_identical(read$report$unnamed, c(1L, 1L))
+  expect_identical(read$entries$condition, c("liver", "lung"))
+})
+
+test_that("a first column of numbers, some missing, is a condition", {
+  paths <- file.path(withr::local_tempdir(), c("b.txt", "s.txt"))
+  writeLines(c("liver lung", "1 2", "NA 4"), paths[1])
+  writeLines(c("liver lung", "1 1", "1 1"), paths[2])
+  read <- read_sumstats(c(Bhat = paths[1], Shat = paths[2]), verbose = FALSE)
+  expect_identical(unname(read$Bhat), cbind(c(1, NA), c(2, 4)))
+})
