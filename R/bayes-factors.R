@@ -39,6 +39,13 @@ get_log10bf <- function(m, data = NULL, by = c("prior", "matrix"), n_threads = N
     return(bayes_factors_by_matrix(problem_of(m, data), resolve_threads(n_threads)))
   }
   check_fit(m)
+  if (!is.null(m[["source"]]) && m$fitted_g$usepointmass) {
+    abort_input(
+      "`m` is the fit of a source, which keeps nothing of single effects; take that of some of them, ",
+      "mash(src[rows], g = m, fixg = TRUE).",
+      class = "covmash_error_fit"
+    )
+  }
   if (is.null(m$null_loglik) || is.null(m$alt_loglik)) {
     return(NULL)
   }

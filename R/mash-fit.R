@@ -53,7 +53,7 @@ new_mash_fit <- function(data, model, weights, posterior, objective, timing, com
 #'   `print`: `x`, invisibly. `summary`: a list of class `"summary.mash_fit"`; `print(summary(x), n = Inf)` shows
 #'   all rows of its tables, of which there are 20 otherwise. `all.equal`:
 #'   `TRUE`, or what differs, as [all.equal()]; it looks at prior, likelihoods and results, not
-#'   at how they were computed (`timing`, `noise` and the iterations of `convergence`).
+#'   at how they were computed (`timing`, `noise`, `source` and the iterations of `convergence`).
 #' @name mash_fit-methods
 #' @examples
 #' set.seed(1)
@@ -83,7 +83,7 @@ all.equal.mash_fit <- function(target, current, ...) {
       return(fit)
     }
     check_fit(fit, name)
-    fit[c("timing", "noise")] <- NULL
+    fit[c("timing", "noise", "source")] <- NULL
     fit$convergence <- fit$convergence["objective"]
     unclass(fit)
   }
@@ -104,7 +104,7 @@ logLik.mash_fit <- function(object, ...) {
 #' @export
 nobs.mash_fit <- function(object, ...) {
   check_telling_fit(object, "object")
-  as.integer(nrow(object$vloglik) - object$noise$n_all_missing)
+  as_index(object$noise$n_effects - object$noise$n_all_missing)
 }
 
 #' @rdname mash_fit-methods
@@ -161,11 +161,11 @@ describe_convergence <- function(convergence) {
 }
 
 describe_timing <- function(timing) {
-  paste0(
-    seconds(timing$total), " (likelihood ", seconds(timing$likelihood),
-    ", weights ", seconds(timing$weights), ", posterior ",
-    seconds(timing$posterior), ")"
-  )
+  parts <- unlist(timing[c("likelihood", "weights", "posterior")])
+  # What there was none of, or was not measured.
+  parts <- parts[!is.na(parts)]
+  times <- vapply(parts, seconds, "")
+  paste0(seconds(timing$total), if (length(parts) > 0L) paste0(" (", paste(names(parts), times, collapse = ", "), ")"))
 }
 
 print_significant <- function(x) {

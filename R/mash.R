@@ -5,7 +5,8 @@
 #' grid of sizes by maximum penalised likelihood, then posterior means, standard
 #' deviations and local false sign rates.
 #'
-#' @param data A data object made by [mash_set_data()].
+#' @param data A data object made by [mash_set_data()]; or a source ([mash_source()]), or a look at one
+#'   ([summary()][summary.mash_source()]), for data that do not fit into memory: see "Data in a source".
 #' @param Ulist List of R x R covariance matrices, symmetric and positive
 #'   semi-definite, e.g. from [cov_canonical()] and [cov_ed()], and of factored ones
 #'   ([factor_covariance()]), which stay factored in the fit. Matrices without
@@ -55,7 +56,15 @@
 #' @param weights How much each effect counts when the mixture weights are estimated, J
 #'   non-negative numbers: whole ones are the same as that many copies of the effect. Results
 #'   and log-likelihoods of effects do not depend on them otherwise.
-#' @param n_threads Number of threads, see [covmash_threads].
+#' @param n_threads Number of threads, see [covmash_threads]; on each worker of a `cluster`.
+#' @param cluster For a source: where to work. `NULL` (default): here; the name of a compute profile
+#'   of mirai, whose daemons may run on any machine that sees the files
+#'   (`mirai::daemons(4, .compute = "mash")`); or a cluster of parallel (`parallel::makeCluster()`). Workers
+#'   need the same version of covmash. What one had when it was lost is done again by another.
+#' @param checkpoint For a source: a file in which is kept what has been done, after every pass and, within
+#'   one, about every 30 seconds. The same call goes on from there after an interrupt or a killed process.
+#'   Beside it, with `.scan` at the end of its name, stands the look at the source.
+#' @param explain For a source: say how long the fit will take, before it begins?
 #'
 #' @return A list of class `c("mash_fit", "mash")`:
 #'   * `result`: J x R matrices `PosteriorMean`, `PosteriorSD`, `lfdr` (if asked
@@ -82,7 +91,12 @@
 #'     `dimnames`: those of `Bhat`;
 #'   * at `outputlevel = 4`, `lm`: `loglik_matrix`, the log-likelihood of each row (J)
 #'     under each component (P) less the largest of the row, and `lfactors`, these; on
-#'     the scale on which `data` are.
+#'     the scale on which `data` are;
+#'   * of a source, `source`: `digest` of the source, `dictionary` and `checksums` as in
+#'     [summary()][summary.mash_source()], `passes`, a data frame with a row for each pass (`pass`,
+#'     `objective`, `kkt_violation`, `support`, how many components had weight, `seconds`, and those of workers
+#'     `reading` and `computing`), and `isa`,
+#'     the instruction set in use. `result` is an empty list then, what there is for each effect is `NULL`.
 #'
 #' @details With components \eqn{p = (k, l)} and
 #'   \eqn{L_{jp} = N(\hat b_j; 0, V_j + \omega_l^2 U_k)}{L_jp = N(bhat_j; 0, V_j + omega_l^2 U_k)},
@@ -104,12 +118,29 @@
 #'   prior as posterior. If `alpha` is not 0 and the standard error of a missing
 #'   estimate is not known, its mean and standard deviation are `NA`.
 #'
+#' @section Data in a source: All effects are read, in segments, once for the look at them and once for each pass; no
+#'   more than a segment is in memory of a process. Between passes the weights of a sample are found that has been given
+#'   the gradient and the curvature of all effects, so that few passes are needed, from 1 to some 20; the last of them
+#'   is the certificate of `convergence`, over all effects. The objective never falls, and the solution does not depend
+#'   on the sample. It has the same bits for any number of threads and workers and after any interrupt (with one
+#'   instruction set, which the workers agree on). `tol` and `max_iter` (at most 100) of `control` are those of passes.
+#'
+#'   Posteriors are written to files by [mash_posterior()]. What is asked for by effect is refused here:
+#'   `outputlevel` above 1, `output_lfdr`, `posterior_samples`, `seed`, `A`, `pi_thresh`, `weights`; and other solvers
+#'   than `"newton"`. With `g`, the conditions of the source must stand in the order of those of `g`.
+#'
 #' @section Errors: All of class `covmash_error_input`: bad matrices
 #'   (`covmash_error_ulist`, with the name of the matrix), `g` given together with
 #'   what it contains (`covmash_error_g`), a fit made with another `alpha`
 #'   (`covmash_error_alpha`). What a later version will bring is an error of class
 #'   `covmash_error_unsupported`. Weights that did not converge are a warning
 #'   of class `covmash_warning_convergence`.
+#'
+#'   Of a source: files that cannot be read or have changed since [mash_source()], or values that cannot be used, with
+#'   file and row (`covmash_error_source`); other values than when they were looked at, though size and time of the
+#'   files are the same (`covmash_error_changed`); a checkpoint that is damaged, or of other data, matrices or settings,
+#'   or cannot be written (`covmash_error_checkpoint`). Workers that do not answer, cannot use covmash, or are lost
+#'   again and again are an error of class `covmash_error_cluster`, and of `covmash_error`.
 #'
 #' @section Differences from mashr:
 #'   * The default solver is `"newton"`; it reaches an objective at least as good
@@ -143,7 +174,7 @@
 #' Stephens M (2017). *Biostatistics* 18(2), 275-294.
 #' \doi{10.1093/biostatistics/kxw041}
 #'
-#' @seealso [mash_compute_posterior_matrices()] for further data,
+#' @seealso [mash_compute_posterior_matrices()] for further data, [mash_source()] and [mash_posterior()] for large ones,
 #'   [get_significant_results()], [get_pairwise_sharing()],
 #'   [get_estimated_pi()], [mash_fit-methods]
 #' @concept false sign rate
@@ -159,6 +190,15 @@
 #' fit
 #' head(get_pm(fit), 3)
 #' round(get_estimated_pi(fit), 2)
+#'
+#' # The same from a source, here of two parts that a function gives.
+#' src <- mash_source(function(i) {
+#'   rows <- seq(1, 100) + 100 * (i - 1)
+#'   list(Bhat = sim$Bhat[rows, ], Shat = sim$Shat[rows, ])
+#' }, n = 2, n_effects = 200)
+#' large <- mash(src, cov_canonical(data), verbose = FALSE, n_threads = 1)
+#' all.equal(get_estimated_pi(large), get_estimated_pi(fit))
+#' large$source$passes
 mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
                  normalizeU = TRUE, usepointmass = TRUE, g = NULL, fixg = FALSE,
                  prior = c("nullbiased", "uniform"), nullweight = 10,
@@ -172,51 +212,49 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
                  n_threads = NULL, cluster = NULL, checkpoint = NULL,
                  explain = FALSE) {
   started <- elapsed()
+  check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")
+  check_flag(fixg, "fixg")
+  check_flag(verbose, "verbose")
+  if (!is.null(g)) {
+    refuse_with_g(c(
+      Ulist = !missing(Ulist) && !is.null(Ulist),
+      grid = !missing(grid) && !is.null(grid),
+      normalizeU = !missing(normalizeU) && !is.null(normalizeU)
+    ))
+    refuse_with_fixg(fixg & c(
+      prior = !missing(prior), optmethod = !missing(optmethod), start = !is.null(start), weights = !is.null(weights)
+    ))
+  } else if (fixg) {
+    abort_input("`fixg = TRUE` needs `g`, the fit whose weights are to be kept.", class = "covmash_error_g")
+  }
+  point_mass_of_call <- if (!missing(usepointmass)) usepointmass
   if (!missing(data) && (is_source(data) || is_scan(data))) {
-    given <- c(
-      A = !is.null(A), posterior_samples = !identical(posterior_samples, 0), weights = !is.null(weights),
-      output_lfdr = !isFALSE(output_lfdr), outputlevel = !missing(outputlevel) && !identical(as.double(outputlevel), 1),
+    refuse_for_source(c(
+      A = !is.null(A), posterior_samples = !list(posterior_samples) %in% list(0, 0L), weights = !is.null(weights),
+      output_lfdr = !isFALSE(output_lfdr), outputlevel = !missing(outputlevel) && !list(outputlevel) %in% list(1, 1L),
+      pi_thresh = !identical(pi_thresh, 1e-10), seed = !is.null(seed),
       optmethod = !missing(optmethod) && !identical(optmethod[1], "newton")
-    )
+    ))
     return(mash_of_source(
-      data, list(Ulist, grid, gridmult, normalizeU, usepointmass), g, fixg, prior, nullweight, control, verbose, start,
-      n_threads, cluster, checkpoint, explain, given
+      data, list(
+        Ulist = Ulist, grid = grid, gridmult = gridmult, normalizeU = normalizeU, usepointmass = usepointmass
+      ), g, point_mass_of_call, fixg, prior, nullweight, control, verbose, start, n_threads, cluster, checkpoint, explain
     ))
   }
   refuse_without_source(c(cluster = !is.null(cluster), checkpoint = !is.null(checkpoint), explain = !isFALSE(explain)))
   data <- take_data(data)
   check_outputlevel(outputlevel)
-  check_choice(algorithm.version, c("Rcpp", "R"), "algorithm.version")
-  check_flag(fixg, "fixg")
-  check_flag(verbose, "verbose")
   check_flag(output_lfdr, "output_lfdr")
   check_number(pi_thresh, "pi_thresh", 0, 1, what = "a number from 0 to 1")
   n_threads <- resolve_threads(n_threads)
 
   if (is.null(g)) {
-    if (fixg) {
-      abort_input(
-        "`fixg = TRUE` needs `g`, the fit whose weights are to be kept.",
-        class = "covmash_error_g"
-      )
-    }
     model <- new_model(
       data, Ulist, grid, gridmult, normalizeU, usepointmass
     )
   } else {
-    given <- c(
-      Ulist = !missing(Ulist) && !is.null(Ulist),
-      grid = !missing(grid) && !is.null(grid),
-      normalizeU = !missing(normalizeU) && !is.null(normalizeU)
-    )
-    refuse_with_g(given)
-    refuse_with_fixg(fixg & c(
-      prior = !missing(prior), optmethod = !missing(optmethod), start = !is.null(start), weights = !is.null(weights)
-    ))
     data <- data_for_g(data, g)
-    model <- model_from_g(
-      g, data, if (!missing(usepointmass)) usepointmass, need_pi = fixg
-    )
+    model <- model_from_g(g, data, point_mass_of_call, need_pi = fixg)
   }
 
   # They are asked for several times.

@@ -248,8 +248,9 @@ get_posterior_weights <- function(fit, data = NULL, pi_thresh = 1e-10,
 weights_by_component <- function(fit, data, pi_thresh, n_threads) {
   if (is.null(data)) {
     if (is.null(fit$posterior_weights)) {
+      is_kept_fit <- inherits(fit, "mash_fit") && is.null(fit[["source"]])
       abort_input(
-        "The fit keeps no posterior weights{if (inherits(fit, 'mash_fit')) ' (there were too many)'}; give `data`.",
+        "The fit keeps no posterior weights{if (is_kept_fit) ' (there were too many)'}; give `data`.",
         class = "covmash_error_fit"
       )
     }

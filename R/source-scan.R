@@ -27,8 +27,8 @@
 #'   on which the fit begins; `seconds`, of reading and of counting.
 #' @details How an effect is computed depends on the effect and on the dictionary, so results have the same bits however
 #'   a source is shared out. Effects whose noise is in no entry have noise of their own.
-#' @section Errors: `covmash_error_source` if a file cannot be read or has changed, or a value in it cannot be used:
-#'   with file and row.
+#' @section Errors: `covmash_error_source` if a file cannot be read or has changed, a value in it cannot be used (with
+#'   file and row), or all are missing; `covmash_error_data` for a look that is damaged.
 #' @seealso [mash_source()], [mash()], [mash_posterior()]
 #' @concept large data
 #' @export
@@ -63,6 +63,12 @@ scan_source <- function(src, cluster, sample_rows, n_threads) {
   }, drop = "noises")
   total <- function(part) Reduce(`+`, lapply(counted, `[[`, part))
   strata <- total("strata")
+  if (sum(strata) == 0) {
+    abort_source(
+      "There is no estimate in the source: all are missing. See whether `Bhat` names the right columns.",
+      class = "covmash_error_data"
+    )
+  }
   chosen <- over_segments("Fetching the sample", segments, "fetch_of_segment", list(
     src = src, chance = chances(strata, sample_rows), rows = sample_rows_of(src$n_effects, sample_rows),
     candidates = run_core(cpp_frequent_noises(counters))
@@ -122,8 +128,8 @@ count_effects <- function(data) {
   )
 }
 
-# chance: of each stratum, that an effect of it is in the pilot; rows: of the source, of the sample; candidates: counters
-# of noises that may be in the dictionary.
+# chance: of each stratum, that an effect of it is in the pilot; rows: of the source, of the sample; candidates:
+# counters of noises that may be in the dictionary.
 fetch_of_segment <- function(task, common) {
   fetch_effects(fresh_segment(common$src, task$segment), segment_range(common$src, task$segment)[1], common)
 }
@@ -144,8 +150,8 @@ fetch_effects <- function(data, first, common) {
 
 # ---- put together ------------------------------------------------------------------
 
-# The results of a function of the package for all segments. take(i, result) hears of each as it comes; `drop` is not kept
-# of it.
+# The results of a function of the package for all segments. take(i, result) hears of each as it comes; `drop` is not
+# kept of it.
 over_segments <- function(name, tasks, worker, common, cluster, take = NULL, drop = NULL) {
   rows <- vapply(tasks, function(task) diff(segment_range(common$src, task$segment)) + 1, 0)
   began <- elapsed()
@@ -244,15 +250,41 @@ dictionary_for <- function(dictionary, conditions) {
 is_scan <- function(x) inherits(x, "mash_scan")
 
 check_scan <- function(x, name = "x") {
-  parts <- c("source", "digest", "noise", "range", "dictionary", "checksums", "sample", "pilot")
-  if (!is_scan(x) || !is.list(x) || !all(parts %in% names(x)) || !is_source(x$source) ||
-        length(x$checksums) != n_segments(check_source(x$source, name)) || !identical(x$digest, source_digest(x$source))) {
+  if (!is_scan(x)) {
     abort_input(
-      "`{name}` must be a look at a source made by summary(), not {describe(x)}, or was damaged; make it again.",
-      class = "covmash_error_data"
+      "`{name}` must be a look at a source made by summary(), not {describe(x)}.", class = "covmash_error_data"
     )
   }
+  if (!is.list(x) || !is_source(x$source) || !is_scan_of(x, check_source(x$source, name))) {
+    abort_input("`{name}` is damaged; make it again with summary() of the source.", class = "covmash_error_data")
+  }
   invisible(x)
+}
+
+# Whether all that is used of a scan is there and fits the source.
+is_scan_of <- function(x, src) {
+  R <- length(src$conditions)
+  numbers <- function(x, n, lower = 0) {
+    checkmate::test_double(x, lower = lower, finite = TRUE, any.missing = FALSE, len = n)
+  }
+  has_values <- function(data, n = NULL) {
+    inherits(data, "mash_data") && is.list(data) &&
+      checkmate::test_matrix(data$Bhat, mode = "double", ncols = R, nrows = n) &&
+      checkmate::test_matrix(data$Shat, mode = "double", ncols = R, nrows = nrow(data$Bhat))
+  }
+  are_lists <- all(vapply(x[c("noise", "range", "dictionary", "pilot")], is.list, NA))
+  counts <- c("n_groups", "n_shared_rows", "n_row_specific", "n_missing", "n_all_missing", "n_effects", "n_conditions")
+  n <- length(x$pilot[["times"]])
+  are_lists && identical(x$digest, source_digest(src)) && identical(x$n_effects, src$n_effects) &&
+    identical(x$n_conditions, R) && numbers(x$observed, R) && numbers(x$jacobian, 1L, -Inf) &&
+    all(vapply(counts, function(part) checkmate::test_count(x$noise[[part]]), NA)) &&
+    checkmate::test_number(x$range$smallest_shat) && checkmate::test_number(x$range$largest_excess) &&
+    checkmate::test_matrix(x$dictionary$shat, mode = "double", nrows = R) &&
+    identical(rownames(x$dictionary$shat), src$conditions) &&
+    numbers(x$dictionary$count, ncol(x$dictionary$shat), 1) &&
+    checkmate::test_character(x$checksums, any.missing = FALSE, len = n_segments(src)) && has_values(x$sample) &&
+    has_values(x$pilot$data, n) && numbers(x$pilot$times, n) && numbers(x$pilot$lot, n) &&
+    checkmate::test_integer(x$pilot$stratum, any.missing = FALSE, lower = 1L, len = n) && numbers(x$seconds, 2L)
 }
 
 #' @rdname summary.mash_source

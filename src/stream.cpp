@@ -24,6 +24,8 @@ covmash::PassQuery pass_query(const Rcpp::List& query, const covmash::Selection&
   q.x = covmash::by_slot(selection, Rcpp::as<std::vector<double>>(query["x"]));
   q.from = covmash::by_slot(selection, Rcpp::as<std::vector<double>>(query["from"]));
   q.steps = Rcpp::as<std::vector<double>>(query["steps"]);
+  q.hard = query["hard"];
+  q.most_hard = Rcpp::as<std::size_t>(query["most_hard"]);
   for (int slot : Rcpp::as<std::vector<int>>(query["also"])) q.also.push_back(static_cast<std::size_t>(slot));
   return q;
 }
@@ -32,9 +34,10 @@ covmash::PassQuery pass_query(const Rcpp::List& query, const covmash::Selection&
 Rcpp::List answer_list(const covmash::PassAnswer& a) {
   return Rcpp::List::create(_["n_effects"] = a.n_effects, _["maxima"] = a.maxima, _["log_density"] = a.log_density,
                             _["along"] = a.along, _["gradient"] = a.gradient, _["hessian"] = bridge::matrix_of(a.hessian),
-                            _["covering"] = a.covering);
+                            _["covering"] = a.covering, _["hard"] = a.hard);
 }
 
+// What comes back is not trusted to fit the question: it may come from a file.
 covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery& query) {
   covmash::PassAnswer a;
   a.n_effects = list["n_effects"];
@@ -44,9 +47,15 @@ covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery
   a.gradient = Rcpp::as<std::vector<double>>(list["gradient"]);
   a.hessian = Rcpp::as<arma::mat>(list["hessian"]);
   a.covering = Rcpp::as<std::vector<double>>(list["covering"]);
+  a.hard = Rcpp::as<std::vector<float>>(list["hard"]);
   for (std::size_t p = 0; p < query.x.size(); ++p)
     if (query.x[p] > 0.0) a.columns.push_back(p);
   a.columns.insert(a.columns.end(), query.also.begin(), query.also.end());
+  covmash::require(a.gradient.size() == query.x.size() && a.covering.size() == query.x.size() &&
+                       a.along.size() == (query.from.empty() ? 0 : query.steps.size()) &&
+                       a.hessian.n_rows == a.columns.size() && a.hessian.n_cols == a.columns.size() &&
+                       a.hard.size() % std::max<std::size_t>(query.x.size(), 1) == 0,
+                   "the answer of a pass is not one to the query");
   return a;
 }
 
@@ -54,7 +63,9 @@ covmash::PassAnswer pass_answer(const Rcpp::List& list, const covmash::PassQuery
 struct Master {
   Master(const Rcpp::List& sample, const Rcpp::List& g, const Rcpp::List& settings)
       : threads(settings), problem(sample, g, threads.executor), computed(problem.noise, problem.prior, threads.executor) {
-    computed.weigh(Rcpp::as<std::vector<double>>(settings["times"]));
+    const auto times = Rcpp::as<std::vector<double>>(settings["times"]);
+    covmash::require(times.size() == problem.data.effects().n_effects, "there must be one number for each effect");
+    computed.weigh(times);
     const double bytes = 4.0 * 64.0 * static_cast<double>(computed.n_blocks() * computed.n_columns());
     threads.executor.step("Likelihoods of the sample", true);
     if (bytes <= bridge::options<covmash::FitOptions>(settings).memory) stored = computed.store(threads.executor);
@@ -85,6 +96,7 @@ Rcpp::List query_list(const Master& m) {
   };
   return Rcpp::List::create(_["x"] = numbers(q.x), _["from"] = numbers(q.from), _["steps"] = q.steps,
                             _["also"] = std::vector<int>(q.also.begin(), q.also.end()),
+                            _["hard"] = q.hard, _["most_hard"] = static_cast<double>(q.most_hard),
                             _["base"] = m.computed.base());
 }
 

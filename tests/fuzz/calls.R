@@ -42,7 +42,7 @@ our_classes <- c(
   "summary.deconvolution", "mash_contrast", "mash_prior", "mash_hierarchy",
   "mash_sumstats", "mash_source", "mash_pipeline", "mash_findings", "mash_cv", "summary.mash_cv", "fit_indices", "factor_panels",
   "summary.factor_selection", "summary.mash_fit", "summary.mash_data", "summary.mash_1by1", "summary.factor_cov",
-  "summary.factor_fit", "summary.factor_precision", "mash_output", "mash_rows", "summary.mash_output"
+  "summary.factor_fit", "summary.factor_precision", "mash_output", "mash_rows", "summary.mash_output", "mash_scan"
 )
 is_ours <- function(x) inherits(x, our_classes)
 
@@ -258,6 +258,8 @@ judge <- function(drawn, ran) {
 # What took how long, and the call as it was written, may differ.
 without_circumstances <- function(x) {
   if (is.list(x) && inherits(x, c("mash_fit", "factor_fit", "deconvolution"))) x[c("timing", "call")] <- NULL
+  if (is.list(x) && inherits(x, "mash_fit") && is.data.frame(x$source$passes)) x$source$passes$seconds <- NULL
+  if (is.list(x) && inherits(x, "mash_scan")) x$seconds <- NULL
   if (is.list(x) && !is.object(x) && !is.null(x[["mash.model"]])) x$mash.model$timing <- NULL
   if (is.list(x) && inherits(x, "mash_cost")) x[c("predicted", "per_row", "once", "memory")] <- NULL
   if (is.list(x) && inherits(x, "mash_pipeline")) x$steps$seconds <- x$fit$timing <- NULL

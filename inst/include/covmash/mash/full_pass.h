@@ -32,6 +32,8 @@ struct PassQuery {
   std::vector<double> from;   // weights that x is to be better than; empty: none
   std::vector<double> steps;  // 0 is `from`, 1 is x
   std::vector<std::size_t> also;  // columns without a weight whose second derivatives are wanted too
+  double hard = 0.0;              // effects of a density below this are handed over with all their likelihoods,
+  std::size_t most_hard = 0;      // the so many lowest
 };
 
 struct PassAnswer {
@@ -42,6 +44,7 @@ struct PassAnswer {
   std::vector<double> gradient;  // at x, P
   std::vector<std::size_t> columns;  // those with a weight in x, then the query's others
   arma::mat hessian;             // of -log_density, on the columns
+  std::vector<float> hard;       // likelihoods of effects that are hard on x, P numbers each
   std::vector<double> covering;  // how many effects that no column of the support is fair to each column is the best of
 
   // Of further effects, to the same query.
@@ -57,6 +60,7 @@ struct PassAnswer {
     for (std::size_t p = 0; p < gradient.size(); ++p) gradient[p] += other.gradient[p];
     hessian += other.hessian;
     for (std::size_t p = 0; p < covering.size(); ++p) covering[p] += other.covering[p];
+    hard.insert(hard.end(), other.hard.begin(), other.hard.end());
   }
 };
 
@@ -115,7 +119,8 @@ class FullPass {
   }
 
  private:
-  static constexpr std::size_t none = static_cast<std::size_t>(-1), blocks_a_chunk = 64, blocks_a_panel = 16;
+  static constexpr std::size_t none = static_cast<std::size_t>(-1), blocks_a_chunk = 64, blocks_a_panel = 16,
+                               hard_of_chunk = 32;
   // The square of a density below this is beyond floats beside the others.
   static constexpr double smallest_in_floats = 1e-12;
 
@@ -123,6 +128,7 @@ class FullPass {
     double log_density = 0.0, base = 0.0;
     std::vector<double> along, gradient, model, covering;
     arma::mat hessian;
+    std::vector<std::pair<double, std::vector<float>>> hard;  // density and likelihoods
   };
 
   struct Workspace {
@@ -157,6 +163,7 @@ class FullPass {
       for_each_lane(source_.lanes(b), [&](std::size_t lane) {
         smallest = std::min(smallest, u[lane]);
         if (u[lane] < BlockMixture::tiny) cover(L, lane, ws, sums);
+        if (u[lane] < query_.hard && sums.hard.size() < hard_of_chunk) sums.hard.emplace_back(u[lane], row(L, lane));
       });
       executor_.checkpoint();
     }
@@ -169,6 +176,12 @@ class FullPass {
   void point(Workspace& ws, std::size_t block, std::size_t n) const {
     ws.at.resize(n);
     for (std::size_t c = 0; c < n; ++c) ws.at[c] = column(ws, c, block);
+  }
+
+  std::vector<float> row(const float* L, std::size_t lane) const {
+    std::vector<float> out(source_.n_columns());
+    for (std::size_t p = 0; p < out.size(); ++p) out[p] = L[p * simd::lanes + lane];
+    return out;
   }
 
   // An effect whose density is tiny, for want of a column that is fair to it.
@@ -219,6 +232,7 @@ class FullPass {
     answer.along.assign(from_.empty() ? 0 : query_.steps.size(), 0.0);
     answer.gradient.assign(P, 0.0);
     answer.covering.assign(P, 0.0);
+    std::vector<const std::pair<double, std::vector<float>>*> hard;
     std::vector<double> model(n_model_, 0.0);
     arma::mat H(width_, width_, arma::fill::zeros);
     for (const Sums& part : parts) {
@@ -234,7 +248,11 @@ class FullPass {
       for (std::size_t p = 0; p < P; ++p) answer.covering[p] += part.covering[p];
       lanes(part.model, n_model_, model);
       H += part.hessian;
+      for (const auto& effect : part.hard) hard.push_back(&effect);
     }
+    std::stable_sort(hard.begin(), hard.end(), [](const auto* a, const auto* b) { return a->first < b->first; });
+    hard.resize(std::min(hard.size(), query_.most_hard));
+    for (const auto* effect : hard) answer.hard.insert(answer.hard.end(), effect->second.begin(), effect->second.end());
     // row-major upper triangle: the lower one here
     answer.hessian = arma::symmatl(arma::mat(H.submat(0, 0, n_model_ - 1, n_model_ - 1)));
     if (n_model_ > n_own_) BlockMixture::add_base(source_.base(), model, answer.hessian);

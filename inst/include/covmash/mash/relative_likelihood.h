@@ -93,6 +93,60 @@ class StoredLikelihoods : public LikelihoodSource {
   std::vector<std::size_t> gathered_;
 };
 
+// Another source, and further effects after it, which count once.
+class ExtendedLikelihoods : public LikelihoodSource {
+ public:
+  // effects: their likelihoods, n_columns() numbers each. source must outlive this.
+  ExtendedLikelihoods(LikelihoodSource& source, const std::vector<float>& effects) : source_(source) {
+    const std::size_t P = source.n_columns(), n = effects.size() / std::max<std::size_t>(P, 1);
+    const std::size_t blocks = (n + simd::lanes - 1) / simd::lanes;
+    values_.require_size(std::max<std::size_t>(blocks, 1) * P * simd::lanes);
+    once_.assign(simd::lanes, 1.0);
+    for (std::size_t b = 0; b < blocks; ++b) {
+      lanes_.push_back(first_lanes(std::min<std::size_t>(simd::lanes, n - b * simd::lanes)));
+      for (std::size_t lane = 0; lane < simd::lanes; ++lane) {
+        const float* row = effects.data() + std::min(b * simd::lanes + lane, n - 1) * P;
+        for (std::size_t p = 0; p < P; ++p)
+          values_[(b * P + p) * simd::lanes + lane] = row[p] - static_cast<float>(source.base());
+      }
+    }
+  }
+
+  std::size_t n_blocks() const override { return own() + lanes_.size(); }
+  std::size_t n_columns() const override { return source_.n_columns(); }
+  std::uint64_t lanes(std::size_t b) const override { return b < own() ? source_.lanes(b) : lanes_[b - own()]; }
+  const double* effect_weights(std::size_t b) const override {
+    return b < own() ? source_.effect_weights(b) : once_.data();
+  }
+  double base() const override { return source_.base(); }
+  double work_per_block() const override { return source_.work_per_block(); }
+  double work_to_gather(std::size_t n) const override { return source_.work_to_gather(n); }
+  void begin(std::size_t workers) override { source_.begin(workers); }
+  const float* block(std::size_t b, std::size_t worker) override {
+    return b < own() ? source_.block(b, worker) : values(b);
+  }
+  bool gathers_alone() const override { return false; }
+  void begin_gather(const std::vector<std::size_t>& columns, bool alone, Executor& executor) override {
+    gathered_ = columns;
+    source_.begin_gather(columns, alone, executor);
+  }
+  void gather(std::size_t b, std::size_t worker, float* const* target) override {
+    if (b < own()) return source_.gather(b, worker, target);
+    for (std::size_t i = 0; i < gathered_.size(); ++i)
+      std::memcpy(target[i], values(b) + gathered_[i] * simd::lanes, simd::lanes * sizeof(float));
+  }
+
+ private:
+  std::size_t own() const { return source_.n_blocks(); }
+  const float* values(std::size_t b) const { return values_.data() + (b - own()) * n_columns() * simd::lanes; }
+
+  LikelihoodSource& source_;
+  std::vector<std::uint64_t> lanes_;
+  std::vector<double> once_;
+  Buffer<float> values_;
+  std::vector<std::size_t> gathered_;
+};
+
 class ComputedLikelihoods : public LikelihoodSource {
  public:
   // noise and prior must outlive the source. store: of forms for noises of a dictionary.

@@ -5,11 +5,15 @@
 // J / J_sample times. At the weights y of the last pass it is made to have the gradient of all effects, and their Hessian
 // on the columns in use:
 //     f(x) = f_sample(x) + (g - g_sample)'(x - y) - (x - y)'(H - H_sample)(x - y) / 2 .
+// Effects that are hard on y, for which each next to nothing more of a column is much, come back from the pass and join the
+// sample: two derivatives say little about their logarithms.
 // Where it stays, the optimality conditions hold for all effects, and the pass there says so. The sample carries over
 // what two derivatives do not know, so few passes are needed; how few depends on the sample, what they end in does not.
 // The objective never falls: a pass also looks at points on the way from the best weights so far; if a step went too far,
-// the best of them is next, and if none is better, a step of the EM algorithm, which cannot go down. Each time
-// that the surrogate went too far, for its sample is too small, twice as many steps of Newton's method follow.
+// the best of them is next, and if none is better, a step of the EM algorithm, which cannot go down, with a little weight
+// for the columns that are wanted in use: of those the sample may have been wrong about the curvature, which the pass there
+// says. Each time that the surrogate went too far, for its sample is too small, twice as many steps of Newton's method
+// follow.
 // Cost between passes: that of the weights of the sample (weights.h).
 
 #include <algorithm>
@@ -161,14 +165,15 @@ class PassMaster {
   // iterations are passes.
   PassMaster(LikelihoodSource& sample, const std::vector<double>& prior,
              std::vector<std::pair<std::size_t, std::size_t>> grids, const WeightsOptions& options, Executor& executor)
-      : sample_(sample, executor), prior_(prior), grids_(std::move(grids)), options_(options) {
+      : sample_(sample), executor_(executor), prior_(prior), grids_(std::move(grids)), options_(options) {
+    BlockDensity density(sample, executor);
     WeightsOptions rough = options;
     rough.tolerance = std::max(options.tolerance, 1e-7);
     rough.max_iterations = 100;
-    query_.x = options.start.empty() ? WeightsSolver(sample_, prior_, grids_, rough).solve().pi : normalised(options.start);
+    query_.x = normalised(options.start.empty() ? WeightsSolver(density, prior_, grids_, rough).solve().pi : options.start);
     y_ = query_.x;
-    gradient_ = gradient_of_sample();
-    n_ = sample_.n_effects() + std::accumulate(prior_.begin(), prior_.end(), -static_cast<double>(prior_.size()));
+    gradient_ = gradient_of(density);
+    n_ = density.n_effects() + std::accumulate(prior_.begin(), prior_.end(), -static_cast<double>(prior_.size()));
     ask_for_near_columns();
   }
 
@@ -185,6 +190,7 @@ class PassMaster {
       return true;
     }
     const double gained = objective - objective_;
+    entering_ = false;
     y_ = query_.x;
     objective_ = objective;
     gradient_ = answer.gradient;
@@ -197,6 +203,7 @@ class PassMaster {
     // Rounding has been reached where neither gets better.
     const bool better = passes_ == 1 || excess < 0.5 * smallest_excess_ || gained > 1e-12 * std::fabs(objective_);
     stalled_ = better ? 0 : stalled_ + 1;
+    if (stalled_ >= 2) newton_steps_ = std::max(newton_steps_, 1);
     smallest_excess_ = passes_ == 1 ? excess : std::min(excess, smallest_excess_);
     excess_ = excess;
     converged_ = excess <= options_.tolerance;
@@ -220,6 +227,8 @@ class PassMaster {
   static constexpr double nearly = 0.9;
   static constexpr double nearby = 1e-3;  // excess from which on the quadratic terms hold
   static constexpr std::size_t most_near = 32;
+  static constexpr double share_of_hard = 300.0;
+  static constexpr std::size_t most_hard = 4096;
 
   double penalties(const std::vector<double>& x) const {
     double f = 0.0;
@@ -228,7 +237,7 @@ class PassMaster {
     return f;
   }
 
-  std::vector<double> gradient_of_sample() {
+  std::vector<double> gradient_of(Density& density) const {
     std::vector<std::size_t> support;
     std::vector<double> x;
     for (std::size_t p = 0; p < y_.size(); ++p) {
@@ -236,9 +245,9 @@ class PassMaster {
       support.push_back(p);
       x.push_back(y_[p]);
     }
-    sample_.enter(0);
-    sample_.use(support);
-    return sample_.all_columns(x, false).gradient;
+    density.enter(0);
+    density.use(support);
+    return density.all_columns(x, false).gradient;
   }
 
   // To the best point between the best weights and the query; to one of EM if there is none.
@@ -251,7 +260,13 @@ class PassMaster {
         step = query_.steps[t];
       }
     }
-    query_.x = step > 0.0 ? between(step) : expectation_step();
+    if (step > 0.0) {
+      query_.x = between(step);
+    } else {
+      query_.x = expectation_step();
+      entering_ = !entering_;
+      if (entering_) enter(query_.x);
+    }
     if (of_surrogate_) newton_steps_ = 1 << std::min(too_far_++, 10);
     of_surrogate_ = false;
     go_from_best();
@@ -267,6 +282,17 @@ class PassMaster {
     std::vector<double> x = y_;
     for (std::size_t p = 0; p < x.size(); ++p) x[p] *= gradient_[p] / n_;
     return normalised(std::move(x));
+  }
+
+  // Gives columns that are not in use though the gradient wants them the weight of one effect.
+  void enter(std::vector<double>& x) const {
+    std::vector<std::size_t> wanted;
+    for (const std::size_t p : local_maxima(n_ * (1.0 + 0.5 * options_.tolerance)))
+      if (y_[p] == 0.0) wanted.push_back(p);
+    if (wanted.empty()) return;
+    const double share = std::min(0.5, 1.0 / n_);
+    for (double& w : x) w *= 1.0 - share;
+    for (const std::size_t p : wanted) x[p] += share / static_cast<double>(wanted.size());
   }
 
   void step_on(const PassAnswer& answer) {
@@ -299,6 +325,9 @@ class PassMaster {
       if (y_[p] > 0.0 && !(query_.x[p] > 0.0) && std::find(near.begin(), near.end(), p) == near.end()) near.push_back(p);
     std::sort(near.begin(), near.end());
     query_.also = std::move(near);
+    // An effect of density u, relative to its likeliest column, has a share of up to 1 / (u N) in a gradient.
+    query_.hard = std::min(0.01, share_of_hard / n_);
+    query_.most_hard = most_hard;
   }
 
   // Columns whose gradient is above a value and above its neighbours' in the grid.
@@ -341,21 +370,28 @@ class PassMaster {
   std::vector<double> maximum_of_surrogate(const PassAnswer& answer) {
     std::vector<double> x;
     for (const std::size_t p : answer.columns) x.push_back(y_[p]);
-    sample_.enter(0);
-    sample_.use(answer.columns);
-    const Density::Pass here = sample_.all_columns(x, false);
-    arma::mat hessian = answer.hessian - sample_.model().hessian;
+    ExtendedLikelihoods extended(sample_, answer.hard);
+    BlockDensity density(extended, executor_);
+    density.enter(0);
+    density.use(answer.columns);
+    const Density::Pass here = density.all_columns(x, false);
+    arma::mat hessian = answer.hessian - density.model().hessian;
     if (excess_ > nearby) leave_positive(hessian);
     std::vector<double> gradient = answer.gradient;
     for (std::size_t p = 0; p < gradient.size(); ++p) gradient[p] -= here.gradient[p];
-    SurrogateDensity surrogate(sample_, y_, std::move(gradient), answer.columns, hessian);
+    SurrogateDensity surrogate(density, y_, std::move(gradient), answer.columns, hessian);
     WeightsOptions options = options_;
     options.start = y_;
     options.tolerance = 0.01 * options_.tolerance;
     options.max_iterations = 100;
     std::vector<double> pi = WeightsSolver(surrogate, prior_, grids_, options).solve().pi;
-    const bool usable = std::all_of(pi.begin(), pi.end(), [](double w) { return w >= 0.0 && std::isfinite(w); });
-    if (!usable || pi == y_) pi.clear();
+    // A surrogate without a maximum can leave the solver anywhere, with any sum.
+    const double sum = std::accumulate(pi.begin(), pi.end(), 0.0);
+    const bool usable = std::all_of(pi.begin(), pi.end(), [](double w) { return w >= 0.0; }) && sum > 0.0 &&
+                        std::isfinite(sum);
+    if (!usable) return {};
+    pi = normalised(std::move(pi));
+    if (pi == y_) pi.clear();
     return pi;
   }
 
@@ -385,10 +421,12 @@ class PassMaster {
       penalty[i] = (prior_[p] - 1.0) / n_;
       slope[i] = 1.0 - answer.gradient[p] / n_;
     }
-    sample_.enter(0);
-    sample_.use(columns);
-    sample_.mix(arma::conv_to<std::vector<double>>::from(x));
-    arma::mat H = sample_.model().hessian, factor;
+    ExtendedLikelihoods extended(sample_, answer.hard);
+    BlockDensity density(extended, executor_);
+    density.enter(0);
+    density.use(columns);
+    density.mix(arma::conv_to<std::vector<double>>::from(x));
+    arma::mat H = density.model().hessian, factor;
     H.submat(0, 0, s - 1, s - 1) = answer.hessian;
     H.diag() += 1e-10 * arma::mean(H.diag());
     if (n > s && !arma::chol(factor, H)) {
@@ -424,7 +462,8 @@ class PassMaster {
     return x;
   }
 
-  BlockDensity sample_;
+  LikelihoodSource& sample_;
+  Executor& executor_;
   const std::vector<double> prior_;
   std::vector<std::pair<std::size_t, std::size_t>> grids_;
   WeightsOptions options_;
@@ -436,6 +475,7 @@ class PassMaster {
   bool of_surrogate_ = false;  // the query
   int too_far_ = 0;            // how often the surrogate went too far
   int newton_steps_ = 0;       // that take its place
+  bool entering_ = false;      // it has columns that enter()
   bool converged_ = false;
 };
 
