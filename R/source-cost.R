@@ -95,9 +95,11 @@ mash_cost <- function(data, Ulist, ..., cores = c(1, 16, 800), n_effects = NULL,
   solved <- timed(run_core(cpp_pass_master(sample, model, c(newton_control(list()), list(
     times = pilot$times, prior = penalty, memory = resolve_memory(), n_threads = n_threads, start = NULL
   )))))
+  query <- run_core(cpp_pass_query(solved$value))
+  query$most_hard <- ceiling(query$most_hard / ceiling(J / src$segment_rows))
   measured <- measure_segment(list(segment = 1), list(
     src = src, dictionary = sample$dictionary, model = model[c("Ulist", "grid", "usepointmass")], n_threads = n_threads,
-    query = run_core(cpp_pass_query(solved$value)), columns = columns, format = format, n_effects = J
+    query = query, columns = columns, format = format, n_effects = J
   ))
   measured$scan <- repeated(function() {
     run_core(cpp_frequent_noises(cpp_noise_counters()))
@@ -266,8 +268,8 @@ new_cost <- function(src, measured, solved, n_components, J, passes, scanned) {
   structure(
     list(
       predicted = NULL, per_row = measured$per_row,
-      # The solver comes back between passes, for less and less: as much again.
-      once = c(scan = measured$scan, master = 2 * solved, worker = measured$worker),
+      # The solver comes back after every pass, for half as much on average.
+      once = c(scan = measured$scan, master = (1 + passes / 2) * solved, worker = measured$worker),
       bytes = c(read = per_row * J, written = measured$bytes_per_row * J),
       memory = cost_memory(src, measured, n_components, J), measured = unlist(measured[c("segment", "piece")]),
       n_effects = J, n_conditions = length(src$conditions), n_components = n_components,
