@@ -125,7 +125,8 @@ fit_by_passes <- function(scan, pilot, model, penalty, settings, start, cluster,
   common$forms <- rlang::hash(list(common$dictionary, common$model, src$V, common$isa))
   on.exit(forget_forms())
   passes <- data.frame(
-    pass = integer(), objective = double(), kkt_violation = double(), support = integer(), seconds = double()
+    pass = integer(), objective = double(), kkt_violation = double(), support = integer(), seconds = double(),
+    reading = double(), computing = double()
   )
   query <- run_core(cpp_pass_query(master))
   maxima <- 0
@@ -143,7 +144,8 @@ fit_by_passes <- function(scan, pilot, model, penalty, settings, start, cluster,
     query <- run_core(cpp_pass_take(master, answer))
     result <- run_core(cpp_pass_result(master))
     passes[at, ] <- list(
-      at, result$objective + maxima - scan$jacobian, result$kkt_violation, support, elapsed() - pass_began
+      at, result$objective + maxima - scan$jacobian, result$kkt_violation, support, elapsed() - pass_began,
+      answer$reading, answer$computing
     )
     step_message(
       verbose, "Pass {at}: objective {format_loglik(passes$objective[at])}, largest KKT violation ",
@@ -203,7 +205,9 @@ pass_over <- function(common, at, cluster, kept, worker = "pass_over_segment") {
   total
 }
 
-pass_parts <- c("n_effects", "maxima", "log_density", "along", "gradient", "hessian", "covering", "hard")
+pass_parts <- c(
+  "n_effects", "maxima", "log_density", "along", "gradient", "hessian", "covering", "hard", "reading", "computing"
+)
 
 sum_by_tree <- function(answers) {
   while (length(answers) > 1L) {
@@ -223,12 +227,15 @@ add_answers <- function(a, b) {
 }
 
 pass_over_segment <- function(task, common) {
+  began <- elapsed()
   data <- unchanged_segment(task, common)
+  read <- elapsed()
   effects <- if (is.null(rownames(data$Bhat))) NULL else rownames(data$Bhat)
-  run_core(
+  answer <- run_core(
     cpp_full_pass(data, common$model, common$query, list(n_threads = common$n_threads), forms_for(common$forms)),
     effects, component_names(common$model), names(common$model$Ulist)
   )
+  c(answer, list(reading = read - began, computing = elapsed() - read))
 }
 
 loglik_of_segment <- function(task, common) {

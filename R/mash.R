@@ -94,7 +94,8 @@
 #'     the scale on which `data` are;
 #'   * of a source, `source`: `digest` of the source, `dictionary` and `checksums` as in
 #'     [summary()][summary.mash_source()], `passes`, a data frame with a row for each pass (`pass`,
-#'     `objective`, `kkt_violation`, `support`, how many components had weight, and `seconds`), and `isa`,
+#'     `objective`, `kkt_violation`, `support`, how many components had weight, `seconds`, and those of workers
+#'     `reading` and `computing`), and `isa`,
 #'     the instruction set in use. `result` is an empty list then, what there is for each effect is `NULL`.
 #'
 #' @details With components \eqn{p = (k, l)} and

@@ -73,7 +73,8 @@ stream_studies <- new.env()
 
 # All that a fit says but how long it took.
 bits_of_fit <- function(fit) {
-  fit$timing <- fit$source$passes$seconds <- NULL
+  fit$timing <- NULL
+  fit$source$passes[c("seconds", "reading", "computing")] <- NULL
   unclass(fit)
 }
 
