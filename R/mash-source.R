@@ -180,7 +180,7 @@ look_by_pass <- function(scan, model, cluster, kept, n_threads, verbose, explain
   answer <- pass_over(common, 1L, cluster, kept, "loglik_of_segment")
   passes <- data.frame(
     pass = 1L, objective = answer$log_density, kkt_violation = NA_real_, support = sum(model$pi > 0),
-    seconds = elapsed() - began
+    seconds = elapsed() - began, reading = answer$reading, computing = answer$computing
   )
   step_message(verbose, "Log-likelihood {format_loglik(answer$log_density)}, {seconds(passes$seconds)}.")
   list(
@@ -239,11 +239,14 @@ pass_over_segment <- function(task, common) {
 }
 
 loglik_of_segment <- function(task, common) {
+  began <- elapsed()
   data <- unchanged_segment(task, common)
+  read <- elapsed()
   pi <- common$model$pi
+  loglik <- posterior_of(data, common$model, pi, 0, 1, common$n_threads, keep_weights = FALSE)$loglik
   list(
-    n_effects = sum(rowSums(!is.na(data$Bhat)) > 0),
-    log_density = posterior_of(data, common$model, pi, 0, 1, common$n_threads, keep_weights = FALSE)$loglik
+    n_effects = sum(rowSums(!is.na(data$Bhat)) > 0), log_density = loglik, reading = read - began,
+    computing = elapsed() - read
   )
 }
 

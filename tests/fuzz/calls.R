@@ -258,7 +258,9 @@ judge <- function(drawn, ran) {
 # What took how long, and the call as it was written, may differ.
 without_circumstances <- function(x) {
   if (is.list(x) && inherits(x, c("mash_fit", "factor_fit", "deconvolution"))) x[c("timing", "call")] <- NULL
-  if (is.list(x) && inherits(x, "mash_fit") && is.data.frame(x$source$passes)) x$source$passes$seconds <- NULL
+  if (is.list(x) && inherits(x, "mash_fit") && is.data.frame(x$source$passes)) {
+    x$source$passes[c("seconds", "reading", "computing")] <- NULL
+  }
   if (is.list(x) && inherits(x, "mash_scan")) x$seconds <- NULL
   if (is.list(x) && !is.object(x) && !is.null(x[["mash.model"]])) x$mash.model$timing <- NULL
   if (is.list(x) && inherits(x, "mash_cost")) x[c("predicted", "per_row", "once", "memory")] <- NULL

@@ -66,6 +66,7 @@ test_that("weights that are kept give the log-likelihood in one pass", {
   expect_equal(fit$loglik, memory$loglik, tolerance = 1e-12)
   expect_true(all(is.na(unlist(fit$convergence))))
   expect_identical(nrow(fit$source$passes), 1L)
+  expect_identical(names(fit$source$passes), names(s$fit$source$passes))
   expect_output(print(fit), "kept fixed")
   # A prior of other data, in which effects have densities beyond single floats.
   g <- s$fit$fitted_g

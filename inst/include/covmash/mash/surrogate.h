@@ -203,7 +203,9 @@ class PassMaster {
     // Rounding has been reached where neither gets better.
     const bool better = passes_ == 1 || excess < 0.5 * smallest_excess_ || gained > 1e-12 * std::fabs(objective_);
     stalled_ = better ? 0 : stalled_ + 1;
-    if (stalled_ >= 2) newton_steps_ = std::max(newton_steps_, 1);
+    // The surrogate that curves as much as its sample gets near the optimum at a steady pace only, which may be slow.
+    const bool slow = of_surrogate_ && excess < nearly_there && excess > 0.5 * excess_;
+    if (slow || stalled_ >= 2) newton_steps_ = std::max(newton_steps_, 1);
     smallest_excess_ = passes_ == 1 ? excess : std::min(excess, smallest_excess_);
     excess_ = excess;
     converged_ = excess <= options_.tolerance;
@@ -226,6 +228,7 @@ class PassMaster {
  private:
   static constexpr double nearly = 0.9;
   static constexpr double nearby = 1e-3;  // excess from which on the quadratic terms hold
+  static constexpr double nearly_there = 0.1;
   static constexpr std::size_t most_near = 32;
   static constexpr double share_of_hard = 300.0;
   static constexpr std::size_t most_hard = 4096;
