@@ -227,7 +227,7 @@ class PassMaster {
 
  private:
   static constexpr double nearly = 0.9;
-  static constexpr double nearby = 1e-3;  // excess from which on the quadratic terms hold
+  static constexpr double nearby = 5e-3;  // excess from which on the quadratic terms hold
   static constexpr double nearly_there = 0.1;
   static constexpr std::size_t most_near = 32;
   static constexpr double share_of_hard = 300.0;
