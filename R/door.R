@@ -294,7 +294,7 @@ result_part <- function(x, part, name = "x") {
       if (is.null(x[["source"]])) {
         "`{name}` has no posterior (it was made with `outputlevel = 1`); compute it with "
       } else {
-        "`{name}` has no posterior, for it is the fit of a source; write that with mash_posterior(), or compute some with "
+        "`{name}` has no posterior, for it is the fit of a source; write it with mash_posterior() or compute some with "
       },
       "mash_compute_posterior_matrices().",
       class = "covmash_error_fit"

@@ -238,7 +238,8 @@ mash <- function(data, Ulist = NULL, gridmult = sqrt(2), grid = NULL,
     return(mash_of_source(
       data, list(
         Ulist = Ulist, grid = grid, gridmult = gridmult, normalizeU = normalizeU, usepointmass = usepointmass
-      ), g, point_mass_of_call, fixg, prior, nullweight, control, verbose, start, n_threads, cluster, checkpoint, explain
+      ),
+      g, point_mass_of_call, fixg, prior, nullweight, control, verbose, start, n_threads, cluster, checkpoint, explain
     ))
   }
   refuse_without_source(c(cluster = !is.null(cluster), checkpoint = !is.null(checkpoint), explain = !isFALSE(explain)))

@@ -36,8 +36,13 @@ TEST(Strata, SmallEffectsAreOfOneKindInAllConditions) {
 
 TEST(Strata, LargeOnesAreOfTheConditionOfTheLargestAndOfItsSize) {
   std::size_t size = 0;
-  const auto of = strata_of({{2.0, 0.0, 0.0},  {2.2, -2.1, NaN}, {0.0, -2.3, 0.0}, {0.0, 2.5, 0.0},
-                             {50.0, 49.0, 0.0}, {0.0, 0.0, -1e9}, {NaN, NaN, 1e9}},
+  const auto of = strata_of({{2.0, 0.0, 0.0},
+                             {2.2, -2.1, NaN},
+                             {0.0, -2.3, 0.0},
+                             {0.0, 2.5, 0.0},
+                             {50.0, 49.0, 0.0},
+                             {0.0, 0.0, -1e9},
+                             {NaN, NaN, 1e9}},
                             &size);
   EXPECT_EQ(of[0], 1);
   EXPECT_EQ(of[1], of[0]);

@@ -19,7 +19,8 @@ struct Setting {
   std::vector<double> penalty;
   SerialExecutor executor;
 
-  explicit Setting(unsigned seed, arma::uword J) : p(reference::problem(seed, J, 3, reference::Noise::by_effect, true)) {
+  explicit Setting(unsigned seed, arma::uword J)
+      : p(reference::problem(seed, J, 3, reference::Noise::by_effect, true)) {
     for (arma::uword j = 0; j < J; ++j) p.bhat.row(j) *= j % 2 ? 0.5 : 1.0 + static_cast<double>(j % 7);
     for (const arma::mat& U : p.covariances) prior.covariances.push_back(recognise(U));
     for (int l = 0; l < 14; ++l) prior.scales.push_back(std::ldexp(0.01, l));
@@ -39,8 +40,8 @@ struct Setting {
     const arma::mat bhat = p.bhat.rows(rows), shat = p.shat.rows(rows);
     const NoiseModel some(effects(bhat, shat), p.C), all(effects(p.bhat, p.shat), p.C);
     ComputedLikelihoods sample(some, prior, executor), source(all, prior, executor);
-    sample.weigh(std::vector<double>(rows.n_elem, static_cast<double>(all.n_observed_effects()) /
-                                                      static_cast<double>(some.n_observed_effects())));
+    sample.weigh(std::vector<double>(
+        rows.n_elem, static_cast<double>(all.n_observed_effects()) / static_cast<double>(some.n_observed_effects())));
     const auto stored = sample.store(executor);
     PassMaster master(*stored, by_slot(sample.selection(), penalty), scale_grids(sample.selection()), WeightsOptions(),
                       executor);
@@ -94,7 +95,8 @@ TEST(PassMaster, FindsColumnsThatTheSampleKnowsNothingOf) {
     for (const arma::uword stride : {3u, 15u, 100u}) {
       const Setting::Solved solved = setting.solve(stride);
       EXPECT_TRUE(solved.weights.converged) << size << " " << stride;
-      EXPECT_NEAR(solved.weights.objective, exact.objective, 1e-9 * std::fabs(exact.objective)) << size << " " << stride;
+      EXPECT_NEAR(solved.weights.objective, exact.objective, 1e-9 * std::fabs(exact.objective))
+          << size << " " << stride;
       EXPECT_LE(solved.weights.iterations, 60) << size << " " << stride;
       for (std::size_t i = 1; i < solved.objectives.size(); ++i)
         EXPECT_GE(solved.objectives[i], solved.objectives[i - 1] - 1e-12 * std::fabs(exact.objective));
@@ -125,7 +127,8 @@ TEST(SurrogateDensity, HasTheDerivativesItIsGiven) {
   density.use(columns);
   const Density::Pass plain = density.all_columns(at, false);
   EXPECT_NEAR(there.log_density, plain.log_density, 1e-10);
-  for (std::size_t p = 0; p < P; ++p) EXPECT_NEAR(there.gradient[p] - plain.gradient[p], gradient[p], 1e-9 + 1e-12 * plain.gradient[p]);
+  for (std::size_t p = 0; p < P; ++p)
+    EXPECT_NEAR(there.gradient[p] - plain.gradient[p], gradient[p], 1e-9 + 1e-12 * plain.gradient[p]);
   // Differences of the objective along the simplex.
   const std::vector<double> d = {-0.5, 0.25, 0.5, -0.25};
   surrogate.use(columns);

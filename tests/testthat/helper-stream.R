@@ -1,7 +1,8 @@
 # Studies that are large in kind only: fits of sources are compared with those of the same numbers in memory.
 
 # Effects of four kinds, nearly all small. patterns: of missing estimates; missing: single ones besides; nothing:
-# effects without any; scaled: of so many noises, up to a factor; order: "size" and "pattern" put alike effects together.
+# effects without any; scaled: of so many noises, up to a factor; order: "size" and "pattern" put alike effects
+# together.
 stream_problem <- function(J = 3000, R = 4, patterns = 0, missing = 0, nothing = 0, own = FALSE, scaled = 0, V = NULL,
                            alpha = 0, order = "none", seed = 1) {
   withr::with_seed(seed, {

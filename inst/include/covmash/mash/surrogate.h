@@ -2,19 +2,18 @@
 // Mixture weights of effects that are seen in full passes only (full_pass.h), on disk or on other machines.
 //
 // Between two passes a surrogate is maximised that stands on a sample of the effects in memory, each counting
-// J / J_sample times. At the weights y of the last pass it is made to have the gradient of all effects, and their Hessian
-// on the columns in use:
+// J / J_sample times. At the weights y of the last pass it is made to have the gradient of all effects, and their
+// Hessian on the columns in use:
 //     f(x) = f_sample(x) + (g - g_sample)'(x - y) - (x - y)'(H - H_sample)(x - y) / 2 .
-// Effects that are hard on y, for which each next to nothing more of a column is much, come back from the pass and join the
-// sample: two derivatives say little about their logarithms.
-// Where it stays, the optimality conditions hold for all effects, and the pass there says so. The sample carries over
-// what two derivatives do not know, so few passes are needed; how few depends on the sample, what they end in does not.
-// The objective never falls: a pass also looks at points on the way from the best weights so far; if a step went too far,
-// the best of them is next, and if none is better, a step of the EM algorithm, which cannot go down, with a little weight
-// for the columns that are wanted in use: of those the sample may have been wrong about the curvature, which the pass there
-// says. Each time that the surrogate went too far, for its sample is too small, twice as many steps of Newton's method
-// follow.
-// Cost between passes: that of the weights of the sample (weights.h).
+// Effects that are hard on y, for which each next to nothing more of a column is much, come back from the pass and join
+// the sample: two derivatives say little about their logarithms. Where it stays, the optimality conditions hold for all
+// effects, and the pass there says so. The sample carries over what two derivatives do not know, so few passes are
+// needed; how few depends on the sample, what they end in does not. The objective never falls: a pass also looks at
+// points on the way from the best weights so far; if a step went too far, the best of them is next, and if none is
+// better, a step of the EM algorithm, which cannot go down, with a little weight for the columns that are wanted in
+// use: of those the sample may have been wrong about the curvature, which the pass there says. Each time that the
+// surrogate went too far, for its sample is too small, twice as many steps of Newton's method follow. Cost between
+// passes: that of the weights of the sample (weights.h).
 
 #include <algorithm>
 #include <armadillo>
@@ -30,14 +29,18 @@
 
 namespace covmash {
 
-// A density with a correction h that is a quadratic function of x / sum(x): f + h grows with a factor of x as f does, so
-// that the solver's way to drop the constraint sum(x) = 1 holds for it too.
+// A density with a correction h that is a quadratic function of x / sum(x): f + h grows with a factor of x as f does,
+// so that the solver's way to drop the constraint sum(x) = 1 holds for it too.
 class SurrogateDensity : public Density {
  public:
   // Around y: gradient, of all columns, and hessian, of -h, on the given columns.
   SurrogateDensity(Density& density, const std::vector<double>& y, std::vector<double> gradient, const Columns& columns,
                    arma::mat hessian)
-      : density_(density), gradient_(std::move(gradient)), hessian_(std::move(hessian)), at_(y.size(), none), y_(columns.size()) {
+      : density_(density),
+        gradient_(std::move(gradient)),
+        hessian_(std::move(hessian)),
+        at_(y.size(), none),
+        y_(columns.size()) {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       at_[columns[i]] = i;
       y_[i] = y[columns[i]];
@@ -112,8 +115,8 @@ class SurrogateDensity : public Density {
 
   struct Correction {
     double value = 0.0;
-    arma::vec bend;            // hessian (x - y), at x of sum 1
-    double tilt = 0.0;         // x' of the slopes of the quadratic function
+    arma::vec bend;     // hessian (x - y), at x of sum 1
+    double tilt = 0.0;  // x' of the slopes of the quadratic function
     double inverse_sum = 1.0;
   };
 
@@ -170,7 +173,8 @@ class PassMaster {
     WeightsOptions rough = options;
     rough.tolerance = std::max(options.tolerance, 1e-7);
     rough.max_iterations = 100;
-    query_.x = normalised(options.start.empty() ? WeightsSolver(density, prior_, grids_, rough).solve().pi : options.start);
+    query_.x =
+        normalised(options.start.empty() ? WeightsSolver(density, prior_, grids_, rough).solve().pi : options.start);
     y_ = query_.x;
     gradient_ = gradient_of(density);
     n_ = density.n_effects() + std::accumulate(prior_.begin(), prior_.end(), -static_cast<double>(prior_.size()));
@@ -325,7 +329,8 @@ class PassMaster {
                      [&](std::size_t p, std::size_t q) { return gradient_[p] > gradient_[q]; });
     near.resize(std::min(near.size(), most_near));
     for (std::size_t p = 0; p < y_.size(); ++p)
-      if (y_[p] > 0.0 && !(query_.x[p] > 0.0) && std::find(near.begin(), near.end(), p) == near.end()) near.push_back(p);
+      if (y_[p] > 0.0 && !(query_.x[p] > 0.0) && std::find(near.begin(), near.end(), p) == near.end())
+        near.push_back(p);
     std::sort(near.begin(), near.end());
     query_.also = std::move(near);
     // An effect of density u, relative to its likeliest column, has a share of up to 1 / (u N) in a gradient.
@@ -345,7 +350,8 @@ class PassMaster {
     return found;
   }
 
-  // Columns that some effect is all but excluded without, as WeightsSolver::feed() does: no second derivative holds there.
+  // Columns that some effect is all but excluded without, as WeightsSolver::feed() does: no second derivative holds
+  // there.
   std::vector<double> feed() const {
     std::vector<double> x;
     const std::vector<std::size_t> starving = local_maxima(1e3 * n_);
@@ -390,8 +396,8 @@ class PassMaster {
     std::vector<double> pi = WeightsSolver(surrogate, prior_, grids_, options).solve().pi;
     // A surrogate without a maximum can leave the solver anywhere, with any sum.
     const double sum = std::accumulate(pi.begin(), pi.end(), 0.0);
-    const bool usable = std::all_of(pi.begin(), pi.end(), [](double w) { return w >= 0.0; }) && sum > 0.0 &&
-                        std::isfinite(sum);
+    const bool usable =
+        std::all_of(pi.begin(), pi.end(), [](double w) { return w >= 0.0; }) && sum > 0.0 && std::isfinite(sum);
     if (!usable) return {};
     pi = normalised(std::move(pi));
     if (pi == y_) pi.clear();
@@ -408,8 +414,8 @@ class PassMaster {
       A.zeros();
   }
 
-  // A step of Newton's method with the derivatives of all effects; of the columns that join, second derivatives are those
-  // of the sample.
+  // A step of Newton's method with the derivatives of all effects; of the columns that join, second derivatives are
+  // those of the sample.
   std::vector<double> newton_step(const PassAnswer& answer) {
     std::vector<std::size_t> columns = answer.columns;
     std::vector<unsigned char> in_use(y_.size(), 0);
