@@ -195,31 +195,16 @@ inline Rcpp::List list_of(const std::vector<arma::mat>& x) {
   return out;
 }
 
-// Raises the R condition of an error of the core, with its kind and what it is about (R/conditions.R).
-[[noreturn]] inline void raise(const char* kind, const char* message, const covmash::Subject& about) {
-  const Rcpp::Function stop_core("stop_core", Rcpp::Environment::namespace_env("covmash"));
-  if (about.what)
-    stop_core(kind, message, about.what, static_cast<double>(about.index) + 1.0);
-  else
-    stop_core(kind, message);
-  throw Rcpp::exception(message);  // never reached
-}
+// Raises the R condition of the exception that is being handled (bridge.cpp). What R threw itself (RProgress) passes.
+[[noreturn]] void pass_to_r();
 
-// Runs the core; an error becomes an R condition of its kind. What R threw itself (RProgress) passes.
+// Runs the core; an error becomes an R condition of its kind. One handler, for every export has its copy.
 template <typename Function>
 auto guarded(Function&& f) -> decltype(f()) {
   try {
     return f();
-  } catch (const covmash::interrupted&) {
-    throw Rcpp::internal::InterruptedException();
-  } catch (const covmash::input_error& e) {
-    raise("input", e.what(), e.subject);
-  } catch (const covmash::numeric_error& e) {
-    raise("numeric", e.what(), e.subject);
-  } catch (const std::bad_alloc&) {
-    raise("memory", "", {});
-  } catch (const std::length_error&) {  // more than could ever be had
-    raise("memory", "", {});
+  } catch (...) {
+    pass_to_r();
   }
 }
 

@@ -15,6 +15,8 @@
 #include <functional>
 #include <memory>
 
+#include "stream.h"
+
 using Rcpp::_;
 
 namespace {
