@@ -181,7 +181,8 @@ shown <- matrix(shown, nrow(table), dimnames = list(NULL, names(table)))
 shown[shown == "NA" | is.na(shown)] <- ""
 writeLines(c(
   "# Fits from files beside fits in memory", "",
-  "Seconds; memory in MB, largest resident size of the process (`hwm`; `base`: with the package loaded). By `bench/scale.R`.", "",
+  "Seconds; memory in MB, largest resident size of the process (`hwm`; `base`: with the package loaded). By `bench/scale.R`.",
+  paste0("Instruction set: ", covmash:::cpp_simd(), "."), "",
   paste0("| ", paste(colnames(shown), collapse = " | "), " |"),
   paste0("|", paste(rep("---", ncol(shown)), collapse = "|"), "|"),
   apply(shown, 1, function(x) paste0("| ", paste(x, collapse = " | "), " |"))
