@@ -95,8 +95,15 @@ repository_links <- function(files) {
   }
 }
 
+# Of packages that are not installed the address would be looked up.
+look_up_nothing <- function() {
+  none <- function() data.frame(Package = character(), URL = character())
+  utils::assignInNamespace("CRAN_urls", none, "downlit")
+}
+
 build <- function() {
   options(pkgdown.internet = FALSE)
+  look_up_nothing()
   unlink(site, recursive = TRUE)
   pkgdown::build_site(
     override = list(destination = site), install = FALSE, new_process = FALSE, preview = FALSE
