@@ -344,7 +344,7 @@ piece_reader <- function() {
   if (requireNamespace("nanoparquet", quietly = TRUE)) {
     return(function(file, columns) nanoparquet::read_parquet(file, col_select = columns))
   }
-  if (requireNamespace("arrow", quietly = TRUE)) {
+  if (has_arrow()) {
     read_parquet <- getExportedValue("arrow", "read_parquet")
     return(function(file, columns) as.data.frame(read_parquet(file, col_select = columns)))
   }

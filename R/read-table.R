@@ -242,3 +242,6 @@ read_parquet_columns <- function(path, columns, at) {
   }
   lapply(chosen, function(column) data[[column]])
 }
+
+# It takes long to build and is in no field of DESCRIPTION, so that nobody has to; used where it is.
+has_arrow <- function(package = "arrow") requireNamespace(package, quietly = TRUE)

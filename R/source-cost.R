@@ -217,7 +217,7 @@ fit_at <- function(common) {
 
 measure_writing <- function(result, data, common) {
   R <- ncol(data$Bhat)
-  if (!requireNamespace("nanoparquet", quietly = TRUE) && !requireNamespace("arrow", quietly = TRUE)) {
+  if (!requireNamespace("nanoparquet", quietly = TRUE) && !has_arrow()) {
     size <- if (common$format == "float") 4 else 8
     return(c(seconds = 0, bytes = nrow(data$Bhat) * (8 + R * (size * length(common$columns) + 1 / 8))))
   }

@@ -8,6 +8,8 @@
 #include <covmash/factor/network.h>
 #include <covmash/factor/sample.h>
 
+#include "factor_fit.h"
+
 using Rcpp::_;
 
 namespace {

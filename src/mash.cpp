@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 
+#include "pca.h"
 #include "stream.h"
 
 using Rcpp::_;

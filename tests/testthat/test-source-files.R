@@ -105,6 +105,7 @@ test_that("files that change, vanish or are damaged after mash_source() are told
 })
 
 test_that("text with other things than numbers is told by file and row", {
+  skip_if_not_installed("data.table")
   folder <- withr::local_tempdir()
   path <- file.path(folder, "a.csv")
   writeLines(c("id,b_u,b_v", paste0("r", 1:109, ",1,", c(1:105, "x", 7:9))), path)

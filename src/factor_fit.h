@@ -1,4 +1,6 @@
+#pragma once
 // Binding of the estimation of factor models.
+// Included by another unit: what both need of the core is compiled once, which makes the library smaller.
 #include "bridge.h"
 #include "options.h"
 

@@ -1,4 +1,6 @@
+#pragma once
 // Binding of the principal components of the data.
+// Included by another unit: what both need of the core is compiled once, which makes the library smaller.
 #include "bridge.h"
 
 #include <covmash/mash/pca.h>
