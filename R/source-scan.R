@@ -38,7 +38,7 @@
 #' src <- mash_source(function(i) {
 #'   rows <- seq(1, 200) + 200 * (i - 1)
 #'   list(Bhat = sim$Bhat[rows, ], Shat = sim$Shat[rows, ])
-#' }, n = 2, n_effects = 200)
+#' }, n = 2, n_effects = 400)
 #' look <- summary(src, n_threads = 1)
 #' look
 #' cov_pca(look$sample, 2)
